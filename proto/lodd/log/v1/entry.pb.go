@@ -43,6 +43,10 @@ type Entry struct {
 	// request_id is the caller's id of the request, 16 bytes; empty if the
 	// server acted by itself.
 	RequestId []byte `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// conduct_size is, outside conduct, how many entries of the trial's conduct
+	// came before this one: it gives the compartments one order for the replay
+	// without a counter that a hidden write could move.
+	ConductSize int64 `protobuf:"varint,7,opt,name=conduct_size,json=conductSize,proto3" json:"conduct_size,omitempty"`
 	// kind is what happened.
 	//
 	// Types that are valid to be assigned to Kind:
@@ -154,6 +158,13 @@ func (x *Entry) GetRequestId() []byte {
 		return x.RequestId
 	}
 	return nil
+}
+
+func (x *Entry) GetConductSize() int64 {
+	if x != nil {
+		return x.ConductSize
+	}
+	return 0
 }
 
 func (x *Entry) GetKind() isEntry_Kind {
@@ -683,7 +694,7 @@ var File_lodd_log_v1_entry_proto protoreflect.FileDescriptor
 
 const file_lodd_log_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	"\x17lodd/log/v1/entry.proto\x12\vlodd.log.v1\x1a\x18lodd/log/v1/people.proto\x1a\x17lodd/log/v1/trial.proto\"\xb2\x11\n" +
+	"\x17lodd/log/v1/entry.proto\x12\vlodd.log.v1\x1a\x18lodd/log/v1/people.proto\x1a\x17lodd/log/v1/trial.proto\"\xd5\x11\n" +
 	"\x05Entry\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x14\n" +
 	"\x05nonce\x18\x02 \x01(\fR\x05nonce\x12\x1c\n" +
@@ -692,7 +703,8 @@ const file_lodd_log_v1_entry_proto_rawDesc = "" +
 	"\x05actor\x18\x04 \x01(\tR\x05actor\x12\x12\n" +
 	"\x04role\x18\x05 \x01(\tR\x04role\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\x06 \x01(\fR\trequestId\x12@\n" +
+	"request_id\x18\x06 \x01(\fR\trequestId\x12!\n" +
+	"\fconduct_size\x18\a \x01(\x03R\vconductSize\x12@\n" +
 	"\rtrial_created\x18\x14 \x01(\v2\x19.lodd.log.v1.TrialCreatedH\x00R\ftrialCreated\x12=\n" +
 	"\fform_defined\x18\x15 \x01(\v2\x18.lodd.log.v1.FormDefinedH\x00R\vformDefined\x12@\n" +
 	"\rdesign_sealed\x18\x16 \x01(\v2\x19.lodd.log.v1.DesignSealedH\x00R\fdesignSealed\x12:\n" +

@@ -493,7 +493,19 @@ type Screened struct {
 	// levels are the participant's levels of the factors, in their order.
 	Levels []string `protobuf:"bytes,3,rep,name=levels,proto3" json:"levels,omitempty"`
 	// on is the date of screening, YYYY-MM-DD.
-	On            string `protobuf:"bytes,4,opt,name=on,proto3" json:"on,omitempty"`
+	On string `protobuf:"bytes,4,opt,name=on,proto3" json:"on,omitempty"`
+	// consent_version is the version of the consent form, if consent was given
+	// at once.
+	ConsentVersion string `protobuf:"bytes,5,opt,name=consent_version,json=consentVersion,proto3" json:"consent_version,omitempty"`
+	// consent_on is the date of that consent, YYYY-MM-DD.
+	ConsentOn string `protobuf:"bytes,6,opt,name=consent_on,json=consentOn,proto3" json:"consent_on,omitempty"`
+	// assessed tells that the criteria were answered at once.
+	Assessed bool `protobuf:"varint,7,opt,name=assessed,proto3" json:"assessed,omitempty"`
+	// eligible tells, if assessed, whether every criterion is met. A participant
+	// who is not eligible is excluded by this entry.
+	Eligible bool `protobuf:"varint,8,opt,name=eligible,proto3" json:"eligible,omitempty"`
+	// sealed is the ciphertext of the answers, if assessed.
+	Sealed        []byte `protobuf:"bytes,9,opt,name=sealed,proto3" json:"sealed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -554,6 +566,41 @@ func (x *Screened) GetOn() string {
 		return x.On
 	}
 	return ""
+}
+
+func (x *Screened) GetConsentVersion() string {
+	if x != nil {
+		return x.ConsentVersion
+	}
+	return ""
+}
+
+func (x *Screened) GetConsentOn() string {
+	if x != nil {
+		return x.ConsentOn
+	}
+	return ""
+}
+
+func (x *Screened) GetAssessed() bool {
+	if x != nil {
+		return x.Assessed
+	}
+	return false
+}
+
+func (x *Screened) GetEligible() bool {
+	if x != nil {
+		return x.Eligible
+	}
+	return false
+}
+
+func (x *Screened) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
 }
 
 // Consented records a consent. Compartment: conduct.
@@ -620,8 +667,8 @@ func (x *Consented) GetOn() string {
 	return ""
 }
 
-// EligibilityAssessed records the answers to the criteria. Compartment:
-// conduct.
+// EligibilityAssessed records the answers to the criteria. A participant who
+// is not eligible is excluded by this entry. Compartment: conduct.
 type EligibilityAssessed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// participant is the screening number.
@@ -2076,12 +2123,18 @@ const file_lodd_log_v1_trial_proto_rawDesc = "" +
 	"DesignKept\x12\x16\n" +
 	"\x06sealed\x18\x01 \x01(\fR\x06sealed\"\x11\n" +
 	"\x0fEnrolmentOpened\"\x11\n" +
-	"\x0fEnrolmentClosed\"h\n" +
+	"\x0fEnrolmentClosed\"\x80\x02\n" +
 	"\bScreened\x12 \n" +
 	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12\x16\n" +
 	"\x06levels\x18\x03 \x03(\tR\x06levels\x12\x0e\n" +
-	"\x02on\x18\x04 \x01(\tR\x02on\"W\n" +
+	"\x02on\x18\x04 \x01(\tR\x02on\x12'\n" +
+	"\x0fconsent_version\x18\x05 \x01(\tR\x0econsentVersion\x12\x1d\n" +
+	"\n" +
+	"consent_on\x18\x06 \x01(\tR\tconsentOn\x12\x1a\n" +
+	"\bassessed\x18\a \x01(\bR\bassessed\x12\x1a\n" +
+	"\beligible\x18\b \x01(\bR\beligible\x12\x16\n" +
+	"\x06sealed\x18\t \x01(\fR\x06sealed\"W\n" +
 	"\tConsented\x12 \n" +
 	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x0e\n" +

@@ -1,0 +1,231 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/lodd-rct/lodd/audit/store"
+)
+
+// ErrBusy is returned by Append when too many calls wait already. Nothing was
+// written; the caller may try again.
+var ErrBusy = errors.New("audit: too many appends are waiting, try again")
+
+// errClosed is returned by every call after Close.
+var errClosed = errors.New("audit: log is closed")
+
+// Config says where a log is kept and who signs it.
+type Config struct {
+	// Store holds the entries. The log must be its only writer of lists; the
+	// map of the store is free for others. Close leaves the store open.
+	Store store.Store
+
+	// Origin names the instance, for example "lodd.example.org". The
+	// checkpoints of a list have the origin Origin + "/" + list. A store
+	// belongs to one origin for ever.
+	Origin string
+
+	// Signer signs checkpoints.
+	Signer note.Signer
+
+	// Verifier checks the signatures of Signer.
+	Verifier note.Verifier
+
+	// Guard keeps the last signed checkpoints outside the store. Without it,
+	// an older copy of the store can't be told from the newest.
+	Guard Guard
+}
+
+// A Log is a set of lists that only grow. All methods may be called
+// concurrently.
+type Log struct {
+	config Config
+	queue  chan *call
+	done   chan struct{} // closed when the committer has returned
+
+	mu      sync.RWMutex // guards the fields below
+	heads   map[string]head
+	failed  error // why the log serves nothing more
+	closing bool  // no more appends
+	closed  bool  // nothing more
+
+	signing sync.Mutex // guards signed; held while a checkpoint is made
+	signed  map[string]signedHead
+
+	saving sync.Mutex // guards saved; held while the guard is written
+	saved  map[string]int64
+}
+
+// Open returns the log in a store after it has checked all of it: entries
+// against tiles, and both against the checkpoints of the guard. That takes
+// about a second for a million entries.
+//
+// The error wraps a *[store.DamageError] that names the list and the index of
+// the first bad entry, or [ErrRolledBack].
+func Open(ctx context.Context, c Config) (*Log, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	l := &Log{
+		config: c,
+		queue:  make(chan *call, maxWaiting),
+		done:   make(chan struct{}),
+		heads:  map[string]head{},
+		signed: map[string]signedHead{},
+		saved:  map[string]int64{},
+	}
+	if err := l.claim(ctx); err != nil {
+		return nil, err
+	}
+	if err := l.load(ctx); err != nil {
+		return nil, err
+	}
+	if err := l.checkGuard(ctx); err != nil {
+		return nil, err
+	}
+	go l.run(context.WithoutCancel(ctx))
+	return l, nil
+}
+
+func (c Config) check() error {
+	switch {
+	case c.Store == nil:
+		return errors.New("audit: no store is configured")
+	case c.Signer == nil || c.Verifier == nil:
+		return errors.New("audit: no signer or no verifier is configured")
+	case c.Signer.Name() != c.Verifier.Name() || c.Signer.KeyHash() != c.Verifier.KeyHash():
+		return fmt.Errorf("audit: signer %s and verifier %s are not of one key", c.Signer.Name(), c.Verifier.Name())
+	}
+	return checkOrigin(c.Origin)
+}
+
+const originList = "#origin"
+
+// claim writes the origin into a new store, and refuses the store of another
+// instance.
+func (l *Log) claim(ctx context.Context) error {
+	want := "lodd log v1\n" + l.config.Origin + "\n"
+	n, err := l.config.Store.Len(ctx, originList)
+	if err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
+	if n == 0 {
+		names, err := l.config.Store.Lists(ctx, "")
+		if err != nil {
+			return fmt.Errorf("audit: %w", err)
+		}
+		if len(names) > 0 {
+			return damaged(originList, 0, "record is missing from a store that has lists")
+		}
+		if err := l.config.Store.Append(ctx, store.Part{List: originList, Records: [][]byte{[]byte(want)}}); err != nil {
+			return fmt.Errorf("audit: write origin: %w", err)
+		}
+		return nil
+	}
+	records, err := l.config.Store.Read(ctx, originList, 0, n)
+	if err != nil {
+		return fmt.Errorf("audit: read origin: %w", err)
+	}
+	if got := string(records[0]); n != 1 || got != want {
+		return fmt.Errorf("audit: store belongs to another log: it says %q, want %q; open the store of this instance, or start with the origin of that one", got, want)
+	}
+	return nil
+}
+
+// Close waits for the appends that were accepted, saves the guard, and makes
+// every later call fail. The store stays open: whoever opened it closes it.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	if l.closing {
+		l.mu.Unlock()
+		<-l.done
+		return nil
+	}
+	l.closing = true
+	close(l.queue)
+	l.mu.Unlock()
+	<-l.done
+
+	var err error
+	if l.failure() == nil { // else there is nothing that may be signed
+		err = l.SaveGuard(context.Background())
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	return err
+}
+
+// Len returns the number of durable entries of a list, 0 if it doesn't exist.
+func (l *Log) Len(list string) int64 {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	h := l.heads[list]
+	return h.tree.Size()
+}
+
+// Lists returns the names of the lists that begin with prefix, sorted.
+func (l *Log) Lists(prefix string) []string {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	var names []string
+	for name := range l.heads {
+		if strings.HasPrefix(name, prefix) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Read returns the entries [lo, hi) of a list. The caller owns them. It is an
+// error to ask for an entry at or beyond Len.
+func (l *Log) Read(ctx context.Context, list string, lo, hi int64) ([][]byte, error) {
+	h, err := l.head(list)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkRange(list, lo, hi, h.tree.Size()); err != nil {
+		return nil, err
+	}
+	records, err := l.config.Store.Read(ctx, list, lo, hi)
+	if err != nil {
+		return nil, fmt.Errorf("audit: %w", err)
+	}
+	return records, nil
+}
+
+// Root returns the size of a list and the root of its tree.
+func (l *Log) Root(list string) (int64, tlog.Hash) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	h := l.heads[list]
+	return h.tree.Size(), h.tree.Root()
+}
+
+// head returns what is durable of a list.
+func (l *Log) head(list string) (head, error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	switch {
+	case l.closed:
+		return head{}, errClosed
+	case l.failed != nil:
+		return head{}, l.failed
+	}
+	return l.heads[list], nil
+}
+
+func checkRange(list string, lo, hi, size int64) error {
+	if lo < 0 || lo > hi || hi > size {
+		return fmt.Errorf("audit: list %s has %d entries, asked for [%d, %d)", list, size, lo, hi)
+	}
+	return nil
+}

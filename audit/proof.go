@@ -1,0 +1,147 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// RootAt returns the root that a list had when it had size entries. It reads
+// at most two tiles a level.
+func (l *Log) RootAt(ctx context.Context, list string, size int64) (tlog.Hash, error) {
+	h, err := l.headAt(list, size)
+	if err != nil {
+		return tlog.Hash{}, err
+	}
+	root, err := tlog.TreeHash(size, l.hashes(ctx, list, h))
+	if err != nil {
+		return tlog.Hash{}, fmt.Errorf("audit: root of list %s at %d: %w", list, size, err)
+	}
+	return root, nil
+}
+
+// ProveRecord returns the proof that the entry at index is in the list of the
+// first size entries. It reads at most two tiles a level, and a level has 256
+// times as many entries as the one below.
+func (l *Log) ProveRecord(ctx context.Context, list string, size, index int64) (tlog.RecordProof, error) {
+	h, err := l.headAt(list, size)
+	if err != nil {
+		return nil, err
+	}
+	proof, err := tlog.ProveRecord(size, index, l.hashes(ctx, list, h))
+	if err != nil {
+		return nil, fmt.Errorf("audit: prove entry %d of list %s at %d: %w", index, list, size, err)
+	}
+	return proof, nil
+}
+
+// ProveTree returns the proof that the list of the first older entries is a
+// prefix of the list of the first newer entries. It is empty if older is 0 or
+// newer.
+func (l *Log) ProveTree(ctx context.Context, list string, older, newer int64) (tlog.TreeProof, error) {
+	h, err := l.headAt(list, newer)
+	if err != nil {
+		return nil, err
+	}
+	if older == 0 {
+		return tlog.TreeProof{}, nil
+	}
+	proof, err := tlog.ProveTree(newer, older, l.hashes(ctx, list, h))
+	if err != nil {
+		return nil, fmt.Errorf("audit: prove list %s from %d to %d: %w", list, older, newer, err)
+	}
+	return proof, nil
+}
+
+// Leaves returns the leaf hashes of the entries [lo, hi), without reading the
+// entries.
+func (l *Log) Leaves(ctx context.Context, list string, lo, hi int64) ([]tlog.Hash, error) {
+	h, err := l.head(list)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkRange(list, lo, hi, h.tree.Size()); err != nil {
+		return nil, err
+	}
+	r := l.hashes(ctx, list, h)
+	leaves := make([]tlog.Hash, 0, hi-lo)
+	for i := lo; i < hi; i++ {
+		leaf, err := r.hash(tlog.StoredHashIndex(0, i))
+		if err != nil {
+			return nil, fmt.Errorf("audit: leaves of list %s: %w", list, err)
+		}
+		leaves = append(leaves, leaf)
+	}
+	return leaves, nil
+}
+
+// headAt returns the head of a list that has at least size entries.
+func (l *Log) headAt(list string, size int64) (head, error) {
+	h, err := l.head(list)
+	if err != nil {
+		return head{}, err
+	}
+	if size < 0 || size > h.tree.Size() {
+		return head{}, fmt.Errorf("audit: list %s has %d entries, asked for the tree of %d", list, h.tree.Size(), size)
+	}
+	return h, nil
+}
+
+// tileReader reads nodes of a tree out of its tiles, each tile once. It
+// implements tlog.HashReader.
+type tileReader struct {
+	ctx  context.Context //nolint:containedctx // it lives for one call; tlog.HashReader passes none
+	log  *Log
+	list string
+	head head
+	read map[tlog.Tile][]byte
+}
+
+func (l *Log) hashes(ctx context.Context, list string, h head) *tileReader {
+	return &tileReader{ctx: ctx, log: l, list: list, head: h, read: map[tlog.Tile][]byte{}}
+}
+
+// ReadHashes implements [tlog.HashReader].
+func (r *tileReader) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
+	hashes := make([]tlog.Hash, 0, len(indexes))
+	for _, i := range indexes {
+		h, err := r.hash(i)
+		if err != nil {
+			return nil, err
+		}
+		hashes = append(hashes, h)
+	}
+	return hashes, nil
+}
+
+func (r *tileReader) hash(index int64) (tlog.Hash, error) {
+	t := tlog.TileForIndex(tileHeight, index)
+	data, err := r.tile(t.L, t.N)
+	if err != nil {
+		return tlog.Hash{}, err
+	}
+	return tlog.HashFromTile(t, data, index)
+}
+
+// tile returns tile n of a level, which may be partial.
+func (r *tileReader) tile(level int, n int64) ([]byte, error) {
+	key := tlog.Tile{L: level, N: n}
+	if data, ok := r.read[key]; ok {
+		return data, nil
+	}
+	var data []byte
+	if n < tiles(r.head.tree.Size(), level) {
+		records, err := r.log.config.Store.Read(r.ctx, tileList(r.list, level), n, n+1)
+		if err != nil {
+			return nil, err
+		}
+		if data = records[0]; len(data) != tileBytes {
+			return nil, damaged(tileList(r.list, level), n, fmt.Sprintf("tile has %d bytes, want %d", len(data), tileBytes))
+		}
+	} else if level < len(r.head.partial) {
+		data = encodeTile(r.head.partial[level])
+	}
+	r.read[key] = data
+	return data, nil
+}

@@ -1,0 +1,168 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// A Console asks a person. Both methods return an error if the context ends or
+// the person closes the input.
+type Console interface {
+	// Line asks for a line of text.
+	Line(ctx context.Context, prompt string) (string, error)
+
+	// Secret asks for a line that isn't shown.
+	Secret(ctx context.Context, prompt string) (string, error)
+}
+
+// terminal returns a console on the terminal behind in, nil if that is none.
+// Prompts go to out.
+func terminal(in io.Reader, out io.Writer) Console {
+	f, ok := in.(*os.File)
+	if !ok || !isTerminal(f) {
+		return nil
+	}
+	return &tty{file: f, lines: bufio.NewReader(f), out: out}
+}
+
+type tty struct {
+	file  *os.File
+	lines *bufio.Reader
+	out   io.Writer
+}
+
+// Line implements Console.
+func (t *tty) Line(ctx context.Context, prompt string) (string, error) {
+	return t.ask(ctx, prompt, func() (string, error) { return t.lines.ReadString('\n') })
+}
+
+// Secret implements Console.
+func (t *tty) Secret(ctx context.Context, prompt string) (string, error) {
+	state, err := term.GetState(int(t.file.Fd()))
+	if err != nil {
+		return "", fmt.Errorf("read without echo: %w", err)
+	}
+	defer fmt.Fprintln(t.out)                       // the Enter that wasn't shown
+	defer term.Restore(int(t.file.Fd()), state) //nolint:errcheck // nothing can be done about it
+	return t.ask(ctx, prompt, func() (string, error) {
+		b, err := term.ReadPassword(int(t.file.Fd()))
+		return string(b), err
+	})
+}
+
+// ask reads in the background, because a read can't be interrupted. If the
+// context ends, the program does too, and the read with it.
+func (t *tty) ask(ctx context.Context, prompt string, read func() (string, error)) (string, error) {
+	type answer struct {
+		line string
+		err  error
+	}
+	fmt.Fprint(t.out, prompt)
+	answers := make(chan answer, 1)
+	go func() {
+		line, err := read()
+		answers <- answer{line, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return "", ctx.Err()
+	case a := <-answers:
+		if errors.Is(a.err, io.EOF) {
+			return "", errStopped
+		}
+		return strings.TrimRight(a.line, "\r\n"), a.err
+	}
+}
+
+// confirm asks a question to be answered with yes. It is not asked where
+// nobody sits, nor with --yes.
+func (a *app) confirm(ctx context.Context, key string, args ...any) error {
+	if a.console == nil || a.flags.yes {
+		return nil
+	}
+	line, err := a.console.Line(ctx, "lodd: "+a.words.say(key, args...)+" ["+a.words.say("ask.yes-no")+"] ")
+	if err != nil {
+		return err
+	}
+	switch strings.ToLower(strings.TrimSpace(line)) {
+	case "y", "yes", "j", "ja":
+		return nil
+	}
+	return errStopped
+}
+
+// typed returns what was given by a flag, or else asks for it.
+func (a *app) typed(ctx context.Context, given, key string) (string, error) {
+	if given != "" || a.console == nil {
+		return given, nil
+	}
+	line, err := a.console.Line(ctx, "lodd: "+a.words.say(key)+": ")
+	return strings.TrimSpace(line), err
+}
+
+// password reads a password from standard input, if fromStdin, or asks for it.
+// A new password is asked for twice.
+func (a *app) password(ctx context.Context, fromStdin, isNew bool) (string, error) {
+	if fromStdin {
+		return firstLine(a.deps.Stdin)
+	}
+	if a.console == nil {
+		return "", &usageError{a.words.say("error.no-terminal")}
+	}
+	password, err := a.console.Secret(ctx, "lodd: "+a.words.say("ask.password")+": ")
+	if err != nil || !isNew {
+		return password, err
+	}
+	again, err := a.console.Secret(ctx, "lodd: "+a.words.say("ask.password-again")+": ")
+	if err != nil {
+		return "", err
+	}
+	if again != password {
+		return "", &invalidError{message: a.words.say("error.passwords-differ")}
+	}
+	return password, nil
+}
+
+// firstLine returns the first line of a stream, of at most 4 KiB.
+func firstLine(r io.Reader) (string, error) {
+	line, err := bufio.NewReader(io.LimitReader(r, 4<<10)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("read standard input: %w", err)
+	}
+	return strings.TrimRight(line, "\r\n"), nil
+}
+
+// maxInput is the most bytes of a file that a command sends: what the server
+// takes, and some.
+const maxInput = 2 << 20
+
+// readInput returns the text of a file, or of standard input for "-".
+func (a *app) readInput(path string) ([]byte, error) {
+	in := a.deps.Stdin
+	if path != "-" {
+		f, err := os.Open(path) //nolint:gosec // the user names the file
+		if err != nil {
+			return nil, &usageError{strings.TrimPrefix(err.Error(), "open ")}
+		}
+		defer f.Close()
+		in = f
+	}
+	b, err := io.ReadAll(io.LimitReader(in, maxInput+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	case len(b) > maxInput:
+		return nil, &invalidError{message: fmt.Sprintf("%s has more than %d bytes: is it the right file?", path, maxInput)}
+	case !utf8.Valid(b):
+		return nil, &invalidError{message: path + " is not text in UTF-8: save it as UTF-8"}
+	}
+	return b, nil
+}

@@ -1,0 +1,197 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/lodd-rct/lodd/client"
+	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+)
+
+// The exit codes. Scripts rely on them: they never change their meaning.
+const (
+	exitDone        = 0
+	exitOther       = 1
+	exitUsage       = 2
+	exitSignIn      = 3
+	exitNotAllowed  = 4
+	exitNotFound    = 5
+	exitConflict    = 6
+	exitInvalid     = 7
+	exitNotVerified = 8
+	exitNotReached  = 9
+	exitUnknown     = 10
+	exitInterrupted = 130
+)
+
+// usageError is a command line that can't be carried out.
+type usageError struct{ message string }
+
+func (e *usageError) Error() string { return e.message }
+
+// invalidError is a file or an answer that isn't valid. Its faults, which may
+// be none, are printed below it.
+type invalidError struct {
+	message string
+	faults  []string
+}
+
+func (e *invalidError) Error() string { return e.message }
+
+// notVerifiedError is evidence that doesn't hold.
+type notVerifiedError struct{ message string }
+
+func (e *notVerifiedError) Error() string { return e.message }
+
+// hintError adds the next step to an error that has another one by itself.
+type hintError struct {
+	error
+	hint string
+}
+
+func (e *hintError) Unwrap() error { return e.error }
+
+// exitCode returns the exit code of an error, the only place where one is
+// chosen.
+func exitCode(err error) int {
+	if err == nil {
+		return exitDone
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, errStopped) {
+		return exitInterrupted
+	}
+	if refusal, ok := errors.AsType[*client.Error](err); ok && !errors.Is(err, client.ErrOutcomeUnknown) && !errors.Is(err, client.ErrNotReached) {
+		return refusalCode(refusal)
+	}
+	switch {
+	case errors.Is(err, client.ErrOutcomeUnknown):
+		return exitUnknown
+	case errors.Is(err, client.ErrNotReached), is[*client.CertificateError](err):
+		return exitNotReached
+	case errors.Is(err, client.ErrNoSession):
+		return exitSignIn
+	case is[*client.LogError](err), is[*notVerifiedError](err):
+		return exitNotVerified
+	case is[*invalidError](err):
+		return exitInvalid
+	case is[*usageError](err):
+		return exitUsage
+	}
+	return exitOther
+}
+
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+// refusalCode returns the exit code of a refusal: by its reason, or by its
+// status if it has none.
+func refusalCode(e *client.Error) int {
+	switch e.Reason {
+	case loddv1.ErrorReason_ERROR_REASON_SIGN_IN, loddv1.ErrorReason_ERROR_REASON_SLOW_DOWN, loddv1.ErrorReason_ERROR_REASON_INVITE:
+		return exitSignIn
+	case loddv1.ErrorReason_ERROR_REASON_NOT_FOUND:
+		return exitNotFound
+	case loddv1.ErrorReason_ERROR_REASON_NOT_CONFIRMED, loddv1.ErrorReason_ERROR_REASON_DIRECT_IDENTIFIER:
+		return exitInvalid
+	case loddv1.ErrorReason_ERROR_REASON_OUTCOME_UNKNOWN:
+		return exitUnknown
+	case loddv1.ErrorReason_ERROR_REASON_DISK_FULL, loddv1.ErrorReason_ERROR_REASON_BUSY:
+		return exitOther
+	case loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED:
+		return statusCode(e.Code)
+	}
+	return exitConflict // what remains says that the trial is not where the caller thinks
+}
+
+func statusCode(c codes.Code) int {
+	switch c {
+	case codes.Unauthenticated:
+		return exitSignIn
+	case codes.PermissionDenied:
+		return exitNotAllowed
+	case codes.NotFound:
+		return exitNotFound
+	case codes.AlreadyExists, codes.FailedPrecondition, codes.Aborted:
+		return exitConflict
+	case codes.InvalidArgument, codes.OutOfRange:
+		return exitInvalid
+	}
+	return exitOther
+}
+
+// explain prints an error: what was wrong, where, and what to do next.
+func (a *app) explain(err error) {
+	message, details, hint := a.describe(err)
+	fmt.Fprintf(a.deps.Stderr, "lodd: %s\n", visible(message))
+	for _, d := range details {
+		fmt.Fprintf(a.deps.Stderr, "  %s\n", visible(d))
+	}
+	if hint != "" {
+		fmt.Fprintf(a.deps.Stderr, "lodd: %s\n", visible(hint))
+	}
+}
+
+// describe returns the three parts of an error message.
+func (a *app) describe(err error) (message string, details []string, hint string) {
+	message = err.Error()
+	if refusal, ok := errors.AsType[*client.Error](err); ok {
+		message, details, hint = a.describeRefusal(refusal)
+	}
+	outcome, unknown := errors.AsType[*client.OutcomeError](err)
+	switch {
+	case unknown:
+		message, details = a.words.say("error.unknown"), []string{outcome.Err.Error()}
+		hint = a.words.say("hint.again")
+		if outcome.RequestID != "" {
+			hint = a.words.say("hint.repeat", outcome.RequestID)
+		}
+	case errors.Is(err, client.ErrNotReached):
+		message, hint = a.words.say("error.not-reached", a.settings.server), a.words.say("hint.not-reached")
+		details = []string{strings.TrimPrefix(err.Error(), client.ErrNotReached.Error()+": ")}
+	case errors.Is(err, client.ErrNoSession):
+		message, hint = a.words.say("error.no-session"), a.words.say("hint.SIGN_IN_NEEDED")
+	case is[*client.CertificateError](err):
+		hint = a.words.say("hint.certificate")
+	case is[*client.LogError](err):
+		hint = a.words.say("hint.log")
+	case errors.Is(err, errStopped):
+		message = a.words.say("error.stopped")
+	case is[*usageError](err):
+		hint = a.words.say("hint.usage")
+	}
+	if invalid, ok := errors.AsType[*invalidError](err); ok {
+		details = invalid.faults
+	}
+	if h, ok := errors.AsType[*hintError](err); ok {
+		hint = h.hint
+	}
+	return message, details, hint
+}
+
+// describeRefusal says in the user's language why the server refused.
+func (a *app) describeRefusal(e *client.Error) (message string, details []string, hint string) {
+	reason := strings.TrimPrefix(e.Reason.String(), "ERROR_REASON_")
+	if e.Reason == loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED {
+		switch e.Code {
+		case codes.Unauthenticated:
+			reason = "SIGN_IN_NEEDED"
+		case codes.PermissionDenied:
+			reason = "NOT_ALLOWED"
+		}
+	}
+	message = e.Message
+	if text, ok := a.words.find("reason." + reason); ok {
+		message = text
+	}
+	hint, _ = a.words.find("hint." + reason)
+	for _, f := range e.Fields {
+		details = append(details, strings.TrimPrefix(f.Field+": "+f.Message, ": "))
+	}
+	return message, details, hint
+}

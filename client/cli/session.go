@@ -1,0 +1,196 @@
+package cli
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lodd-rct/lodd/client"
+	"github.com/lodd-rct/lodd/proto/invite"
+	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+)
+
+// credentials are a user name and how its password is read.
+type credentials struct {
+	user      string
+	fromStdin bool
+}
+
+func (c *credentials) register(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&c.user, "user", "", "`NAME` of the account")
+	cmd.Flags().BoolVar(&c.fromStdin, "password-stdin", false, "read the password from the first line of standard input")
+}
+
+func (a *app) joinCommand() *cobra.Command {
+	var who credentials
+	var name string
+	cmd := a.local(spec{
+		use:   "join INVITE",
+		short: "Make an account with an invitation, and sign in",
+		long: `Make an account with an invitation, and sign in.
+
+The invitation names the server and proves which one it is.`,
+		example: `  lodd join lodd1.eyJ... --user kari --name "Kari Nordmann"`,
+		args:    cobra.ExactArgs(1),
+	}, func(ctx context.Context, args []string) error {
+		i, err := invite.Parse(args[0])
+		if err != nil {
+			return &invalidError{message: err.Error()}
+		}
+		if who.user, err = a.typed(ctx, who.user, "ask.user"); err != nil {
+			return err
+		}
+		if name, err = a.typed(ctx, name, "ask.name"); err != nil {
+			return err
+		}
+		if who.user == "" || name == "" {
+			return &usageError{a.words.say("error.join")}
+		}
+		password, err := a.password(ctx, who.fromStdin, true)
+		if err != nil {
+			return err
+		}
+		return a.join(ctx, i, &loddv1.JoinRequest{Code: i.Code, User: who.user, FullName: name, Password: password})
+	})
+	who.register(cmd)
+	cmd.Flags().StringVar(&name, "name", "", "your full `NAME`, as it stands beside signatures")
+	return cmd
+}
+
+// join uses up an invitation at the first of its addresses that answers.
+func (a *app) join(ctx context.Context, i invite.Invite, req *loddv1.JoinRequest) error {
+	var err error
+	for _, address := range i.Addresses {
+		a.settings.server = address
+		var c *client.Client
+		if c, err = a.connect(address, i.Pin, ""); err != nil {
+			return err
+		}
+		_, err = c.Session().Join(ctx, req)
+		c.Close()
+		if errors.Is(err, client.ErrNotReached) && ctx.Err() == nil {
+			continue
+		}
+		unknown := errors.Is(err, client.ErrOutcomeUnknown)
+		if err != nil && !unknown {
+			return err
+		}
+		// Also after a lost answer: signing in then tells what became of it.
+		a.profile = client.Profile{Server: address, Pin: i.Pin, User: req.GetUser(), Lang: a.profile.Lang}
+		if saveErr := a.dirs.SaveProfile(a.profile); saveErr != nil {
+			return saveErr
+		}
+		if unknown {
+			return &hintError{err, a.words.say("hint.joined-maybe")}
+		}
+		a.note("note.joined", i.Server, req.GetUser())
+		a.settings.pin = i.Pin
+		return a.login(ctx, req.GetUser(), req.GetPassword())
+	}
+	return err
+}
+
+func (a *app) loginCommand() *cobra.Command {
+	var who credentials
+	cmd := a.local(spec{use: "login", short: "Sign in"}, func(ctx context.Context, _ []string) error {
+		if a.settings.server == "" || a.settings.pin == "" {
+			return &usageError{a.words.say("error.no-server")}
+		}
+		user, err := a.typed(ctx, first(who.user, a.profile.User), "ask.user")
+		if err != nil {
+			return err
+		}
+		if user == "" {
+			return &usageError{a.words.say("error.no-user")}
+		}
+		password, err := a.password(ctx, who.fromStdin, false)
+		if err != nil {
+			return err
+		}
+		return a.login(ctx, user, password)
+	})
+	who.register(cmd)
+	return cmd
+}
+
+// login begins a session and stores it, and learns the server's keys.
+func (a *app) login(ctx context.Context, user, password string) error {
+	c, err := a.connect(a.settings.server, a.settings.pin, "")
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	answer, err := c.Session().Login(ctx, &loddv1.LoginRequest{User: user, Password: password})
+	if err != nil {
+		return err
+	}
+	signedIn, err := a.connect(a.settings.server, a.settings.pin, answer.GetToken())
+	if err != nil {
+		return err
+	}
+	defer signedIn.Close()
+	me, err := signedIn.Session().WhoAmI(ctx, &loddv1.WhoAmIRequest{})
+	if err != nil {
+		return err
+	}
+	if err := a.learn(me); err != nil {
+		return err
+	}
+	session := client.Session{Pin: a.settings.pin, User: me.GetUser(), Token: answer.GetToken(), Expires: answer.GetExpires().AsTime()}
+	if err := a.dirs.SaveSession(session, a.deps.Now()); err != nil {
+		return err
+	}
+	a.note("note.signed-in", me.GetUser(), me.GetFullName(), a.settings.server)
+	return nil
+}
+
+// learn keeps the server's address, pin and keys in the profile. A key that is
+// known and has changed is refused: what was signed with the old one, and the
+// checkpoints that were seen, would no longer count.
+func (a *app) learn(me *loddv1.WhoAmIResponse) error {
+	p := a.profile
+	if p.Pin != a.settings.pin {
+		p = client.Profile{Lang: p.Lang} // another server: nothing of the old one holds
+	}
+	if p.LogKey != "" && p.LogKey != me.GetLogKey() {
+		return &notVerifiedError{a.words.say("error.key-changed", "log_key")}
+	}
+	if p.ExportKey != "" && p.ExportKey != me.GetExportKey() {
+		return &notVerifiedError{a.words.say("error.key-changed", "export_key")}
+	}
+	p.Server, p.Pin, p.User = a.settings.server, a.settings.pin, me.GetUser()
+	p.LogKey, p.ExportKey = me.GetLogKey(), me.GetExportKey()
+	a.profile = p
+	return a.dirs.SaveProfile(p)
+}
+
+func (a *app) logoutCommand() *cobra.Command {
+	return a.remote(spec{use: "logout", short: "End the session"}, func(c call) error {
+		_, err := c.Session().Logout(c.ctx, &loddv1.LogoutRequest{})
+		if exitCode(err) == exitSignIn {
+			err = nil // it has ended already
+		}
+		// The token is forgotten whether the server heard of it or not.
+		return errors.Join(a.dirs.RemoveSession(), err)
+	})
+}
+
+func (a *app) whoamiCommand() *cobra.Command {
+	return a.remote(spec{use: "whoami", short: "Tell who is signed in, and with which roles"}, func(c call) error {
+		me, err := c.Session().WhoAmI(c.ctx, &loddv1.WhoAmIRequest{})
+		if err != nil {
+			return err
+		}
+		roles := []string{}
+		for _, r := range me.GetRoles() {
+			role := r.GetTrialId() + ":" + r.GetRole()
+			if r.GetSite() != "" {
+				role += "@" + r.GetSite()
+			}
+			roles = append(roles, role)
+		}
+		return a.write(one("whoami", "user", me.GetUser(), "name", me.GetFullName(), "administrator", me.GetAdministrator(),
+			"roles", roles, "server", a.settings.server, "trial", a.settings.trial))
+	})
+}

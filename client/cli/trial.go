@@ -1,0 +1,229 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+)
+
+func (a *app) protocolCommand() *cobra.Command {
+	var design bool
+	show := a.remote(spec{
+		use: "show NAME", short: "Print the file of a built-in protocol, to start from",
+		example: "  lodd protocol show ips > trial.yaml\n  lodd protocol show ips --design > design.yaml",
+		args:    cobra.ExactArgs(1),
+	}, func(c call) error {
+		answer, err := c.Trials().GetBuiltinProtocol(c.ctx, &loddv1.GetBuiltinProtocolRequest{Name: c.args[0]})
+		if err != nil {
+			return err
+		}
+		file := answer.GetProtocol()
+		if design {
+			file = answer.GetDesign()
+		}
+		_, err = a.deps.Stdout.Write(file)
+		return err
+	})
+	show.Flags().BoolVar(&design, "design", false, "the example of a randomization file instead")
+	return noun("protocol", "Show built-in protocols", show)
+}
+
+func (a *app) trialCommand() *cobra.Command {
+	return noun("trial", "Set trials up and look at them",
+		a.trialCreate(), a.trialSeal(), a.trialOpen(), a.trialClose(), a.trialList(), a.trialShow(), a.trialUse())
+}
+
+func (a *app) trialCreate() *cobra.Command {
+	var path string
+	cmd := a.remote(spec{use: "create", short: "Make a trial of a protocol file"}, func(c call) error {
+		file, err := a.readInput(path)
+		if err != nil {
+			return err
+		}
+		id, err := a.requestID()
+		if err != nil {
+			return err
+		}
+		answer, err := c.Trials().CreateTrial(c.ctx, &loddv1.CreateTrialRequest{RequestId: id, FileName: filepath.Base(path), Protocol: file})
+		if err != nil {
+			return err
+		}
+		return a.write(receiptOf("trial", answer.GetReceipt(), "trial", answer.GetTrialId()))
+	})
+	fileFlag(cmd, &path)
+	return cmd
+}
+
+// fileFlag adds the flag that names the file to send.
+func fileFlag(cmd *cobra.Command, path *string) {
+	cmd.Flags().StringVarP(path, "file", "f", "", "the `FILE`; - is standard input")
+	if err := cmd.MarkFlagRequired("file"); err != nil {
+		panic("cli: flag file: " + err.Error()) // it was defined a line above
+	}
+}
+
+func (a *app) trialSeal() *cobra.Command {
+	var path, record string
+	cmd := a.inTrial(spec{
+		use: "seal", short: "Draw the seed and seal the randomization design, for good",
+		long: `Draw the seed and seal the randomization design, for good.
+
+Nobody is shown the seed or the design again before unsealing. Keep the sealing
+record in the trial master file: with it anybody can check later that neither
+was changed.`,
+	}, func(c trialCall) error {
+		file, err := a.readInput(path)
+		if err != nil {
+			return err
+		}
+		if _, err := os.Stat(record); record != "" && !errors.Is(err, fs.ErrNotExist) {
+			return &usageError{a.words.say("error.exists", record)}
+		}
+		if err := a.confirm(c.ctx, "ask.seal", c.trial); err != nil {
+			return err
+		}
+		answer, err := c.Trials().SealDesign(c.ctx, &loddv1.SealDesignRequest{TrialId: c.trial, RequestId: c.request, FileName: filepath.Base(path), Design: file})
+		if err != nil {
+			return err
+		}
+		r := receiptOf("sealing", answer.GetReceipt(), "trial", c.trial, "commitment", answer.GetCommitment())
+		if record == "" {
+			r.columns, r.rows[0] = append(r.columns, "record"), append(r.rows[0], answer.GetRecord())
+			return a.write(r)
+		}
+		if err := writeNew(record, []byte(answer.GetRecord())); err != nil {
+			return &hintError{err, a.words.say("hint.record", c.request)}
+		}
+		a.note("note.record", record)
+		return a.write(r)
+	})
+	fileFlag(cmd, &path)
+	cmd.Flags().StringVar(&record, "record", "", "write the sealing record to this `FILE`")
+	return cmd
+}
+
+// writeNew writes a file that doesn't exist yet, for its owner alone.
+func writeNew(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the user names the file
+	if err != nil {
+		return fmt.Errorf("write: %w", err)
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+func (a *app) trialOpen() *cobra.Command {
+	return a.inTrial(spec{use: "open", short: "Open enrolment"}, func(c trialCall) error {
+		answer, err := c.Trials().OpenEnrolment(c.ctx, &loddv1.OpenEnrolmentRequest{TrialId: c.trial, RequestId: c.request})
+		if err != nil {
+			return err
+		}
+		return a.write(receiptOf("enrolment", answer.GetReceipt(), "trial", c.trial, "state", code("open")))
+	})
+}
+
+func (a *app) trialClose() *cobra.Command {
+	return a.inTrial(spec{use: "close", short: "Close enrolment"}, func(c trialCall) error {
+		if err := a.confirm(c.ctx, "ask.close", c.trial); err != nil {
+			return err
+		}
+		answer, err := c.Trials().CloseEnrolment(c.ctx, &loddv1.CloseEnrolmentRequest{TrialId: c.trial, RequestId: c.request})
+		if err != nil {
+			return err
+		}
+		return a.write(receiptOf("enrolment", answer.GetReceipt(), "trial", c.trial, "state", code("closed")))
+	})
+}
+
+func (a *app) trialList() *cobra.Command {
+	return a.remote(spec{use: "list", short: "List your trials"}, func(c call) error {
+		answer, err := c.Trials().ListTrials(c.ctx, &loddv1.ListTrialsRequest{})
+		if err != nil {
+			return err
+		}
+		r := list("trial", "trials", "trial", "title", "state")
+		for _, x := range answer.GetTrials() {
+			r.add(x.GetTrialId(), a.words.text(x.GetTitle()), code(x.GetState()))
+		}
+		return a.write(r)
+	})
+}
+
+func (a *app) trialShow() *cobra.Command {
+	return a.inTrial(spec{use: "show", short: "Show a trial: its protocol, its state and its flow of participants"}, func(c trialCall) error {
+		t, err := c.Trials().GetTrial(c.ctx, &loddv1.GetTrialRequest{TrialId: c.trial})
+		if err != nil {
+			return err
+		}
+		if a.settings.output == "json" || a.settings.output == "jsonl" {
+			whole, err := protocolJSON(t)
+			if err != nil {
+				return err
+			}
+			return a.write(one("trial", "trial", t.GetTrialId(), "state", code(t.GetState()), "protocol", whole))
+		}
+		return a.write(a.trialLines(t))
+	})
+}
+
+// trialLines returns a trial as lines for people.
+func (a *app) trialLines(t *loddv1.GetTrialResponse) result {
+	var arms, sites, visits, factors, forms, consents []string
+	for _, x := range t.GetArms() {
+		arms = append(arms, fmt.Sprintf("%s:%d", x.GetId(), x.GetRatio()))
+	}
+	for _, x := range t.GetSites() {
+		sites = append(sites, x.GetId())
+	}
+	for _, x := range t.GetVisits() {
+		visits = append(visits, fmt.Sprintf("%s:%dm-%d+%d", x.GetId(), x.GetMonths(), x.GetBefore(), x.GetAfter()))
+	}
+	for _, x := range t.GetFactors() {
+		factors = append(factors, x.GetId())
+	}
+	for _, x := range t.GetForms() {
+		forms = append(forms, x.GetForm())
+	}
+	for _, x := range t.GetConsents() {
+		consents = append(consents, x.GetVersion())
+	}
+	r := one("trial", "trial", t.GetTrialId(), "title", a.words.text(t.GetTitle()), "state", code(t.GetState()),
+		"commitment", t.GetCommitment(), "time_zone", t.GetTimeZone(), "arms", arms, "sites", sites, "factors", factors,
+		"visits", visits, "forms", forms, "consents", consents)
+	if f := t.GetFlow(); f != nil {
+		r.columns = append(r.columns, "screened", "not_eligible", "declined", "other", "pending", "randomized")
+		r.rows[0] = append(r.rows[0], f.GetScreened(), f.GetNotEligible(), f.GetDeclined(), f.GetOther(), f.GetPending(), f.GetRandomized())
+	}
+	return r
+}
+
+func (a *app) trialUse() *cobra.Command {
+	return a.remote(spec{use: "use ID", short: "Choose the trial that later commands are about", args: cobra.ExactArgs(1)}, func(c call) error {
+		t, err := c.Trials().GetTrial(c.ctx, &loddv1.GetTrialRequest{TrialId: c.args[0]})
+		if err != nil {
+			return err
+		}
+		a.profile.Trial = t.GetTrialId()
+		if err := a.dirs.SaveProfile(a.profile); err != nil {
+			return err
+		}
+		a.note("note.trial", t.GetTrialId(), a.words.text(t.GetTitle()))
+		return nil
+	})
+}
+
+// compact returns JSON without the blanks that protojson puts in at random.
+func compact(b []byte) (json.RawMessage, error) {
+	var v any
+	if err := json.Unmarshal(b, &v); err != nil {
+		return nil, fmt.Errorf("write JSON: %w", err)
+	}
+	return json.Marshal(v)
+}

@@ -1,0 +1,100 @@
+package client
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"fmt"
+	"sync/atomic"
+
+	"google.golang.org/grpc/credentials"
+)
+
+// A CertificateError tells that whoever answered is not the server that was
+// asked for, or cannot show that it is. Nothing was sent to it.
+type CertificateError struct {
+	// Host is the host that was asked for.
+	Host string
+
+	// Subject and Issuer are the names in the certificate that was shown.
+	Subject, Issuer string
+
+	// Err says what is wrong with a certificate of the right authority: it has
+	// expired, for example, or is for another host. It is nil if the authority
+	// is another one.
+	Err error
+}
+
+// Error implements error.
+func (e *CertificateError) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("the certificate of %s is not valid: %v", e.Host, e.Err)
+	}
+	return fmt.Sprintf("the certificate of %s is not the trial's: it is of %q, issued by %q", e.Host, e.Subject, e.Issuer)
+}
+
+// Unwrap returns Err.
+func (e *CertificateError) Unwrap() error { return e.Err }
+
+// pinned knows a server by the pin of its certificate authority.
+type pinned struct {
+	host string
+	pin  [sha256.Size]byte
+
+	// refused is why the last handshake failed; nil if it didn't.
+	refused atomic.Pointer[CertificateError]
+}
+
+func newPinned(host, pin string) (*pinned, error) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(pin)
+	if err != nil || len(b) != sha256.Size {
+		return nil, fmt.Errorf("client: the pin %q is no SHA-256 in base64url: use the one of the invite", pin)
+	}
+	return &pinned{host: host, pin: [sha256.Size]byte(b)}, nil
+}
+
+// transport returns TLS 1.3 that accepts the pinned server alone. The system's
+// authorities play no part, so verification is done here and not by crypto/tls,
+// which knows certificates and no pins.
+func (p *pinned) transport() credentials.TransportCredentials {
+	return credentials.NewTLS(&tls.Config{
+		MinVersion:         tls.VersionTLS13,
+		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection verifies, and against the pin alone
+		VerifyConnection: func(s tls.ConnectionState) error {
+			refused := p.verify(s.PeerCertificates)
+			p.refused.Store(refused)
+			if refused != nil {
+				return refused
+			}
+			return nil
+		},
+	})
+}
+
+// verify checks a chain: one certificate bears the pinned key, and the first
+// one follows from it, for the host, today.
+func (p *pinned) verify(chain []*x509.Certificate) *CertificateError {
+	if len(chain) == 0 {
+		return &CertificateError{Host: p.host}
+	}
+	refused := &CertificateError{Host: p.host, Subject: chain[0].Subject.String(), Issuer: chain[0].Issuer.String()}
+	roots, others := x509.NewCertPool(), x509.NewCertPool()
+	found := false
+	for _, c := range chain[1:] {
+		if c.IsCA && sha256.Sum256(c.RawSubjectPublicKeyInfo) == p.pin {
+			roots.AddCert(c)
+			found = true
+			continue
+		}
+		others.AddCert(c)
+	}
+	if !found {
+		return refused
+	}
+	if _, err := chain[0].Verify(x509.VerifyOptions{DNSName: p.host, Roots: roots, Intermediates: others}); err != nil {
+		refused.Err = err
+		return refused
+	}
+	return nil
+}

@@ -1,0 +1,104 @@
+package randomization_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lodd-rct/lodd/randomization"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// counting returns 32 bytes that count up from first.
+func counting(first byte) []byte {
+	b := make([]byte, randomization.SecretSize)
+	for i := range b {
+		b[i] = first + byte(i)
+	}
+	return b
+}
+
+// testSeed is the seed of all golden files: 00 01 … 1f.
+func testSeed(t testing.TB) randomization.Seed {
+	t.Helper()
+	seed, err := randomization.SeedFromBytes(counting(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seed
+}
+
+// testSalt is the salt of all golden files: 20 21 … 3f.
+func testSalt(t testing.TB) randomization.Salt {
+	t.Helper()
+	salt, err := randomization.SaltFromBytes(counting(0x20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return salt
+}
+
+// equalChances returns the design with the given ratio and sizes of weight 1.
+func equalChances(ratio []int, sizes ...int) randomization.Blocks {
+	b := randomization.Blocks{Ratio: ratio}
+	for _, size := range sizes {
+		b.Sizes = append(b.Sizes, randomization.BlockSize{Size: size, Weight: 1})
+	}
+	return b
+}
+
+// newSequence starts a sequence of a design that must be valid.
+func newSequence(t testing.TB, design randomization.Blocks, trial, stratum string) *randomization.Sequence {
+	t.Helper()
+	s, err := randomization.NewSequence(testSeed(t), design, trial, stratum)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// A goldenCase is a design as the command lines of the second implementations
+// take it, with a trial and a stratum.
+type goldenCase struct {
+	ratio, sizes, trial, stratum string
+	design                       randomization.Blocks
+}
+
+var goldenCases = []goldenCase{
+	{"1:1", "4x1,6x1,8x1", "ips", "oslo", equalChances([]int{1, 1}, 4, 6, 8)},
+	{"1:1", "4x1,6x1,8x1", "ips", "bergen", equalChances([]int{1, 1}, 4, 6, 8)},
+	{"1:1", "4x1,6x1,8x1", "other", "oslo", equalChances([]int{1, 1}, 4, 6, 8)},
+	{"1:1", "4x1", "ips", "oslo", equalChances([]int{1, 1}, 4)},
+	{"2:1", "6x1,9x1", "ips", "tromsø/kvinne", equalChances([]int{2, 1}, 6, 9)},
+	{"1:2:3", "12x1", "ips", "", equalChances([]int{1, 2, 3}, 12)},
+	{"1:1", "4x1,6x3,8x2,256x1000", "ips", "oslo", randomization.Blocks{
+		Ratio: []int{1, 1},
+		Sizes: []randomization.BlockSize{{Size: 4, Weight: 1}, {Size: 6, Weight: 3}, {Size: 8, Weight: 2}, {Size: 256, Weight: 1000}},
+	}},
+}
+
+// arms writes a list as the second implementations do.
+func arms(list []randomization.Arm) string {
+	return strings.Trim(fmt.Sprint(list), "[]")
+}
+
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s differs: the sequences of running trials would change (-want +got):\n%s", file, diff)
+	}
+}

@@ -1,0 +1,165 @@
+package authn
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/crypto/argon2"
+	"golang.org/x/text/unicode/norm"
+)
+
+// PasswordConfig says how passwords are hashed. Random is needed; the defaults
+// of the rest take about 0.1 s and 64 MiB a hash.
+//
+// Source: RFC 9106 (2021), section 4, the second recommended option with one
+// lane for its four.
+type PasswordConfig struct {
+	MemoryKiB  uint32    // memory of one hash, default 65,536, at most 1,048,576
+	Passes     uint32    // passes over it, default 3, at most 64
+	Concurrent int       // hashes at once, which bounds memory; default 4
+	Random     io.Reader // the source of salts, 16 bytes each
+}
+
+const (
+	saltSize = 16 // bytes
+	hashSize = 32 // bytes
+)
+
+// Passwords hashes and checks passwords by Argon2id. All methods may be called
+// concurrently; beyond the configured number they wait their turn.
+type Passwords struct {
+	params params
+	random io.Reader
+	turns  chan struct{}
+}
+
+// params are the costs of a hash.
+type params struct {
+	memory uint32 // KiB
+	passes uint32
+	lanes  uint8
+}
+
+// ok bounds what a stored hash may cost, so that a damaged one can't exhaust
+// the server.
+func (p params) ok() bool {
+	return p.lanes >= 1 && p.memory >= 8*uint32(p.lanes) && p.memory <= 1<<20 && p.passes >= 1 && p.passes <= 64
+}
+
+// NewPasswords returns a hasher. It draws no randomness yet.
+func NewPasswords(c PasswordConfig) (*Passwords, error) {
+	if c.MemoryKiB == 0 {
+		c.MemoryKiB = 64 << 10
+	}
+	if c.Passes == 0 {
+		c.Passes = 3
+	}
+	if c.Concurrent == 0 {
+		c.Concurrent = 4
+	}
+	p := params{c.MemoryKiB, c.Passes, 1}
+	if c.Random == nil || c.Concurrent < 0 || !p.ok() {
+		return nil, errors.New("authn: passwords: Random is needed, MemoryKiB must be within 8 and 1048576, Passes within 1 and 64, Concurrent positive")
+	}
+	return &Passwords{p, c.Random, make(chan struct{}, c.Concurrent)}, nil
+}
+
+// Hash returns what to keep of a password: a PHC string with the parameters,
+// the salt and the hash. It doesn't apply the rules of [CheckPassword]. The
+// error is that of ctx or of the source of salts.
+//
+// Source: the PHC string format of the Password Hashing Competition.
+func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
+	salt := make([]byte, saltSize)
+	if _, err := io.ReadFull(p.random, salt); err != nil {
+		return "", fmt.Errorf("authn: read salt: %w", err)
+	}
+	h := stored{p.params, salt, nil}
+	if err := p.compute(ctx, &h.hash, password, h); err != nil {
+		return "", err
+	}
+	return h.String(), nil
+}
+
+// Verify reports whether password is the one that was hashed as kept, and if
+// so, whether kept should be replaced by a new Hash because the parameters have
+// changed since.
+//
+// An empty kept stands for an account that doesn't exist: it costs as much as
+// one that does, and never matches. The error is that of ctx, or says that kept
+// isn't a hash.
+func (p *Passwords) Verify(ctx context.Context, kept, password string) (ok, rehash bool, err error) {
+	h := stored{p.params, make([]byte, saltSize), make([]byte, hashSize)}
+	if kept != "" {
+		if h, err = parseStored(kept); err != nil {
+			return false, false, err
+		}
+	}
+	if len(password) > maxBytes || !utf8.ValidString(password) {
+		return false, false, nil // no account has such a password
+	}
+	var got []byte
+	if err := p.compute(ctx, &got, password, h); err != nil {
+		return false, false, err
+	}
+	same := subtle.ConstantTimeCompare(got, h.hash) == 1 && kept != ""
+	return same, same && h.params != p.params, nil
+}
+
+// compute waits its turn and hashes the normalized password.
+func (p *Passwords) compute(ctx context.Context, hash *[]byte, password string, h stored) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case p.turns <- struct{}{}:
+		defer func() { <-p.turns }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	*hash = argon2.IDKey([]byte(normalize(password)), h.salt, h.passes, h.memory, h.lanes, hashSize)
+	return nil
+}
+
+// normalize makes passwords equal that look equal but were typed on different
+// keyboards.
+//
+// Source: NIST SP 800-63B-4 (2025), section 3.1.1.2.
+func normalize(password string) string { return norm.NFKC.String(password) }
+
+// stored is what is kept of a password.
+type stored struct {
+	params
+	salt, hash []byte
+}
+
+func (s stored) String() string {
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, s.memory, s.passes, s.lanes,
+		base64.RawStdEncoding.EncodeToString(s.salt), base64.RawStdEncoding.EncodeToString(s.hash))
+}
+
+var errStored = errors.New("authn: a stored password hash is damaged: give the account a new one-time code")
+
+func parseStored(text string) (stored, error) {
+	fields := strings.Split(text, "$")
+	if len(fields) != 6 {
+		return stored{}, errStored
+	}
+	var s stored
+	var version int
+	_, err1 := fmt.Sscanf(strings.Join(fields[:4], "$"), "$argon2id$v=%d$m=%d,t=%d,p=%d", &version, &s.memory, &s.passes, &s.lanes)
+	salt, err2 := base64.RawStdEncoding.Strict().DecodeString(fields[4])
+	hash, err3 := base64.RawStdEncoding.Strict().DecodeString(fields[5])
+	s.salt, s.hash = salt, hash
+	bad := errors.Join(err1, err2, err3) != nil || version != argon2.Version || !s.params.ok()
+	if bad || len(salt) < 8 || len(hash) != hashSize || s.String() != text {
+		return stored{}, errStored
+	}
+	return s, nil
+}

@@ -1,0 +1,108 @@
+package keys
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+)
+
+// A folder holds one key a file. A file is never changed once it has its name.
+type folder struct {
+	dir   string
+	fresh bool
+}
+
+// openFolder makes the folder if it may and checks that it is closed to others.
+func openFolder(dir string, fresh bool) (folder, error) {
+	if fresh {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return folder{}, fmt.Errorf("keys: make folder: %w", err)
+		}
+	}
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return folder{}, fmt.Errorf("keys: the folder %s is missing, and a database exists that needs its keys: restore the folder from the backup of the keys", dir)
+	case err != nil:
+		return folder{}, fmt.Errorf("keys: open folder: %w", err)
+	case !info.IsDir():
+		return folder{}, fmt.Errorf("keys: %s is no folder", dir)
+	}
+	return folder{dir, fresh}, private(dir, info, 0o700)
+}
+
+func (f folder) path(name string) string { return filepath.Join(f.dir, name) }
+
+// load returns the content of a key's file. If there is none and the folder is
+// fresh, it makes the key first.
+func (f folder) load(name string, newKey func() ([]byte, error)) ([]byte, error) {
+	info, err := os.Stat(f.path(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		if !f.fresh {
+			return nil, fmt.Errorf("keys: %s is missing, and a database exists that needs it: restore it from the backup of the keys", f.path(name))
+		}
+		if err := f.create(name, newKey); err != nil {
+			return nil, fmt.Errorf("keys: make %s: %w", f.path(name), err)
+		}
+		info, err = os.Stat(f.path(name))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	if err := private(f.path(name), info, 0o600); err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(f.path(name))
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	return text, nil
+}
+
+// create writes a new key under another name, makes it durable, and gives it
+// its name only then: killed at any point, it leaves no key or a whole one.
+// A link, unlike a rename, keeps the key of another server that was faster.
+func (f folder) create(name string, newKey func() ([]byte, error)) error {
+	text, err := newKey()
+	if err != nil {
+		return err
+	}
+	temp, err := os.CreateTemp(f.dir, name+".*.tmp") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp.Name())
+	_, err = temp.Write(text)
+	err = errors.Join(err, temp.Sync(), temp.Close())
+	if err != nil {
+		return err
+	}
+	if err := os.Link(temp.Name(), f.path(name)); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return f.sync()
+}
+
+// sync makes the names in the folder durable.
+func (f folder) sync() error {
+	if runtime.GOOS == "windows" {
+		return nil // a folder can't be synced there
+	}
+	d, err := os.Open(f.dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// private refuses a file or folder that anyone but its owner can use.
+func private(path string, info fs.FileInfo, want fs.FileMode) error {
+	mode := info.Mode().Perm()
+	if mode&0o077 == 0 || runtime.GOOS == "windows" { // whose modes say nothing
+		return nil
+	}
+	return fmt.Errorf("keys: %s has mode %04o, so that others can get at the keys: run \"chmod %o %s\", and replace the keys if others may have read them", path, mode, want, path)
+}

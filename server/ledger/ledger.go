@@ -1,0 +1,164 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/lodd-rct/lodd/audit"
+	"github.com/lodd-rct/lodd/audit/store"
+	"github.com/lodd-rct/lodd/server/trial"
+	"github.com/lodd-rct/lodd/server/trial/entry"
+	"github.com/lodd-rct/lodd/server/vault"
+)
+
+// These errors say why a command was not carried out, beside those of package
+// trial.
+var (
+	// ErrUnknown means that the command may or may not be durable. Nothing more
+	// is served before the log has been opened again.
+	ErrUnknown = errors.New("we do not know yet whether it happened; repeat it with the same request id")
+	// ErrFull means that the disk has no room; nothing was written.
+	ErrFull = errors.New("the server's disk is full; nothing was written")
+	// ErrBusy means that too many commands wait; nothing was done.
+	ErrBusy = errors.New("the server is busy; nothing was done, try again")
+	// ErrReused means that a request id came back with another request.
+	ErrReused = errors.New("the request id was used for another request; nothing was done")
+)
+
+// Config is what a ledger is made of. Every field is required.
+type Config struct {
+	Log   *audit.Log
+	Vault *vault.Vault
+	// Seeds is where seeds and salts of designs come from, and Random where
+	// the nonces of entries do: crypto/rand.Reader outside tests.
+	Seeds, Random io.Reader
+	Now           func() time.Time
+}
+
+// A Ledger is every trial of a server, and its people. Its methods may be
+// called concurrently.
+type Ledger struct {
+	config Config
+	people *People
+
+	mu     sync.Mutex // guards the fields below
+	trials map[trial.ID]*Trial
+	closed bool
+}
+
+// Open reads the log and returns what it adds up to. The error names the first
+// entry that no correct server wrote.
+func Open(ctx context.Context, c Config) (*Ledger, error) {
+	if c.Log == nil || c.Vault == nil || c.Seeds == nil || c.Random == nil || c.Now == nil {
+		return nil, errors.New("ledger: incomplete config")
+	}
+	l := &Ledger{config: c, trials: map[trial.ID]*Trial{}}
+	var err error
+	if l.people, err = openPeople(ctx, c); err != nil {
+		return nil, err
+	}
+	for _, list := range c.Log.Lists("") {
+		id, ok := strings.CutSuffix(list, "/"+string(trial.Conduct))
+		if !ok {
+			continue
+		}
+		t := newTrial(c, trial.ID(id))
+		if err := t.load(ctx); err != nil {
+			return nil, err
+		}
+		l.start(t)
+	}
+	return l, nil
+}
+
+// Close waits for the commands that were accepted and ends the owners.
+func (l *Ledger) Close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	for _, t := range l.trials {
+		t.stop()
+	}
+}
+
+// People returns the accounts and grants.
+func (l *Ledger) People() *People { return l.people }
+
+// Trial returns a trial. It fails with [trial.ErrNotFound].
+func (l *Ledger) Trial(id trial.ID) (*Trial, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t, ok := l.trials[id]
+	if !ok {
+		return nil, fmt.Errorf("trial %s: %w", id, trial.ErrNotFound)
+	}
+	return t, nil
+}
+
+// Trials returns every trial, sorted by id.
+func (l *Ledger) Trials() []*Trial {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []*Trial
+	for _, t := range l.trials {
+		out = append(out, t)
+	}
+	slices.SortFunc(out, func(a, b *Trial) int { return strings.Compare(string(a.id), string(b.id)) })
+	return out
+}
+
+// start begins the owner of t. The caller holds mu, or nobody else knows l.
+func (l *Ledger) start(t *Trial) {
+	l.trials[t.id] = t
+	go t.run()
+}
+
+// A Caller is who acts, in which role, and under which request id.
+type Caller struct {
+	Actor   string
+	Role    trial.Role
+	Request trial.RequestID
+}
+
+// A Receipt says where an entry stands in the log.
+type Receipt struct {
+	List     string
+	Index    int64
+	Leaf     tlog.Hash
+	At       time.Time
+	Repeated bool // the request had been carried out before
+}
+
+// stamp returns the present instant as entries carry it.
+func (c Config) stamp() time.Time { return c.Now().UTC().Truncate(time.Millisecond) }
+
+// seal marshals an entry with a fresh nonce.
+func (c Config) marshal(e entry.Entry) ([]byte, error) {
+	if _, err := io.ReadFull(c.Random, e.Nonce[:]); err != nil {
+		return nil, fmt.Errorf("ledger: read nonce: %w", err)
+	}
+	return entry.Marshal(e)
+}
+
+// outcome translates what the log says of an append into what callers are
+// told.
+func outcome(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, store.ErrFull):
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	case errors.Is(err, audit.ErrBusy):
+		return fmt.Errorf("%w: %w", ErrBusy, err)
+	default:
+		return fmt.Errorf("%w: %w", ErrUnknown, err)
+	}
+}

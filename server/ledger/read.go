@@ -1,0 +1,132 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/lodd-rct/lodd/audit"
+	"github.com/lodd-rct/lodd/server/trial"
+	"github.com/lodd-rct/lodd/server/trial/entry"
+)
+
+// chunk is how many entries are read at once: enough to be fast, few enough
+// that memory doesn't grow with the log.
+const chunk = 512
+
+type record struct {
+	data []byte
+	err  error
+}
+
+// entries yields the entries [lo, hi) of a list with their indexes. After an
+// error it ends.
+func entries(ctx context.Context, log *audit.Log, list string, lo, hi int64) iter.Seq2[int64, record] {
+	return func(yield func(int64, record) bool) {
+		for lo < hi {
+			batch, err := log.Read(ctx, list, lo, min(lo+chunk, hi))
+			if err != nil {
+				yield(lo, record{err: fmt.Errorf("ledger: read %s: %w", list, err)})
+				return
+			}
+			for _, b := range batch {
+				if !yield(lo, record{data: b}) {
+					return
+				}
+				lo++
+			}
+		}
+	}
+}
+
+// list returns the name of a trial's compartment in the log.
+func list(id trial.ID, c trial.Compartment) string { return string(id) + "/" + string(c) }
+
+// A Position is how much of each compartment is read; a compartment that isn't
+// in it isn't read at all.
+type Position map[trial.Compartment]int64
+
+// A Logged is an entry of a trial and where it stands.
+type Logged struct {
+	In    trial.Compartment
+	Index int64
+	entry.Entry
+}
+
+// Meta returns what the entry says about itself.
+func (l Logged) Meta() trial.Meta {
+	return trial.Meta{At: l.At, Actor: l.Actor, Role: trial.Role(l.Role), Request: l.Request, Index: l.Index}
+}
+
+// Replay yields a trial's entries up to a position, in the order in which they
+// were decided: entry i of conduct comes after whatever was appended elsewhere
+// while conduct had i entries. After an error it ends.
+func Replay(ctx context.Context, log *audit.Log, id trial.ID, to Position) iter.Seq2[Logged, error] {
+	return func(yield func(Logged, error) bool) {
+		var cursors []*cursor
+		for _, c := range trial.Compartments() {
+			next, stop := iter.Pull2(entries(ctx, log, list(id, c), 0, to[c]))
+			defer stop()
+			cursors = append(cursors, &cursor{in: c, next: next})
+		}
+		for {
+			var first *cursor
+			for _, c := range cursors {
+				if err := c.fill(); err != nil {
+					yield(Logged{}, fmt.Errorf("ledger: trial %s: %w", id, err))
+					return
+				}
+				if c.head != nil && (first == nil || c.before(first)) {
+					first = c
+				}
+			}
+			if first == nil {
+				return
+			}
+			l := *first.head
+			first.head = nil
+			if !yield(l, nil) {
+				return
+			}
+		}
+	}
+}
+
+// A cursor walks one compartment.
+type cursor struct {
+	in   trial.Compartment
+	next func() (int64, record, bool)
+	head *Logged // nil if it isn't read yet, or if there is no more
+}
+
+func (c *cursor) fill() error {
+	if c.head != nil {
+		return nil
+	}
+	index, r, ok := c.next()
+	if !ok {
+		return nil
+	}
+	if r.err != nil {
+		return r.err
+	}
+	e, err := entry.Unmarshal(r.data)
+	if err != nil {
+		return fmt.Errorf("entry %d of %s: %w", index, c.in, err)
+	}
+	if c.in == trial.Conduct {
+		e.ConductSize = index // its own place in the order
+	}
+	c.head = &Logged{c.in, index, e}
+	return nil
+}
+
+// before reports whether c's entry was decided before that of conduct or of an
+// earlier compartment: entries elsewhere that saw n conduct entries come after
+// entry n-1 and before entry n of conduct.
+func (c *cursor) before(o *cursor) bool {
+	if c.head.ConductSize != o.head.ConductSize {
+		return c.head.ConductSize < o.head.ConductSize
+	}
+	return o.in == trial.Conduct
+}

@@ -1,0 +1,96 @@
+package ledger
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"reflect"
+
+	"github.com/lodd-rct/lodd/audit"
+	"github.com/lodd-rct/lodd/randomization"
+	"github.com/lodd-rct/lodd/server/trial"
+)
+
+// Create begins a trial. The same protocol under the same id again gives the
+// same answer; another one fails with [trial.ErrExists].
+func (l *Ledger) Create(ctx context.Context, by Caller, p trial.Protocol) (Receipt, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return Receipt{}, fmt.Errorf("%w: the server is stopping", ErrBusy)
+	}
+	if t, ok := l.trials[p.ID]; ok {
+		return t.created(ctx, p)
+	}
+	t := newTrial(l.config, p.ID)
+	b := &appending{at: l.config.stamp(), parts: map[trial.Compartment]*audit.Part{}}
+	forms := p.Forms
+	p.Forms = nil
+	events := []trial.Event{trial.Created{Protocol: p, Forms: len(forms)}}
+	for _, f := range forms {
+		events = append(events, trial.FormDefined{Form: f})
+	}
+	for _, e := range events {
+		if err := t.add(ctx, b, by, e); err != nil {
+			return Receipt{}, err
+		}
+	}
+	if err := t.append(ctx, b); err != nil {
+		return Receipt{}, outcome(err)
+	}
+	l.start(t)
+	r := b.receipts[trial.Conduct][0]
+	return Receipt{List: r.List, Index: r.Index, Leaf: r.Leaf, At: b.at}, nil
+}
+
+// created returns the receipt of the trial's first entry if the trial was made
+// of p.
+func (t *Trial) created(ctx context.Context, p trial.Protocol) (Receipt, error) {
+	same := false
+	if err := t.View(func(s *trial.State) error {
+		same = reflect.DeepEqual(*s.Protocol(), p)
+		return nil
+	}); err != nil {
+		return Receipt{}, err
+	}
+	if !same {
+		return Receipt{}, fmt.Errorf("trial %s: %w", p.ID, trial.ErrExists)
+	}
+	r, _, err := t.receipt(ctx, place{trial.Conduct, 0})
+	r.Repeated = true
+	return r, err
+}
+
+// Seal draws the seed and seals it with the design. It returns the commitment,
+// for a repeated request that of the first.
+//
+// The design's ratio must be that of the protocol's arms.
+func (t *Trial) Seal(ctx context.Context, by Caller, design randomization.Blocks) (string, Receipt, error) {
+	commitment, sealed, err := t.sealDeck(ctx, design)
+	if err != nil {
+		return "", Receipt{}, err
+	}
+	a, err := t.do(&call{
+		ctx: ctx, by: by, done: make(chan struct{}),
+		proposal: trial.DesignSealed{Commitment: commitment},
+		follow:   trial.DesignKept{Sealed: sealed},
+		unless: func(s *trial.State) error {
+			var ratio []int
+			for _, arm := range s.Protocol().Arms {
+				ratio = append(ratio, arm.Ratio)
+			}
+			if !reflect.DeepEqual(ratio, design.Ratio) {
+				return &trial.Invalid{Field: "design", Problem: fmt.Sprintf("ratio %v, but the protocol has %v", design.Ratio, ratio)}
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		return "", Receipt{}, err
+	}
+	e, ok := a.Events[0].(trial.DesignSealed)
+	if !ok {
+		return "", Receipt{}, ErrReused
+	}
+	return hex.EncodeToString(e.Commitment[:]), a.Receipt, nil
+}

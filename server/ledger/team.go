@@ -1,0 +1,61 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/lodd-rct/lodd/server/trial"
+)
+
+// A Team is a treatment team: who delivers one arm at one site.
+type Team struct {
+	Site trial.SiteID
+	Arm  trial.ArmID
+}
+
+// A Member is a participant of a team. It is the only type of this package
+// that tells an arm.
+type Member struct {
+	Participant  trial.ParticipantID
+	Site         trial.SiteID
+	RandomizedAt time.Time
+	Arm          trial.Arm
+	Stopped      bool
+}
+
+// Members lists the participants of teams, in the order of their
+// randomization. The reading is an entry of the compartment delivery, durable
+// before anything is shown.
+//
+// Source: ICH E6(R3) (2025), 4.2.2: access to unblinding information is
+// recorded.
+func (t *Trial) Members(ctx context.Context, by Caller, teams []Team) ([]Member, error) {
+	for _, team := range teams {
+		if _, err := t.Do(ctx, Caller{Actor: by.Actor, Role: by.Role}, trial.ArmsViewed{Site: team.Site, Team: team.Arm}); err != nil {
+			return nil, err
+		}
+	}
+	t.mu.Lock() // not for reading: the deck draws as it is asked
+	defer t.mu.Unlock()
+	if t.down != nil {
+		return nil, t.down
+	}
+	var out []Member
+	for p := range t.state.Participants() {
+		if !p.Randomized() {
+			continue
+		}
+		arm, err := t.deck.arm(p.Stratum, p.Slot)
+		if err != nil {
+			return nil, fmt.Errorf("ledger: trial %s: %w", t.id, err)
+		}
+		a := t.state.Protocol().Arms[arm]
+		if slices.Contains(teams, Team{p.Site, a.ID}) {
+			out = append(out, Member{p.ID, p.Site, p.RandomizedAt, a, !p.Stopped.IsZero() || !p.Erased.IsZero()})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Member) int { return a.RandomizedAt.Compare(b.RandomizedAt) })
+	return out, nil
+}

@@ -1,0 +1,148 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/lodd-rct/lodd/server/instrument"
+	"github.com/lodd-rct/lodd/server/trial"
+	"github.com/lodd-rct/lodd/server/vault"
+)
+
+// maxWaiting is the most commands of one trial that wait.
+const maxWaiting = 4096
+
+// A Trial is a running trial. Its methods may be called concurrently.
+type Trial struct {
+	id     trial.ID
+	config Config
+	queue  chan *call
+	done   chan struct{} // closed when the owner has returned
+
+	stopping sync.RWMutex // held for writing while the queue is closed
+	stopped  bool
+
+	mu    sync.RWMutex  // guards fold; held for writing until an append is durable
+	*fold               // what the entries add up to
+	down  error         // why the trial is not served
+	lag   time.Duration // by how much the clock is behind the last entry
+}
+
+// A fold is what a trial's entries add up to.
+type fold struct {
+	state    *trial.State
+	requests map[trial.RequestID]place
+	deck     *deck
+	forms    map[trial.FormID]*instrument.Instrument
+}
+
+// A place is where an entry stands.
+type place struct {
+	in    trial.Compartment
+	index int64
+}
+
+func newTrial(c Config, id trial.ID) *Trial {
+	return &Trial{id: id, config: c, queue: make(chan *call, maxWaiting), done: make(chan struct{}), fold: newFold()}
+}
+
+func newFold() *fold {
+	return &fold{state: &trial.State{}, requests: map[trial.RequestID]place{}, forms: map[trial.FormID]*instrument.Instrument{}}
+}
+
+// ID returns the trial's name.
+func (t *Trial) ID() trial.ID { return t.id }
+
+// List returns the name of a compartment in the log.
+func (t *Trial) List(c trial.Compartment) string { return list(t.id, c) }
+
+// View calls f with the present state, which f must not keep. It returns what
+// f returns, or why the trial is not served.
+func (t *Trial) View(f func(*trial.State) error) error {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if t.down != nil {
+		return t.down
+	}
+	return f(t.state)
+}
+
+// Instrument returns a form ready to check answers, and its definition.
+func (t *Trial) Instrument(id trial.FormID) (*instrument.Instrument, trial.Form, error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	in, ok := t.forms[id]
+	if !ok {
+		return nil, trial.Form{}, fmt.Errorf("form %s: %w", id, trial.ErrNotFound)
+	}
+	f, _, _ := t.state.Protocol().Form(id)
+	return in, f, nil
+}
+
+// load folds the trial's entries. What was to be destroyed and may not have
+// been, because the server ended in between, is destroyed.
+func (t *Trial) load(ctx context.Context) error {
+	f := newFold()
+	to := Position{}
+	for _, c := range trial.Compartments() {
+		to[c] = t.config.Log.Len(list(t.id, c))
+	}
+	for l, err := range Replay(ctx, t.config.Log, t.id, to) {
+		if err != nil {
+			return err
+		}
+		event, ok := l.Event.(trial.Event)
+		if !ok {
+			return fmt.Errorf("ledger: trial %s: entry %d of %s is a %T", t.id, l.Index, l.In, l.Event)
+		}
+		if err := t.fold1(ctx, f, l.In, l.Meta(), event); err != nil {
+			return fmt.Errorf("ledger: trial %s: %w", t.id, err)
+		}
+	}
+	for p := range f.state.Participants() {
+		if p.Erased.IsZero() {
+			continue
+		}
+		if _, err := t.config.Vault.Seal(ctx, t.participantKey(p.ID), nil, nil); errors.Is(err, vault.ErrDestroyed) {
+			continue
+		}
+		if err := t.config.Vault.Destroy(ctx, t.participantKey(p.ID)); err != nil {
+			return fmt.Errorf("ledger: trial %s: %w", t.id, err)
+		}
+	}
+	t.fold = f
+	return nil
+}
+
+// fold1 adds one entry to f.
+func (t *Trial) fold1(ctx context.Context, f *fold, in trial.Compartment, m trial.Meta, e trial.Event) error {
+	if want := f.state.Compartment(e); in != want {
+		return fmt.Errorf("entry %d of %s: %T belongs to %s", m.Index, in, e, want)
+	}
+	if err := f.state.Apply(m, e); err != nil {
+		return err
+	}
+	if _, known := f.requests[m.Request]; !known && m.Request != (trial.RequestID{}) {
+		f.requests[m.Request] = place{in, m.Index}
+	}
+	switch e := e.(type) {
+	case trial.FormDefined:
+		form, err := instrument.Parse(e.Form.Definition)
+		if err != nil {
+			return fmt.Errorf("entry %d of %s: form %s: %w", m.Index, in, e.Form.ID, err)
+		}
+		f.forms[e.Form.ID] = form
+	case trial.DesignKept:
+		d, err := t.openDeck(ctx, f.state, e.Sealed)
+		if err != nil {
+			return fmt.Errorf("entry %d of %s: %w", m.Index, in, err)
+		}
+		f.deck = d
+	case trial.Allocated:
+		return t.checkArm(ctx, f, m.Index, e)
+	}
+	return nil
+}

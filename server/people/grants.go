@@ -1,0 +1,157 @@
+package people
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// The role names that this package has rules about. The other roles of a trial
+// exclude nothing.
+const (
+	administrator = "administrator"
+	coordinator   = "coordinator"
+	assessor      = "assessor"
+	monitor       = "monitor"
+	dsmb          = "dsmb"
+	statistician  = "statistician"
+	custodian     = "custodian"
+	investigator  = "investigator"
+	treatmentTeam = "treatment-team"
+	auditor       = "auditor"
+)
+
+// Roles returns the roles that can be granted in a trial.
+func Roles() []string {
+	return []string{coordinator, assessor, monitor, dsmb, statistician, custodian, investigator, treatmentTeam, auditor}
+}
+
+// excluded returns the pairs of roles that nobody may hold in one trial, now
+// or ever: what a person once saw stays known.
+//
+// Source: product.md of the design, "People", after ICH E6(R3) (2025), 4.1.2,
+// and EMA guideline on computerised systems (2023), annex 3.
+func excluded() [][2]string {
+	return [][2]string{
+		{assessor, treatmentTeam}, // an assessor stays blind
+		{assessor, dsmb},
+		{assessor, investigator}, // may unblind in an emergency
+		{statistician, custodian},
+		{administrator, custodian}, // holds the keys and would know the design
+		{custodian, coordinator},   // would know the design and enrol
+		{monitor, treatmentTeam},
+	}
+}
+
+// Conflict returns the role that the user holds or held and that excludes g,
+// or nothing. Being an administrator counts as a role in every trial.
+func (s *State) Conflict(g Grant) string {
+	held := func(role string) bool {
+		if role == administrator {
+			a, ok := s.accounts[g.User]
+			return ok && a.Administrator
+		}
+		return slices.ContainsFunc(s.tenures, func(t Tenure) bool {
+			return t.User == g.User && t.Trial == g.Trial && t.Role == role
+		})
+	}
+	for _, pair := range excluded() {
+		if pair[0] == g.Role && held(pair[1]) {
+			return pair[1]
+		}
+		if pair[1] == g.Role && held(pair[0]) {
+			return pair[0]
+		}
+	}
+	return ""
+}
+
+// Grant decides that by gives g. It returns a [Granted], or a [Refused]
+// together with the error if a rule forbids it; the refusal is to be appended
+// too. It returns no event if the user holds g already.
+func (s *State) Grant(by string, g Grant) (Event, error) {
+	if err := s.active(g.User); err != nil {
+		return nil, fmt.Errorf("%s: %w", g.User, err)
+	}
+	if !slices.Contains(Roles(), g.Role) || (g.Role == treatmentTeam) != (g.Team != "") || g.Role == treatmentTeam && g.Site == "" {
+		return nil, ErrRole
+	}
+	if s.held(g) >= 0 {
+		return nil, nil
+	}
+	if !s.mayGrant(by, g) {
+		return Refused{Grant: g}, ErrNotYours
+	}
+	if c := s.Conflict(g); c != "" {
+		return Refused{Grant: g, Conflict: c}, fmt.Errorf("%s: %w", c, ErrConflict)
+	}
+	return Granted{g}, nil
+}
+
+// mayGrant reports whether by may give g: the custodian of the trial may give
+// every role, an administrator only that of the first custodian.
+func (s *State) mayGrant(by string, g Grant) bool {
+	if s.Holds(by, g.Trial, custodian) {
+		return true
+	}
+	a, ok := s.accounts[by]
+	anyCustodian := slices.ContainsFunc(s.tenures, func(t Tenure) bool { return t.Trial == g.Trial && t.Role == custodian })
+	return ok && a.Administrator && g.Role == custodian && !anyCustodian
+}
+
+// Revoke decides to take g away. It returns no event if the user doesn't hold
+// it.
+func (s *State) Revoke(g Grant, reason string) Event {
+	if s.held(g) < 0 {
+		return nil
+	}
+	return Revoked{g, reason}
+}
+
+// held returns the position of the tenure that g is held by, or -1.
+func (s *State) held(g Grant) int {
+	return slices.IndexFunc(s.tenures, func(t Tenure) bool { return t.Grant == g && t.Until.IsZero() })
+}
+
+// Holds reports whether the user holds a role in a trial now, at any site.
+func (s *State) Holds(user, trial, role string) bool {
+	return slices.ContainsFunc(s.Grants(user), func(g Grant) bool { return g.Trial == trial && g.Role == role })
+}
+
+// Grants returns what the user holds now, in the order in which it was given.
+// A disabled account holds nothing.
+func (s *State) Grants(user string) []Grant {
+	if s.active(user) != nil {
+		return nil
+	}
+	var out []Grant
+	for _, t := range s.tenures {
+		if t.User == user && t.Until.IsZero() {
+			out = append(out, t.Grant)
+		}
+	}
+	return out
+}
+
+// Tenures returns who holds and who held which role in a trial, in the order
+// in which the roles were given.
+func (s *State) Tenures(trial string) []Tenure {
+	var out []Tenure
+	for _, t := range s.tenures {
+		if t.Trial == trial {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// HeldAt returns the grants of a trial that were in force at an instant.
+func (s *State) HeldAt(trial string, at time.Time) []Grant {
+	var out []Grant
+	for _, t := range s.Tenures(trial) {
+		if !at.Before(t.From) && (t.Until.IsZero() || at.Before(t.Until)) {
+			out = append(out, t.Grant)
+		}
+	}
+	return out
+}

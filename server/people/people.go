@@ -1,0 +1,234 @@
+// Package people keeps accounts, invitations and grants as a fold over the
+// compartment "system" of the log.
+//
+// It knows who may hold which role together with which other, now or ever, and
+// nothing of passwords or sessions.
+package people
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// These errors say why a step is refused. Their texts reach people.
+var (
+	ErrNoAccount = errors.New("there is no such account")
+	ErrTaken     = errors.New("the account name is taken; names are never used again")
+	ErrInvite    = errors.New("the invitation is unknown, used or too old; ask for another, or sign in if it was you who used it")
+	ErrConflict  = errors.New("the account holds or held a role that excludes this one")
+	ErrDisabled  = errors.New("the account is disabled")
+	ErrNotYours  = errors.New("an administrator may grant only the first custodian of a trial; all other roles are the custodian's to give")
+	ErrNoGrant   = errors.New("the account does not hold this role")
+	ErrRole      = errors.New("there is no such role, or it needs a site or a team")
+)
+
+// An Event is a fact in the log. The types in this file are all there are.
+type Event interface{ event() }
+
+// Invited records an invitation.
+type Invited struct {
+	Invite        string // public name, 16 hexadecimal digits
+	CodeHash      [32]byte
+	Administrator bool
+	Expires       time.Time
+}
+
+// Created records a new account.
+type Created struct {
+	User, FullName string
+	Invite         string // empty for the first account
+	Administrator  bool
+}
+
+// Disabled ends an account.
+type Disabled struct{ User, Reason string }
+
+// SignedIn records a sign-in.
+type SignedIn struct{ Session string }
+
+// SignInRefused records a refused sign-in; User is empty if there is no such
+// account, so that the log doesn't keep what was mistyped.
+type SignInRefused struct{ User string }
+
+// SignedOut records a sign-out.
+type SignedOut struct{ Session string }
+
+// A Grant is a role of an account in a trial.
+type Grant struct {
+	User, Trial, Role string
+	Site              string // empty for all sites
+	Team              string // for a treatment team, the arm whose team it is
+}
+
+// Granted gives a role.
+type Granted struct{ Grant Grant }
+
+// Revoked takes a role away.
+type Revoked struct {
+	Grant  Grant
+	Reason string
+}
+
+// Refused records that a role was asked for and refused.
+type Refused struct {
+	Grant    Grant
+	Conflict string // the role that excludes it, or empty
+}
+
+func (Invited) event()       {}
+func (Created) event()       {}
+func (Disabled) event()      {}
+func (SignedIn) event()      {}
+func (SignInRefused) event() {}
+func (SignedOut) event()     {}
+func (Granted) event()       {}
+func (Revoked) event()       {}
+func (Refused) event()       {}
+
+// An Account is a person's account. Names are never used again.
+type Account struct {
+	User, FullName string
+	Administrator  bool
+	Disabled       bool
+	Created        time.Time
+}
+
+// A Tenure is a grant and how long it lasts.
+type Tenure struct {
+	Grant
+	From, Until time.Time // Until is zero while it lasts
+}
+
+// A State is what the entries so far add up to. The zero State has no account.
+// It may be read concurrently, but not while [State.Apply] runs.
+type State struct {
+	accounts map[string]*Account
+	users    []string
+	invites  map[[32]byte]*invite
+	tenures  []Tenure
+	len      int64
+	last     time.Time
+}
+
+type invite struct {
+	Invited
+	used bool
+}
+
+// Len returns the number of entries so far.
+func (s *State) Len() int64 { return s.len }
+
+// Last returns the time of the latest entry.
+func (s *State) Last() time.Time { return s.last }
+
+// Account returns the account of a user.
+func (s *State) Account(user string) (Account, bool) {
+	a, ok := s.accounts[user]
+	if !ok {
+		return Account{}, false
+	}
+	return *a, true
+}
+
+// Accounts returns all accounts in the order in which they were made.
+func (s *State) Accounts() []Account {
+	out := make([]Account, len(s.users))
+	for i, u := range s.users {
+		out[i] = *s.accounts[u]
+	}
+	return out
+}
+
+// Invite returns the invitation whose code has the given hash, if it is good
+// at the instant at.
+func (s *State) Invite(codeHash [32]byte, at time.Time) (Invited, error) {
+	i, ok := s.invites[codeHash]
+	if !ok || i.used || at.After(i.Expires) {
+		return Invited{}, ErrInvite
+	}
+	return i.Invited, nil
+}
+
+// Apply moves the state past e, entry index of the compartment, written at
+// the instant at.
+func (s *State) Apply(index int64, at time.Time, e Event) error {
+	if index != s.len {
+		return fmt.Errorf("people: entry %d, want %d", index, s.len)
+	}
+	if at.Before(s.last) {
+		return fmt.Errorf("people: entry %d is earlier than the one before it", index)
+	}
+	if err := s.check(e); err != nil {
+		return fmt.Errorf("people: entry %d: apply %T: %w", index, e, err)
+	}
+	if s.accounts == nil {
+		s.accounts, s.invites = map[string]*Account{}, map[[32]byte]*invite{}
+	}
+	s.apply(at, e)
+	s.len++
+	s.last = at
+	return nil
+}
+
+func (s *State) apply(at time.Time, e Event) {
+	switch e := e.(type) {
+	case Invited:
+		s.invites[e.CodeHash] = &invite{Invited: e}
+	case Created:
+		for _, i := range s.invites {
+			i.used = i.used || i.Invited.Invite == e.Invite
+		}
+		s.accounts[e.User] = &Account{User: e.User, FullName: e.FullName, Administrator: e.Administrator, Created: at}
+		s.users = append(s.users, e.User)
+	case Disabled:
+		s.accounts[e.User].Disabled = true
+	case Granted:
+		s.tenures = append(s.tenures, Tenure{Grant: e.Grant, From: at})
+	case Revoked:
+		s.tenures[s.held(e.Grant)].Until = at
+	case SignedIn, SignInRefused, SignedOut, Refused:
+		// They are facts for the auditor and change nothing.
+	}
+}
+
+// check reports why e may not be the next entry.
+func (s *State) check(e Event) error {
+	switch e := e.(type) {
+	case Created:
+		if _, ok := s.accounts[e.User]; ok {
+			return ErrTaken
+		}
+		if e.Invite == "" && len(s.users) > 0 {
+			return ErrInvite
+		}
+	case Disabled:
+		return s.active(e.User)
+	case Granted:
+		if err := s.active(e.Grant.User); err != nil {
+			return err
+		}
+		if s.Conflict(e.Grant) != "" {
+			return ErrConflict
+		}
+	case Revoked:
+		if s.held(e.Grant) < 0 {
+			return ErrNoGrant
+		}
+	case Invited, SignedIn, SignInRefused, SignedOut, Refused:
+	default:
+		return fmt.Errorf("unknown event %T", e)
+	}
+	return nil
+}
+
+func (s *State) active(user string) error {
+	a, ok := s.accounts[user]
+	switch {
+	case !ok:
+		return ErrNoAccount
+	case a.Disabled:
+		return ErrDisabled
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+package trial
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Apply moves the state past e, which is entry m.Index of its compartment. An
+// error means that the log holds an entry that no correct server wrote; the
+// state is then unusable.
+func (s *State) Apply(m Meta, e Event) error {
+	c := s.Compartment(e)
+	if m.Index != s.lens[c] {
+		return fmt.Errorf("trial: entry %d of %s, want %d", m.Index, c, s.lens[c])
+	}
+	if m.At.Before(s.last) {
+		return fmt.Errorf("trial: entry %d of %s is earlier than the one before it", m.Index, c)
+	}
+	if err := s.check(m, e); err != nil {
+		return fmt.Errorf("trial: entry %d of %s: apply %T: %w", m.Index, c, e, err)
+	}
+	if s.lens == nil {
+		s.begin()
+	}
+	s.apply(m, e)
+	s.lens[c]++
+	s.last = m.At
+	return nil
+}
+
+func (s *State) begin() {
+	s.lens = map[Compartment]int64{}
+	s.participants = map[ParticipantID]*Participant{}
+	s.slots = map[Stratum]int{}
+	s.intents = map[IntentID]intent{}
+}
+
+// apply changes the state by a checked event.
+func (s *State) apply(m Meta, e Event) {
+	switch e := e.(type) {
+	case Created:
+		s.protocol, s.formsToCome = e.Protocol, e.Forms
+		s.loc, _ = e.Protocol.Location() // checked
+	case FormDefined:
+		s.protocol.Forms = append(s.protocol.Forms, e.Form)
+		s.formsToCome--
+	case DesignSealed:
+		s.commitment, s.sealed = e.Commitment, true
+	case DesignKept:
+		s.kept = true
+	case EnrolmentOpened:
+		s.open, s.opened = true, true
+	case EnrolmentClosed:
+		s.open = false
+	case Locked:
+		s.locks = append(s.locks, Lock{e.Number, m.At, m.Actor, e.Conduct, e.Outcome})
+	case Exported, ArmsViewed, ClockSteppedBack:
+		// They are facts for the auditor and change nothing.
+	default:
+		s.applyParticipant(m, e)
+	}
+}
+
+func (s *State) applyParticipant(m Meta, e Event) {
+	switch e := e.(type) {
+	case Screened:
+		s.enter(&Participant{
+			ID: e.Participant, Site: e.Site, Levels: slices.Clone(e.Levels), ScreenedOn: e.On,
+			Consent: e.Consent, Assessed: e.Assessed, Eligible: e.Eligible, Excluded: ruledOut(e.Assessed, e.Eligible),
+		})
+	case Consented:
+		s.participants[e.Participant].Consent = e.Consent
+	case EligibilityAssessed:
+		p := s.participants[e.Participant]
+		p.Assessed, p.Eligible, p.Excluded = true, e.Eligible, ruledOut(true, e.Eligible)
+	case Excluded:
+		if _, ok := s.participants[e.Participant]; !ok {
+			s.enter(&Participant{ID: e.Participant, Site: e.Site, ScreenedOn: s.Today(m.At)})
+		}
+		s.participants[e.Participant].Excluded = e.Reason
+	case Prepared:
+		s.intents[m.Request] = intent{e.Participant, m.At}
+	case Randomized:
+		p := s.participants[e.Participant]
+		p.RandomizedAt, p.Receipt, p.Stratum = m.At, m.Index, p.stratum(s.protocol.Factors)
+		p.Slot = s.slots[p.Stratum]
+		s.slots[p.Stratum]++
+		s.unallocated = p.ID
+	case Allocated:
+		s.unallocated = ""
+	case FormSubmitted:
+		s.addForm(m, e.Participant, e.Visit, e.Form, formRecord{on: e.On.unixDay()})
+	case FormCorrected:
+		s.addForm(m, e.Participant, e.Visit, e.Form, formRecord{correction: true})
+	case VisitMissed:
+		p := s.participants[e.Participant]
+		p.missed = append(p.missed, uint8(s.visitIndex(e.Visit)))
+	case Withdrawn:
+		s.participants[e.Participant].withdraw(e)
+	case Died:
+		s.participants[e.Participant].Died = e.On
+	case ErrorRecorded:
+		s.participants[e.Participant].Error = e.Kind
+	}
+}
+
+func (s *State) enter(p *Participant) {
+	s.participants[p.ID] = p
+	s.order = append(s.order, p.ID)
+}
+
+func (s *State) addForm(m Meta, id ParticipantID, v VisitID, f FormID, r formRecord) {
+	p := s.participants[id]
+	_, form, _ := s.protocol.Form(f)
+	r.visit, r.form, r.at = uint8(s.visitIndex(v)), uint8(form), m.Index
+	p.forms = append(p.forms, r)
+}
+
+func (p *Participant) withdraw(e Withdrawn) {
+	switch e.Scope {
+	case FromIntervention:
+		p.Stopped = e.On
+	case FromFollowUp:
+		p.Withdrew = e.On
+	case FromData:
+		p.Erased = e.On
+	}
+}
+
+func ruledOut(assessed, eligible bool) Code {
+	if assessed && !eligible {
+		return "not-eligible"
+	}
+	return ""
+}

@@ -1,0 +1,193 @@
+package trial
+
+import (
+	"fmt"
+	"slices"
+)
+
+func (s *State) checkAssessment(m Meta, e Event) error {
+	switch e := e.(type) {
+	case FormSubmitted:
+		return s.checkSubmitted(m, e)
+	case FormCorrected:
+		return s.checkCorrected(m, e)
+	case VisitMissed:
+		return s.checkMissed(m, e)
+	default:
+		return fmt.Errorf("trial: unknown event %T", e)
+	}
+}
+
+// place returns the positions of a visit and of a form that role fills in
+// there.
+func (s *State) place(v VisitID, f FormID, role Role) (visit, form int, err error) {
+	visit = s.visitIndex(v)
+	if visit < 0 {
+		return 0, 0, &Invalid{"visit", fmt.Sprintf("%q is unknown in this trial", v)}
+	}
+	def, form, ok := s.protocol.Form(f)
+	switch {
+	case !ok || def.By != role:
+		return 0, 0, &Invalid{"form", fmt.Sprintf("%q is no form that a %s fills in", f, role)}
+	case !def.At(v):
+		return 0, 0, &Invalid{"form", fmt.Sprintf("%s is not filled in at %s", f, v)}
+	}
+	return visit, form, nil
+}
+
+func (s *State) visitIndex(id VisitID) int {
+	return slices.IndexFunc(s.protocol.Visits, func(v Visit) bool { return v.ID == id })
+}
+
+func (s *State) checkSubmitted(m Meta, e FormSubmitted) error {
+	visit, form, err := s.place(e.Visit, e.Form, m.Role)
+	if err != nil {
+		return err
+	}
+	p, err := s.participant(e.Participant)
+	if err != nil {
+		return err
+	}
+	if _, done := p.record(visit, form); done {
+		return ErrAlreadySubmitted
+	}
+	if err := first(s.past(m, "on", e.On), s.mayAssess(p, visit, e.On)); err != nil {
+		return err
+	}
+	def := s.protocol.Forms[form]
+	if e.Version != def.Version {
+		return &Invalid{"form", fmt.Sprintf("version %d of %s, want %d", e.Version, e.Form, def.Version)}
+	}
+	if def.After == "" {
+		return nil
+	}
+	_, before, _ := s.protocol.Form(def.After)
+	_, done := p.record(visit, before)
+	return when(!done, fmt.Errorf("form %s: %w", def.After, ErrFormOrder))
+}
+
+// mayAssess reports why p cannot be assessed at a visit on a day. A day
+// outside the window is no reason: missing data are worse than late data.
+func (s *State) mayAssess(p *Participant, visit int, on Date) error {
+	if p.Excluded != "" {
+		return ErrExcluded
+	}
+	if visit == 0 {
+		return when(p.Consent.Version == "", ErrNoConsent)
+	}
+	if !p.Randomized() {
+		return ErrNotRandomized
+	}
+	if !p.Withdrew.IsZero() && p.Withdrew.Before(on) || !p.Died.IsZero() && p.Died.Before(on) {
+		return ErrFollowUpEnded
+	}
+	if anchor := s.anchor(p); on.Before(anchor) {
+		return &Invalid{"on", fmt.Sprintf("%s is before the follow-up began", on)}
+	}
+	return nil
+}
+
+func (s *State) checkCorrected(m Meta, e FormCorrected) error {
+	visit, form, err := s.place(e.Visit, e.Form, m.Role)
+	if err != nil {
+		return err
+	}
+	p, err := s.participant(e.Participant)
+	if err != nil {
+		return err
+	}
+	_, done := p.record(visit, form)
+	return when(!done, ErrNotSubmitted)
+}
+
+func (s *State) checkMissed(m Meta, e VisitMissed) error {
+	p, err := s.participant(e.Participant)
+	if err != nil {
+		return err
+	}
+	visit := s.visitIndex(e.Visit)
+	if visit < 1 {
+		return &Invalid{"visit", fmt.Sprintf("%q is no follow-up visit of this trial", e.Visit)}
+	}
+	if err := first(oneOf("reason", e.Reason, MissedReasons()), when(!p.Randomized(), ErrNotRandomized)); err != nil {
+		return err
+	}
+	return first(
+		when(p.missedVisit(visit), ErrExists),
+		when(s.complete(p, visit), ErrAlreadySubmitted),
+		when(s.Today(m.At).Before(s.window(p, visit).Opens), ErrNotInWindow),
+	)
+}
+
+// complete reports whether every form of a visit is submitted.
+func (s *State) complete(p *Participant, visit int) bool {
+	for i, f := range s.protocol.Forms {
+		if _, done := p.record(visit, i); f.At(s.protocol.Visits[visit].ID) && !done {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *State) checkConduct(m Meta, e Event) error {
+	switch e := e.(type) {
+	case Withdrawn:
+		return s.checkWithdrawn(m, e)
+	case Died:
+		p, err := s.randomized(e.Participant)
+		if err != nil {
+			return err
+		}
+		return first(when(!p.Died.IsZero(), ErrExists), s.past(m, "on", e.On), s.afterRandomization(p, e.On))
+	case ErrorRecorded:
+		p, err := s.randomized(e.Participant)
+		if err != nil {
+			return err
+		}
+		return first(when(p.Error != "", ErrExists), oneOf("kind", e.Kind, ErrorKinds()))
+	default:
+		return fmt.Errorf("trial: unknown event %T", e)
+	}
+}
+
+func (s *State) checkWithdrawn(m Meta, e Withdrawn) error {
+	p, err := s.participant(e.Participant)
+	if err != nil {
+		return err
+	}
+	if err := first(oneOf("reason", e.Reason, WithdrawalReasons()), s.past(m, "on", e.On)); err != nil {
+		return err
+	}
+	if !p.Randomized() {
+		// Before randomization there is nothing to withdraw from but the data.
+		return when(e.Scope != FromData, ErrNotRandomized)
+	}
+	if err := s.afterRandomization(p, e.On); err != nil {
+		return err
+	}
+	switch e.Scope {
+	case FromIntervention:
+		return when(!p.Stopped.IsZero(), ErrExists)
+	case FromFollowUp:
+		return when(!p.Withdrew.IsZero(), ErrExists)
+	case FromData:
+		return nil
+	default:
+		return &Invalid{"scope", fmt.Sprintf("%q is unknown, want intervention, follow-up, data", e.Scope)}
+	}
+}
+
+func (s *State) afterRandomization(p *Participant, on Date) error {
+	if anchor := s.anchor(p); on.Before(anchor) {
+		return &Invalid{"on", fmt.Sprintf("%s is earlier than the randomization on %s", on, anchor)}
+	}
+	return nil
+}
+
+func (s *State) randomized(id ParticipantID) (*Participant, error) {
+	p, err := s.participant(id)
+	if err != nil {
+		return nil, err
+	}
+	return p, when(!p.Randomized(), ErrNotRandomized)
+}

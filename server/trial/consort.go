@@ -1,0 +1,76 @@
+package trial
+
+// A Flow is the CONSORT flow, pooled over the arms. Screened is the sum of the
+// exclusions, Pending and Randomized.
+//
+// Source: CONSORT 2025, flow diagram and item 22a.
+type Flow struct {
+	Screened, NotEligible, Declined, Other, Pending, Randomized int
+	Visits                                                      []VisitFlow
+}
+
+// A VisitFlow puts each randomized participant into exactly one class at one
+// visit; the classes add up to Flow.Randomized.
+type VisitFlow struct {
+	Visit                                                    VisitID
+	Observed, Lost, Withdrew, Erased, InError, Died, Awaited int
+}
+
+// Flow returns the flow so far.
+func (s *State) Flow() Flow {
+	var f Flow
+	for p := range s.Participants() {
+		f.Screened++
+		switch {
+		case p.Randomized():
+			f.Randomized++
+		case p.Excluded == "not-eligible":
+			f.NotEligible++
+		case p.Excluded == "declined", p.Excluded == "" && !p.Erased.IsZero():
+			f.Declined++
+		case p.Excluded != "":
+			f.Other++
+		default:
+			f.Pending++
+		}
+	}
+	for visit := 1; visit < len(s.protocol.Visits); visit++ {
+		f.Visits = append(f.Visits, s.visitFlow(visit))
+	}
+	return f
+}
+
+func (s *State) visitFlow(visit int) VisitFlow {
+	f := VisitFlow{Visit: s.protocol.Visits[visit].ID}
+	for p := range s.Participants() {
+		if p.Randomized() {
+			*s.class(&f, p, visit)++
+		}
+	}
+	return f
+}
+
+// class returns the counter that p belongs to at a visit. A destroyed record
+// comes before an inclusion in error, that before a death before the target,
+// that before the end of follow-up, that before a missed visit; what was
+// observed before such an end stays observed.
+func (s *State) class(f *VisitFlow, p *Participant, visit int) *int {
+	observed := s.complete(p, visit)
+	died := !p.Died.IsZero()
+	switch {
+	case !p.Erased.IsZero():
+		return &f.Erased
+	case p.Error != "":
+		return &f.InError
+	case died && (!observed || p.Died.Before(s.window(p, visit).Target)):
+		return &f.Died
+	case !p.Withdrew.IsZero() && !observed:
+		return &f.Withdrew
+	case observed:
+		return &f.Observed
+	case p.missedVisit(visit):
+		return &f.Lost
+	default:
+		return &f.Awaited
+	}
+}

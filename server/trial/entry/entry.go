@@ -1,0 +1,161 @@
+// Package entry turns events into the bytes of log entries and back, for ever.
+//
+// The format is the schema lodd.log.v1; its golden files are read by every
+// later version.
+package entry
+
+import (
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	logv1 "github.com/lodd-rct/lodd/proto/lodd/log/v1"
+	"github.com/lodd-rct/lodd/server/people"
+	"github.com/lodd-rct/lodd/server/trial"
+)
+
+// Version is the version of the format that this package writes and reads.
+const Version = 1
+
+// NonceSize is the length of an entry's nonce in bytes.
+const NonceSize = 16
+
+// An Entry is one record of the log.
+type Entry struct {
+	Nonce       [NonceSize]byte
+	At          time.Time // UTC, whole milliseconds
+	Actor       string    // the account, or "server"
+	Role        string    // the role in which it acted, or empty
+	Request     trial.RequestID
+	ConductSize int64 // entries of the trial's conduct before this one; 0 in conduct and system
+	// Event is a [trial.Event] or a [people.Event].
+	Event any
+}
+
+// Marshal returns the bytes of e. The same entry always has the same bytes.
+func Marshal(e Entry) ([]byte, error) {
+	pb := &logv1.Entry{
+		Version: Version, Nonce: e.Nonce[:], AtUnixMs: e.At.UnixMilli(),
+		Actor: e.Actor, Role: e.Role, ConductSize: e.ConductSize,
+	}
+	if e.Request != (trial.RequestID{}) {
+		pb.RequestId = e.Request[:]
+	}
+	if err := setKind(pb, e.Event); err != nil {
+		return nil, err
+	}
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(pb)
+	if err != nil {
+		return nil, fmt.Errorf("entry: marshal %T: %w", e.Event, err)
+	}
+	return b, nil
+}
+
+// Unmarshal returns the entry that Marshal made b of. It refuses what it
+// doesn't know in full: an entry of a later version must not be half read.
+func Unmarshal(b []byte) (Entry, error) {
+	pb := &logv1.Entry{}
+	if err := proto.Unmarshal(b, pb); err != nil {
+		return Entry{}, fmt.Errorf("entry: %w", err)
+	}
+	if pb.GetVersion() != Version || unknown(pb.ProtoReflect()) {
+		return Entry{}, fmt.Errorf("entry: version %d or a field of it is unknown; a later version of lodd wrote it", pb.GetVersion())
+	}
+	e := Entry{At: time.UnixMilli(pb.GetAtUnixMs()).UTC(), Actor: pb.GetActor(), Role: pb.GetRole(), ConductSize: pb.GetConductSize()}
+	if len(pb.GetNonce()) != NonceSize || len(pb.GetRequestId()) != 0 && len(pb.GetRequestId()) != len(e.Request) {
+		return Entry{}, fmt.Errorf("entry: nonce or request id has the wrong length")
+	}
+	copy(e.Nonce[:], pb.GetNonce())
+	copy(e.Request[:], pb.GetRequestId())
+	var err error
+	e.Event, err = kind(pb)
+	return e, err
+}
+
+func setKind(pb *logv1.Entry, event any) error {
+	switch e := event.(type) {
+	case trial.Event:
+		return setTrialKind(pb, e)
+	case people.Event:
+		return setPeopleKind(pb, e)
+	default:
+		return fmt.Errorf("entry: unknown event %T", event)
+	}
+}
+
+func kind(pb *logv1.Entry) (any, error) {
+	if e := peopleKind(pb); e != nil {
+		return e, nil
+	}
+	return trialKind(pb)
+}
+
+// Describe returns what an auditor may read of b: the kind of the event as the
+// schema names it, and its open fields as a JSON object. What is sealed is left
+// out.
+func Describe(b []byte) (kind, detail string, err error) {
+	pb := &logv1.Entry{}
+	if err := proto.Unmarshal(b, pb); err != nil {
+		return "", "", fmt.Errorf("entry: %w", err)
+	}
+	m := pb.ProtoReflect()
+	field := m.WhichOneof(m.Descriptor().Oneofs().ByName("kind"))
+	if field == nil {
+		return "", "", fmt.Errorf("entry: no kind")
+	}
+	msg := m.Mutable(field).Message()
+	for _, name := range []protoreflect.Name{"sealed", "definition", "code_hash"} {
+		if f := msg.Descriptor().Fields().ByName(name); f != nil {
+			msg.Clear(f)
+		}
+	}
+	j, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(msg.Interface())
+	if err != nil {
+		return "", "", fmt.Errorf("entry: describe: %w", err)
+	}
+	return string(field.Name()), compact(j), nil
+}
+
+// compact takes out the white space that protojson adds at random.
+func compact(j []byte) string {
+	var out []byte
+	inString := false
+	for i := 0; i < len(j); i++ {
+		switch c := j[i]; {
+		case inString && c == '\\':
+			out = append(out, c, j[i+1])
+			i++
+		case c == '"':
+			inString = !inString
+			out = append(out, c)
+		case inString || c != ' ' && c != '\n':
+			out = append(out, c)
+		}
+	}
+	return string(out)
+}
+
+// unknown reports whether m or a message in it has fields that this version
+// doesn't know.
+func unknown(m protoreflect.Message) bool {
+	if len(m.GetUnknown()) > 0 {
+		return true
+	}
+	found := false
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case f.Message() == nil:
+		case f.IsList():
+			for i := range v.List().Len() {
+				found = found || unknown(v.List().Get(i).Message())
+			}
+		default:
+			found = found || unknown(v.Message())
+		}
+		return !found
+	})
+	return found
+}

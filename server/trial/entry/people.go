@@ -1,0 +1,79 @@
+package entry
+
+import (
+	"fmt"
+	"time"
+
+	logv1 "github.com/lodd-rct/lodd/proto/lodd/log/v1"
+	"github.com/lodd-rct/lodd/server/people"
+)
+
+func setPeopleKind(pb *logv1.Entry, event people.Event) error {
+	switch e := event.(type) {
+	case people.Invited:
+		pb.Kind = &logv1.Entry_AccountInvited{AccountInvited: &logv1.AccountInvited{
+			Invite: e.Invite, CodeHash: e.CodeHash[:], Administrator: e.Administrator, ExpiresUnixMs: e.Expires.UnixMilli(),
+		}}
+	case people.Created:
+		pb.Kind = &logv1.Entry_AccountCreated{AccountCreated: &logv1.AccountCreated{
+			User: e.User, FullName: e.FullName, Invite: e.Invite, Administrator: e.Administrator,
+		}}
+	case people.Disabled:
+		pb.Kind = &logv1.Entry_AccountDisabled{AccountDisabled: &logv1.AccountDisabled{User: e.User, Reason: e.Reason}}
+	case people.SignedIn:
+		pb.Kind = &logv1.Entry_SignedIn{SignedIn: &logv1.SignedIn{Session: e.Session}}
+	case people.SignInRefused:
+		pb.Kind = &logv1.Entry_SignInRefused{SignInRefused: &logv1.SignInRefused{User: e.User}}
+	case people.SignedOut:
+		pb.Kind = &logv1.Entry_SignedOut{SignedOut: &logv1.SignedOut{Session: e.Session}}
+	case people.Granted:
+		pb.Kind = &logv1.Entry_RoleGranted{RoleGranted: &logv1.RoleGranted{Grant: grantToProto(e.Grant)}}
+	case people.Revoked:
+		pb.Kind = &logv1.Entry_RoleRevoked{RoleRevoked: &logv1.RoleRevoked{Grant: grantToProto(e.Grant), Reason: e.Reason}}
+	case people.Refused:
+		pb.Kind = &logv1.Entry_GrantRefused{GrantRefused: &logv1.GrantRefused{Grant: grantToProto(e.Grant), Conflict: e.Conflict}}
+	default:
+		return fmt.Errorf("entry: unknown event %T", event)
+	}
+	return nil
+}
+
+// peopleKind returns the people event of pb, or nil if it holds another kind.
+func peopleKind(pb *logv1.Entry) people.Event {
+	switch k := pb.GetKind().(type) {
+	case *logv1.Entry_AccountInvited:
+		e := people.Invited{
+			Invite: k.AccountInvited.GetInvite(), Administrator: k.AccountInvited.GetAdministrator(),
+			Expires: time.UnixMilli(k.AccountInvited.GetExpiresUnixMs()).UTC(),
+		}
+		copy(e.CodeHash[:], k.AccountInvited.GetCodeHash())
+		return e
+	case *logv1.Entry_AccountCreated:
+		c := k.AccountCreated
+		return people.Created{User: c.GetUser(), FullName: c.GetFullName(), Invite: c.GetInvite(), Administrator: c.GetAdministrator()}
+	case *logv1.Entry_AccountDisabled:
+		return people.Disabled{User: k.AccountDisabled.GetUser(), Reason: k.AccountDisabled.GetReason()}
+	case *logv1.Entry_SignedIn:
+		return people.SignedIn{Session: k.SignedIn.GetSession()}
+	case *logv1.Entry_SignInRefused:
+		return people.SignInRefused{User: k.SignInRefused.GetUser()}
+	case *logv1.Entry_SignedOut:
+		return people.SignedOut{Session: k.SignedOut.GetSession()}
+	case *logv1.Entry_RoleGranted:
+		return people.Granted{Grant: grantFromProto(k.RoleGranted.GetGrant())}
+	case *logv1.Entry_RoleRevoked:
+		return people.Revoked{Grant: grantFromProto(k.RoleRevoked.GetGrant()), Reason: k.RoleRevoked.GetReason()}
+	case *logv1.Entry_GrantRefused:
+		return people.Refused{Grant: grantFromProto(k.GrantRefused.GetGrant()), Conflict: k.GrantRefused.GetConflict()}
+	default:
+		return nil
+	}
+}
+
+func grantToProto(g people.Grant) *logv1.Grant {
+	return &logv1.Grant{User: g.User, Trial: g.Trial, Role: g.Role, Site: g.Site, Team: g.Team}
+}
+
+func grantFromProto(g *logv1.Grant) people.Grant {
+	return people.Grant{User: g.GetUser(), Trial: g.GetTrial(), Role: g.GetRole(), Site: g.GetSite(), Team: g.GetTeam()}
+}

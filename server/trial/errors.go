@@ -1,0 +1,35 @@
+package trial
+
+import "errors"
+
+// These errors say why a trial refuses a step. The server maps each to a
+// reason of the API; their texts reach people.
+var (
+	ErrExists            = errors.New("it exists already; nothing was changed")
+	ErrNotFound          = errors.New("there is no such thing in this trial")
+	ErrNotSealed         = errors.New("the design is not sealed; the list custodian seals it first")
+	ErrAlreadySealed     = errors.New("the design is sealed already and cannot be changed")
+	ErrEnrolmentClosed   = errors.New("enrolment is closed")
+	ErrNoConsent         = errors.New("no consent is recorded for the participant")
+	ErrNotEligible       = errors.New("the eligibility criteria are not answered for the participant")
+	ErrNoBaseline        = errors.New("a baseline form is missing; submit every form of the baseline first")
+	ErrExcluded          = errors.New("the participant was excluded at screening")
+	ErrAlreadyRandomized = errors.New("the participant is already randomized")
+	ErrNotRandomized     = errors.New("the participant is not randomized")
+	ErrIntentExpired     = errors.New("the prepared randomization is older than 15 minutes; prepare it again")
+	ErrNotConfirmed      = errors.New("the confirmation is not the participant's screening number; nothing was done")
+	ErrFormOrder         = errors.New("another form of this visit must be submitted first")
+	ErrAlreadySubmitted  = errors.New("the form is submitted already; correct it instead")
+	ErrNotSubmitted      = errors.New("the form is not submitted yet")
+	ErrFollowUpEnded     = errors.New("the participant is no longer followed up")
+	ErrErased            = errors.New("the participant's data are destroyed")
+	ErrNotInWindow       = errors.New("the visit is not due yet")
+	ErrNothingChanged    = errors.New("the correction changes nothing")
+)
+
+// An Invalid says which field of a request cannot be right. Its text reaches
+// people.
+type Invalid struct{ Field, Problem string }
+
+// Error says the field and the problem.
+func (e *Invalid) Error() string { return e.Field + ": " + e.Problem }

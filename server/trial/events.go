@@ -1,0 +1,231 @@
+package trial
+
+import "time"
+
+// A Compartment is a part of a trial's log with its own readers. What must be
+// hidden from a reader of one lives in another.
+type Compartment string
+
+// The compartments of a trial.
+const (
+	Conduct    Compartment = "conduct"    // everyone in the trial
+	Outcome    Compartment = "outcome"    // assessors and data management
+	Delivery   Compartment = "delivery"   // treatment teams
+	Allocation Compartment = "allocation" // nobody, before unsealing
+)
+
+// Compartments returns every compartment, conduct first.
+func Compartments() []Compartment { return []Compartment{Conduct, Outcome, Delivery, Allocation} }
+
+// A Meta is what every entry says about itself.
+type Meta struct {
+	At      time.Time // when the server decided: UTC, whole milliseconds, never earlier than before
+	Actor   string    // the account, or "server"
+	Role    Role      // the role in which it acted
+	Request RequestID // zero if the server acted by itself
+	Index   int64     // the entry's position in its compartment
+}
+
+// An Event is a fact in the log. The types in this file are all there are.
+// Fields named Sealed hold ciphertext, which this package never opens.
+type Event interface{ event() }
+
+// Created begins a trial. Its protocol has no forms: a [FormDefined] for each
+// follows.
+type Created struct {
+	Protocol Protocol
+	Forms    int
+}
+
+// FormDefined adds a form to the protocol.
+type FormDefined struct{ Form Form }
+
+// DesignSealed commits to the design of the randomization.
+type DesignSealed struct {
+	Commitment  [32]byte
+	Contributed bool // whether a second party added entropy
+}
+
+// DesignKept keeps design, seed and salt.
+type DesignKept struct{ Sealed []byte }
+
+// EnrolmentOpened lets participants in.
+type EnrolmentOpened struct{}
+
+// EnrolmentClosed lets no more in.
+type EnrolmentClosed struct{}
+
+// Screened enters a participant in the screening log, with consent and answers
+// if they are there.
+type Screened struct {
+	Participant ParticipantID
+	Site        SiteID
+	Levels      []Code // of the factors, in the protocol's order
+	On          Date
+	Consent     ConsentGiven // zero if none
+	Assessed    bool
+	Eligible    bool
+	Sealed      []byte // the answers to the criteria, if assessed
+}
+
+// A ConsentGiven is a signed version of the consent form.
+type ConsentGiven struct {
+	Version string
+	On      Date
+}
+
+// Consented records a consent.
+type Consented struct {
+	Participant ParticipantID
+	Consent     ConsentGiven
+}
+
+// EligibilityAssessed records the answers to the criteria. Who isn't eligible
+// is excluded.
+type EligibilityAssessed struct {
+	Participant ParticipantID
+	Eligible    bool
+	Sealed      []byte
+}
+
+// Excluded ends a screening. A number that isn't in the log is entered by it.
+type Excluded struct {
+	Participant ParticipantID
+	Site        SiteID
+	Reason      Code // one of [ExclusionReasons]
+}
+
+// Prepared announces a randomization; the request that made it names it.
+type Prepared struct{ Participant ParticipantID }
+
+// Randomized enrols a participant irrevocably.
+type Randomized struct {
+	Participant ParticipantID
+	Intent      IntentID
+}
+
+// Allocated keeps the arm of the participant who was just randomized.
+type Allocated struct {
+	Participant ParticipantID
+	Stratum     Stratum
+	Slot        int // position in the stratum's sequence, from 0
+	Sealed      []byte
+}
+
+// FormSubmitted keeps the answers of one form at one visit.
+type FormSubmitted struct {
+	Participant ParticipantID
+	Visit       VisitID
+	Form        FormID
+	Version     int
+	On          Date
+	Sealed      []byte
+}
+
+// FormCorrected keeps changed answers, old and new, and the reason.
+type FormCorrected struct {
+	Participant ParticipantID
+	Visit       VisitID
+	Form        FormID
+	Version     int
+	Sealed      []byte
+}
+
+// VisitMissed records that a visit did not take place.
+type VisitMissed struct {
+	Participant ParticipantID
+	Visit       VisitID
+	Reason      Code // one of [MissedReasons]
+}
+
+// Withdrawn records a withdrawal.
+type Withdrawn struct {
+	Participant ParticipantID
+	Scope       Scope
+	Reason      Code // one of [WithdrawalReasons]
+	On          Date
+}
+
+// Died records a death.
+type Died struct {
+	Participant ParticipantID
+	On          Date
+}
+
+// ErrorRecorded flags a randomization as made in error. The participant keeps
+// the slot.
+type ErrorRecorded struct {
+	Participant ParticipantID
+	Kind        Code // one of [ErrorKinds]
+}
+
+// Locked names a position of the compartments that an export reads.
+type Locked struct {
+	Number           int // from 1
+	Conduct, Outcome int64
+}
+
+// Exported records that a locked export was handed out.
+type Exported struct {
+	Lock int
+	View Code
+}
+
+// ArmsViewed records that a treatment team read its list.
+type ArmsViewed struct {
+	Site SiteID // empty for all sites
+	Team ArmID
+}
+
+// ClockSteppedBack records that the server's clock went backwards.
+type ClockSteppedBack struct{ By time.Duration }
+
+func (Created) event()             {}
+func (FormDefined) event()         {}
+func (DesignSealed) event()        {}
+func (DesignKept) event()          {}
+func (EnrolmentOpened) event()     {}
+func (EnrolmentClosed) event()     {}
+func (Screened) event()            {}
+func (Consented) event()           {}
+func (EligibilityAssessed) event() {}
+func (Excluded) event()            {}
+func (Prepared) event()            {}
+func (Randomized) event()          {}
+func (Allocated) event()           {}
+func (FormSubmitted) event()       {}
+func (FormCorrected) event()       {}
+func (VisitMissed) event()         {}
+func (Withdrawn) event()           {}
+func (Died) event()                {}
+func (ErrorRecorded) event()       {}
+func (Locked) event()              {}
+func (Exported) event()            {}
+func (ArmsViewed) event()          {}
+func (ClockSteppedBack) event()    {}
+
+// A Scope says what a participant withdraws from.
+type Scope string
+
+// The scopes of a withdrawal.
+const (
+	FromIntervention Scope = "intervention" // W1: follow-up goes on
+	FromFollowUp     Scope = "follow-up"    // W2: no new data, old data stay
+	FromData         Scope = "data"         // W3: the data are destroyed
+)
+
+// ExclusionReasons are the reasons for an exclusion at screening.
+//
+// Source: CONSORT 2025, flow diagram.
+func ExclusionReasons() []Code { return []Code{"not-eligible", "declined", "other"} }
+
+// WithdrawalReasons are the reasons for a withdrawal. None tells an arm.
+func WithdrawalReasons() []Code {
+	return []Code{"no-longer-wants", "burden", "health", "moved", "not-given", "other"}
+}
+
+// MissedReasons are the reasons for a missed visit. None tells an arm.
+func MissedReasons() []Code { return []Code{"not-reached", "declined", "too-ill", "moved", "other"} }
+
+// ErrorKinds are the kinds of randomization in error.
+func ErrorKinds() []Code { return []Code{"not-eligible", "wrong-stratum", "duplicate"} }

@@ -1,0 +1,74 @@
+package trial
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Stratum names one sequence: the site and the levels of the factors.
+type Stratum string
+
+// A Participant is what the log says about one screening number. A nil slice
+// or zero value means that nothing was said.
+type Participant struct {
+	ID           ParticipantID
+	Site         SiteID
+	Levels       []Code
+	ScreenedOn   Date
+	Consent      ConsentGiven
+	Assessed     bool
+	Eligible     bool
+	Excluded     Code // the reason, or empty
+	RandomizedAt time.Time
+	Receipt      int64 // index of the entry in conduct that randomized, if RandomizedAt is set
+	Stratum      Stratum
+	Slot         int
+	Stopped      Date // W1
+	Withdrew     Date // W2
+	Erased       Date // W3
+	Died         Date
+	Error        Code // the kind, or empty
+	forms        []formRecord
+	missed       []uint8 // positions of visits
+}
+
+// A formRecord says where the answers of a form stand. Forms and visits are
+// positions in the protocol, to keep a participant small.
+type formRecord struct {
+	visit, form uint8
+	correction  bool
+	at          int64 // index in the form's compartment
+	on          int32 // days since 1970-01-01
+}
+
+// Randomized reports whether the participant has an allocation.
+func (p *Participant) Randomized() bool { return !p.RandomizedAt.IsZero() }
+
+// record returns where form was submitted at visit.
+func (p *Participant) record(visit, form int) (formRecord, bool) {
+	for _, r := range p.forms {
+		if int(r.visit) == visit && int(r.form) == form && !r.correction {
+			return r, true
+		}
+	}
+	return formRecord{}, false
+}
+
+func (p *Participant) missedVisit(visit int) bool { return slices.Contains(p.missed, uint8(visit)) }
+
+// stratum returns the sequence that p belongs to.
+func (p *Participant) stratum(factors []Factor) Stratum {
+	var b strings.Builder
+	b.WriteString(string(p.Site))
+	for i, level := range p.Levels {
+		b.WriteString("/" + string(factors[i].ID) + "=" + string(level))
+	}
+	return Stratum(b.String())
+}
+
+func (d Date) unixDay() int32 { return int32(d.DaysSince(epoch())) }
+
+func fromUnixDay(n int32) Date { return epoch().AddDays(int(n)) }
+
+func epoch() Date { return Date{1970, time.January, 1} }

@@ -1,0 +1,151 @@
+package trial
+
+import (
+	"fmt"
+	"iter"
+	"time"
+)
+
+// IntentLife is how long a prepared randomization can be committed.
+const IntentLife = 15 * time.Minute
+
+// A State is a trial after some entries. The zero State is a trial before its
+// first entry. Methods that begin with a capital change nothing, except
+// [State.Apply]; they may be called concurrently with one another but not with
+// Apply.
+type State struct {
+	protocol     Protocol
+	loc          *time.Location
+	formsToCome  int
+	commitment   [32]byte
+	sealed, kept bool
+	open, opened bool
+	participants map[ParticipantID]*Participant
+	order        []ParticipantID
+	slots        map[Stratum]int
+	intents      map[IntentID]intent
+	unallocated  ParticipantID // randomized by the entry before, not yet allocated
+	locks        []Lock
+	lens         map[Compartment]int64
+	last         time.Time
+}
+
+type intent struct {
+	participant ParticipantID
+	at          time.Time
+}
+
+// A Lock is a position of the compartments that an export reads.
+type Lock struct {
+	Number           int
+	At               time.Time
+	By               string
+	Conduct, Outcome int64
+}
+
+// Len returns the number of entries of compartment c so far.
+func (s *State) Len(c Compartment) int64 { return s.lens[c] }
+
+// Last returns the time of the latest entry.
+func (s *State) Last() time.Time { return s.last }
+
+// Protocol returns the protocol. The caller must not change it.
+func (s *State) Protocol() *Protocol { return &s.protocol }
+
+// Commitment returns the commitment to the design, if it is sealed.
+func (s *State) Commitment() ([32]byte, bool) { return s.commitment, s.sealed }
+
+// Phase returns set-up, sealed, open or closed.
+func (s *State) Phase() string {
+	switch {
+	case s.open:
+		return "open"
+	case s.opened:
+		return "closed"
+	case s.sealed:
+		return "sealed"
+	default:
+		return "set-up"
+	}
+}
+
+// Participant returns what is known about p. The caller must not change it.
+func (s *State) Participant(p ParticipantID) (*Participant, bool) {
+	got, ok := s.participants[p]
+	return got, ok
+}
+
+// Participants yields the participants in the order of their screening.
+func (s *State) Participants() iter.Seq[*Participant] {
+	return func(yield func(*Participant) bool) {
+		for _, id := range s.order {
+			if !yield(s.participants[id]) {
+				return
+			}
+		}
+	}
+}
+
+// Intent returns the participant of a prepared randomization and when it was
+// prepared.
+func (s *State) Intent(id IntentID) (ParticipantID, time.Time, bool) {
+	i, ok := s.intents[id]
+	return i.participant, i.at, ok
+}
+
+// Locks returns the locks in the order in which they were taken.
+func (s *State) Locks() []Lock { return s.locks }
+
+// Lock returns lock number n.
+func (s *State) Lock(n int) (Lock, error) {
+	if n < 1 || n > len(s.locks) {
+		return Lock{}, fmt.Errorf("lock %d: %w", n, ErrNotFound)
+	}
+	return s.locks[n-1], nil
+}
+
+// Today returns the civil date of at in the trial's time zone.
+func (s *State) Today(at time.Time) Date { return DateOf(at, s.loc) }
+
+// Compartment returns where e belongs.
+func (s *State) Compartment(e Event) Compartment {
+	switch e := e.(type) {
+	case DesignKept, Allocated:
+		return Allocation
+	case ArmsViewed:
+		return Delivery
+	case VisitMissed:
+		return Outcome
+	case FormSubmitted:
+		return s.formCompartment(e.Form)
+	case FormCorrected:
+		return s.formCompartment(e.Form)
+	default:
+		return Conduct
+	}
+}
+
+func (s *State) formCompartment(id FormID) Compartment {
+	if f, _, ok := s.protocol.Form(id); ok && f.By == Assessor {
+		return Outcome
+	}
+	return Conduct
+}
+
+// Missing names what stands between p and randomization: "consent",
+// "eligibility", or forms of the baseline. It is empty once p is ready.
+func (s *State) Missing(p *Participant) []string {
+	var missing []string
+	if p.Consent.Version == "" {
+		missing = append(missing, "consent")
+	}
+	if !p.Assessed {
+		missing = append(missing, "eligibility")
+	}
+	for i, f := range s.protocol.Forms {
+		if _, done := p.record(0, i); f.At(s.protocol.Baseline()) && !done {
+			missing = append(missing, string(f.ID))
+		}
+	}
+	return missing
+}
