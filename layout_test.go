@@ -42,7 +42,7 @@ var layout = map[string][]string{
 	"audit/store/storetest": {"audit/store", "github.com/google/go-cmp"},
 
 	"server": {
-		"server/...", "proto", "audit",
+		"server/...", "proto", "proto/invite", "audit", "golang.org/x/mod",
 		"google.golang.org/grpc", "google.golang.org/protobuf", "github.com/rs/zerolog",
 		"github.com/grpc-ecosystem/go-grpc-middleware/v2",
 	},
@@ -53,7 +53,7 @@ var layout = map[string][]string{
 	"server/protocol":    {"server/trial", "server/instrument", "randomization", "github.com/goccy/go-yaml"},
 	"server/ledger": {
 		"server/trial", "server/trial/entry", "server/people", "server/instrument", "server/vault",
-		"audit", "audit/store", "randomization",
+		"audit", "audit/store", "randomization", "golang.org/x/mod/sumdb/tlog",
 	},
 	"server/vault":       {"golang.org/x/crypto"},
 	"server/keys":        {"golang.org/x/crypto", "golang.org/x/mod/sumdb/note"},
@@ -77,12 +77,12 @@ var layout = map[string][]string{
 	"server/telemetry":          {"google.golang.org/grpc", "github.com/prometheus/client_golang"},
 
 	"client": {
-		"proto", "proto/invite", "audit", "golang.org/x/mod/sumdb/note", "github.com/google/uuid",
+		"proto", "proto/invite", "audit", "golang.org/x/mod", "github.com/BurntSushi/toml",
 		"google.golang.org/grpc", "google.golang.org/protobuf", "google.golang.org/genproto/googleapis/rpc",
 	},
 	"client/cli": {
 		"client", "proto", "proto/invite", "audit", "randomization", "golang.org/x/mod/sumdb/note",
-		"google.golang.org/protobuf", "github.com/spf13/cobra", "github.com/spf13/pflag",
+		"google.golang.org/grpc/codes", "google.golang.org/protobuf", "github.com/spf13/cobra", "github.com/spf13/pflag",
 		"golang.org/x/term", "golang.org/x/text",
 	},
 	"client/app":       {"client", "client/app/shell", "proto", "audit", "randomization", "google.golang.org/protobuf"},

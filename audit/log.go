@@ -81,7 +81,8 @@ func Open(ctx context.Context, c Config) (*Log, error) {
 		signed: map[string]signedHead{},
 		saved:  map[string]int64{},
 	}
-	if err := l.claim(ctx); err != nil {
+	fresh, err := l.checkOwner(ctx)
+	if err != nil {
 		return nil, err
 	}
 	if err := l.load(ctx); err != nil {
@@ -89,6 +90,11 @@ func Open(ctx context.Context, c Config) (*Log, error) {
 	}
 	if err := l.checkGuard(ctx); err != nil {
 		return nil, err
+	}
+	if fresh {
+		if err := l.claim(ctx); err != nil {
+			return nil, err
+		}
 	}
 	go l.run(context.WithoutCancel(ctx))
 	return l, nil
@@ -108,33 +114,40 @@ func (c Config) check() error {
 
 const originList = "#origin"
 
-// claim writes the origin into a new store, and refuses the store of another
-// instance.
-func (l *Log) claim(ctx context.Context) error {
-	want := "lodd log v1\n" + l.config.Origin + "\n"
-	n, err := l.config.Store.Len(ctx, originList)
+// owner is the only record of originList.
+func (c Config) owner() string { return "lodd log v1\n" + c.Origin + "\n" }
+
+// checkOwner refuses the store of another instance, and reports whether the
+// store is empty.
+func (l *Log) checkOwner(ctx context.Context) (fresh bool, err error) {
+	names, err := l.config.Store.Lists(ctx, "")
 	if err != nil {
-		return fmt.Errorf("audit: %w", err)
+		return false, fmt.Errorf("audit: %w", err)
 	}
-	if n == 0 {
-		names, err := l.config.Store.Lists(ctx, "")
-		if err != nil {
-			return fmt.Errorf("audit: %w", err)
-		}
-		if len(names) > 0 {
-			return damaged(originList, 0, "record is missing from a store that has lists")
-		}
-		if err := l.config.Store.Append(ctx, store.Part{List: originList, Records: [][]byte{[]byte(want)}}); err != nil {
-			return fmt.Errorf("audit: write origin: %w", err)
-		}
-		return nil
+	n, err := l.config.Store.Len(ctx, originList)
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("audit: %w", err)
+	case len(names) == 0:
+		return true, nil
+	case n == 0:
+		return false, damaged(originList, 0, "record is missing from a store that has lists")
 	}
 	records, err := l.config.Store.Read(ctx, originList, 0, n)
 	if err != nil {
-		return fmt.Errorf("audit: read origin: %w", err)
+		return false, fmt.Errorf("audit: read origin: %w", err)
 	}
-	if got := string(records[0]); n != 1 || got != want {
-		return fmt.Errorf("audit: store belongs to another log: it says %q, want %q; open the store of this instance, or start with the origin of that one", got, want)
+	if got, want := string(records[0]), l.config.owner(); n != 1 || got != want {
+		return false, fmt.Errorf("audit: store belongs to another log: it says %q, want %q; open the store of this instance, or start with the origin of that one", got, want)
+	}
+	return false, nil
+}
+
+// claim writes the origin into a new store.
+func (l *Log) claim(ctx context.Context) error {
+	err := l.config.Store.Append(ctx, store.Part{List: originList, Records: [][]byte{[]byte(l.config.owner())}})
+	if err != nil {
+		return fmt.Errorf("audit: write origin: %w", err)
 	}
 	return nil
 }

@@ -13,12 +13,10 @@ package client
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/keepalive"
@@ -67,7 +65,6 @@ type Config struct {
 type Client struct {
 	config Config
 	conn   *grpc.ClientConn
-	log    note.Verifiers // nil without a log key
 }
 
 // New returns a client. It connects at the first call.
@@ -87,13 +84,6 @@ func New(c Config) (*Client, error) {
 		c.Attempt = 5 * time.Second
 	}
 	client := &Client{config: c}
-	if c.LogKey != "" {
-		v, err := note.NewVerifier(c.LogKey)
-		if err != nil {
-			return nil, errors.New("client: the log key is no verifier key: join or sign in again to get it from the server")
-		}
-		client.log = note.VerifierList(v)
-	}
 	calls := caller{config: c, server: creds}
 	target := "dns:///" + c.Address
 	options := []grpc.DialOption{

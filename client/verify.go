@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/lodd-rct/lodd/audit"
@@ -44,10 +45,10 @@ type Verified struct {
 // The error is a [*LogError] if something doesn't hold; whatever else goes
 // wrong tells nothing about the log.
 func (c *Client) VerifyList(ctx context.Context, trial, list string, progress func(done, total int64)) (Verified, error) {
-	if c.log == nil {
-		return Verified{}, errors.New("client: no log key is known: sign in again to get it from the server, or put log_key into the configuration")
-	}
 	memory := memory{dir: c.config.Checkpoints, pin: c.config.Pin}
+	if _, err := note.NewVerifier(c.config.LogKey); err != nil {
+		return Verified{}, errors.New("client: no key of the log is known: sign in again to get it from the server")
+	}
 	answer, err := c.Audit().GetCheckpoint(ctx, &loddv1.GetCheckpointRequest{TrialId: trial, List: list})
 	if err != nil {
 		return Verified{}, err
@@ -76,7 +77,11 @@ func (c *Client) VerifyList(ctx context.Context, trial, list string, progress fu
 
 // openCheckpoint verifies the signature of a checkpoint and that it is of list.
 func (c *Client) openCheckpoint(signed []byte, list string) (audit.Checkpoint, error) {
-	checkpoint, err := audit.OpenCheckpoint(signed, c.log)
+	verifier, err := note.NewVerifier(c.config.LogKey)
+	if err != nil {
+		return audit.Checkpoint{}, err
+	}
+	checkpoint, err := audit.OpenCheckpoint(signed, note.VerifierList(verifier))
 	if err != nil {
 		return audit.Checkpoint{}, err
 	}

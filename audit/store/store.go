@@ -63,7 +63,7 @@ func (e *DamageError) Error() string {
 	if e.Index < 0 {
 		return "store: damaged: " + e.Reason
 	}
-	return fmt.Sprintf("store: damaged: list %s: record %d: %s", e.List, e.Index, e.Reason)
+	return fmt.Sprintf("store: damaged: list %q: record %d: %s", e.List, e.Index, e.Reason)
 }
 
 // A Part is what one Append adds to one list.

@@ -50,7 +50,7 @@ func (t *tty) Secret(ctx context.Context, prompt string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read without echo: %w", err)
 	}
-	defer fmt.Fprintln(t.out)                       // the Enter that wasn't shown
+	defer fmt.Fprintln(t.out)                   // the Enter that wasn't shown
 	defer term.Restore(int(t.file.Fd()), state) //nolint:errcheck // nothing can be done about it
 	return t.ask(ctx, prompt, func() (string, error) {
 		b, err := term.ReadPassword(int(t.file.Fd()))
@@ -148,7 +148,7 @@ const maxInput = 2 << 20
 func (a *app) readInput(path string) ([]byte, error) {
 	in := a.deps.Stdin
 	if path != "-" {
-		f, err := os.Open(path) //nolint:gosec // the user names the file
+		f, err := os.Open(path)
 		if err != nil {
 			return nil, &usageError{strings.TrimPrefix(err.Error(), "open ")}
 		}

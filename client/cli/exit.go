@@ -105,8 +105,9 @@ func refusalCode(e *client.Error) int {
 		return exitOther
 	case loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED:
 		return statusCode(e.Code)
+	default:
+		return exitConflict // what remains says that the trial is not where the caller thinks
 	}
-	return exitConflict // what remains says that the trial is not where the caller thinks
 }
 
 func statusCode(c codes.Code) int {
@@ -121,8 +122,9 @@ func statusCode(c codes.Code) int {
 		return exitConflict
 	case codes.InvalidArgument, codes.OutOfRange:
 		return exitInvalid
+	default:
+		return exitOther
 	}
-	return exitOther
 }
 
 // explain prints an error: what was wrong, where, and what to do next.
@@ -151,17 +153,17 @@ func (a *app) describe(err error) (message string, details []string, hint string
 		if outcome.RequestID != "" {
 			hint = a.words.say("hint.repeat", outcome.RequestID)
 		}
+	case errors.Is(err, context.Canceled), errors.Is(err, errStopped):
+		message = a.words.say("error.stopped")
 	case errors.Is(err, client.ErrNotReached):
 		message, hint = a.words.say("error.not-reached", a.settings.server), a.words.say("hint.not-reached")
 		details = []string{strings.TrimPrefix(err.Error(), client.ErrNotReached.Error()+": ")}
 	case errors.Is(err, client.ErrNoSession):
 		message, hint = a.words.say("error.no-session"), a.words.say("hint.SIGN_IN_NEEDED")
 	case is[*client.CertificateError](err):
-		hint = a.words.say("hint.certificate")
+		message, hint = a.describeCertificate(err), a.words.say("hint.certificate")
 	case is[*client.LogError](err):
 		hint = a.words.say("hint.log")
-	case errors.Is(err, errStopped):
-		message = a.words.say("error.stopped")
 	case is[*usageError](err):
 		hint = a.words.say("hint.usage")
 	}
@@ -174,16 +176,20 @@ func (a *app) describe(err error) (message string, details []string, hint string
 	return message, details, hint
 }
 
+// describeCertificate says whose certificate was shown instead of the trial's.
+func (a *app) describeCertificate(err error) string {
+	e, _ := errors.AsType[*client.CertificateError](err)
+	if e.Err != nil {
+		return a.words.say("error.certificate-invalid", e.Host, e.Err.Error())
+	}
+	return a.words.say("error.certificate", e.Host, e.Subject, e.Issuer)
+}
+
 // describeRefusal says in the user's language why the server refused.
 func (a *app) describeRefusal(e *client.Error) (message string, details []string, hint string) {
 	reason := strings.TrimPrefix(e.Reason.String(), "ERROR_REASON_")
 	if e.Reason == loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED {
-		switch e.Code {
-		case codes.Unauthenticated:
-			reason = "SIGN_IN_NEEDED"
-		case codes.PermissionDenied:
-			reason = "NOT_ALLOWED"
-		}
+		reason = map[codes.Code]string{codes.Unauthenticated: "SIGN_IN_NEEDED", codes.PermissionDenied: "NOT_ALLOWED"}[e.Code]
 	}
 	message = e.Message
 	if text, ok := a.words.find("reason." + reason); ok {

@@ -22,9 +22,13 @@ import (
 // programs as it is.
 type code string
 
+// codeList are values out of a fixed set.
+type codeList []string
+
 // A result is what a command puts out: one record or a list of them, all with
 // the same columns. Values are strings, codes, numbers, booleans, lists of
-// strings, maps from string to string, or raw JSON.
+// strings, codes or numbers, maps from string to string, or what JSON makes of
+// anything else.
 type result struct {
 	noun    string   // the schema is lodd.noun/1
 	list    string   // name of the list in JSON; empty for one record
@@ -167,13 +171,26 @@ func noFormula(text string) string {
 }
 
 func (r result) table(b *bytes.Buffer, words *words) error {
-	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	var padded bytes.Buffer
+	w := tabwriter.NewWriter(&padded, 0, 0, 2, ' ', 0)
 	if r.list == "" {
 		for i, column := range r.columns {
-			fmt.Fprintf(w, "%s\t%s\n", words.heading(column), cell(r.rows[0][i], words))
+			writeCells(w, []string{words.heading(column), cell(r.rows[0][i], words)})
 		}
-		return w.Flush()
+	} else {
+		r.tableRows(w, words)
 	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for line := range strings.Lines(padded.String()) {
+		fmt.Fprintln(b, strings.TrimRight(line, " \n")) // an empty last cell leaves blanks
+	}
+	return nil
+}
+
+// tableRows writes the headings and the rows of a list.
+func (r result) tableRows(w io.Writer, words *words) {
 	var headings []string
 	for _, column := range r.columns {
 		headings = append(headings, strings.ToUpper(words.heading(column)))
@@ -186,11 +203,9 @@ func (r result) table(b *bytes.Buffer, words *words) error {
 		}
 		writeCells(w, cells)
 	}
-	return w.Flush()
 }
 
-// writeCells writes a line of a table, without a tab at the end, which would
-// leave blanks there.
+// writeCells writes a line of a table.
 func writeCells(w io.Writer, cells []string) {
 	fmt.Fprintln(w, strings.Join(cells, "\t"))
 }
@@ -201,6 +216,12 @@ func cell(value any, words *words) string {
 	switch v := value.(type) {
 	case code:
 		return words.state(string(v))
+	case codeList:
+		texts := make([]string, len(v))
+		for i, c := range v {
+			texts[i] = words.state(c)
+		}
+		return visible(strings.Join(texts, ", "))
 	case bool:
 		return words.say("state." + strconv.FormatBool(v))
 	}
@@ -212,10 +233,14 @@ func plain(value any) string {
 	switch v := value.(type) {
 	case string:
 		return v
+	case code:
+		return string(v)
 	case []string:
 		return strings.Join(v, " ")
-	case json.RawMessage:
-		return string(v)
+	case codeList:
+		return strings.Join(v, " ")
+	case []int32:
+		return strings.Trim(fmt.Sprint(v), "[]")
 	case map[string]string:
 		var pairs []string
 		for _, k := range slices.Sorted(maps.Keys(v)) {
@@ -223,7 +248,11 @@ func plain(value any) string {
 		}
 		return strings.Join(pairs, " ")
 	}
-	return fmt.Sprint(value)
+	b, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Sprint(value)
+	}
+	return string(b)
 }
 
 // visible replaces control characters, which a terminal would obey.

@@ -31,7 +31,7 @@ func (a *app) accountCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		r := list("account", "accounts", "user", "name", "administrator", "disabled", "created")
+		r := list("accounts", "accounts", "user", "name", "administrator", "disabled", "created")
 		for _, x := range answer.GetAccounts() {
 			r.add(x.GetUser(), x.GetFullName(), x.GetAdministrator(), x.GetDisabled(), stamp(x.GetCreated()))
 		}
@@ -113,7 +113,7 @@ func (a *app) roleList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		r := list("role", "roles", "user", "role", "site", "team", "from", "until")
+		r := list("roles", "roles", "user", "role", "site", "team", "from", "until")
 		for _, x := range answer.GetRoles() {
 			r.add(x.GetUser(), code(x.GetRole()), x.GetSite(), x.GetTeam(), stamp(x.GetFrom()), stamp(x.GetUntil()))
 		}

@@ -11,19 +11,19 @@ import (
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 )
 
-// credentials are a user name and how its password is read.
-type credentials struct {
+// account is a user name and how its password is read.
+type account struct {
 	user      string
 	fromStdin bool
 }
 
-func (c *credentials) register(cmd *cobra.Command) {
+func (c *account) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&c.user, "user", "", "`NAME` of the account")
 	cmd.Flags().BoolVar(&c.fromStdin, "password-stdin", false, "read the password from the first line of standard input")
 }
 
 func (a *app) joinCommand() *cobra.Command {
-	var who credentials
+	var who account
 	var name string
 	cmd := a.local(spec{
 		use:   "join INVITE",
@@ -77,7 +77,10 @@ func (a *app) join(ctx context.Context, i invite.Invite, req *loddv1.JoinRequest
 			return err
 		}
 		// Also after a lost answer: signing in then tells what became of it.
-		a.profile = client.Profile{Server: address, Pin: i.Pin, User: req.GetUser(), Lang: a.profile.Lang}
+		if a.profile.Pin != i.Pin {
+			a.profile = client.Profile{Lang: a.profile.Lang} // another server: nothing of the old one holds
+		}
+		a.profile.Server, a.profile.Pin, a.profile.User = address, i.Pin, req.GetUser()
 		if saveErr := a.dirs.SaveProfile(a.profile); saveErr != nil {
 			return saveErr
 		}
@@ -92,7 +95,7 @@ func (a *app) join(ctx context.Context, i invite.Invite, req *loddv1.JoinRequest
 }
 
 func (a *app) loginCommand() *cobra.Command {
-	var who credentials
+	var who account
 	cmd := a.local(spec{use: "login", short: "Sign in"}, func(ctx context.Context, _ []string) error {
 		if a.settings.server == "" || a.settings.pin == "" {
 			return &usageError{a.words.say("error.no-server")}
@@ -191,6 +194,7 @@ func (a *app) whoamiCommand() *cobra.Command {
 			roles = append(roles, role)
 		}
 		return a.write(one("whoami", "user", me.GetUser(), "name", me.GetFullName(), "administrator", me.GetAdministrator(),
-			"roles", roles, "server", a.settings.server, "trial", a.settings.trial))
+			"roles", roles, "server", a.settings.server, "trial", a.settings.trial,
+			"log_key", me.GetLogKey(), "export_key", me.GetExportKey()))
 	})
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -51,11 +50,11 @@ func (a *app) trialCreate() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		answer, err := c.Trials().CreateTrial(c.ctx, &loddv1.CreateTrialRequest{RequestId: id, FileName: filepath.Base(path), Protocol: file})
+		answer, err := c.Trials().CreateTrial(c.ctx, &loddv1.CreateTrialRequest{RequestId: id, FileName: fileName(path), Protocol: file})
 		if err != nil {
 			return err
 		}
-		return a.write(receiptOf("trial", answer.GetReceipt(), "trial", answer.GetTrialId()))
+		return a.write(receiptOf("creation", answer.GetReceipt(), "trial", answer.GetTrialId()))
 	})
 	fileFlag(cmd, &path)
 	return cmd
@@ -89,7 +88,7 @@ was changed.`,
 		if err := a.confirm(c.ctx, "ask.seal", c.trial); err != nil {
 			return err
 		}
-		answer, err := c.Trials().SealDesign(c.ctx, &loddv1.SealDesignRequest{TrialId: c.trial, RequestId: c.request, FileName: filepath.Base(path), Design: file})
+		answer, err := c.Trials().SealDesign(c.ctx, &loddv1.SealDesignRequest{TrialId: c.trial, RequestId: c.request, FileName: fileName(path), Design: file})
 		if err != nil {
 			return err
 		}
@@ -109,9 +108,17 @@ was changed.`,
 	return cmd
 }
 
+// fileName returns the name of a file for the server's messages about it.
+func fileName(path string) string {
+	if path == "-" {
+		return "standard input"
+	}
+	return filepath.Base(path)
+}
+
 // writeNew writes a file that doesn't exist yet, for its owner alone.
 func writeNew(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the user names the file
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("write: %w", err)
 	}
@@ -148,7 +155,7 @@ func (a *app) trialList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		r := list("trial", "trials", "trial", "title", "state")
+		r := list("trials", "trials", "trial", "title", "state")
 		for _, x := range answer.GetTrials() {
 			r.add(x.GetTrialId(), a.words.text(x.GetTitle()), code(x.GetState()))
 		}
@@ -163,11 +170,7 @@ func (a *app) trialShow() *cobra.Command {
 			return err
 		}
 		if a.settings.output == "json" || a.settings.output == "jsonl" {
-			whole, err := protocolJSON(t)
-			if err != nil {
-				return err
-			}
-			return a.write(one("trial", "trial", t.GetTrialId(), "state", code(t.GetState()), "protocol", whole))
+			return a.writeTrial(t)
 		}
 		return a.write(a.trialLines(t))
 	})
@@ -217,13 +220,4 @@ func (a *app) trialUse() *cobra.Command {
 		a.note("note.trial", t.GetTrialId(), a.words.text(t.GetTitle()))
 		return nil
 	})
-}
-
-// compact returns JSON without the blanks that protojson puts in at random.
-func compact(b []byte) (json.RawMessage, error) {
-	var v any
-	if err := json.Unmarshal(b, &v); err != nil {
-		return nil, fmt.Errorf("write JSON: %w", err)
-	}
-	return json.Marshal(v)
 }

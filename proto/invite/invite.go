@@ -67,7 +67,7 @@ func Encode(i Invite) (string, error) {
 // for the person who pasted the text.
 func Parse(text string) (Invite, error) {
 	if len(text) > 2*maxText {
-		return Invite{}, errors.New("this is too long for an invite: copy only the text that begins with " + prefix)
+		return Invite{}, fmt.Errorf("this is too long for an invite: copy only the text that begins with %q", prefix)
 	}
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) {
@@ -101,7 +101,7 @@ func prefixError(text string) error {
 	if n, err := strconv.Atoi(number); dot && err == nil && n > 1 && strings.HasPrefix(text, "lodd") {
 		return errors.New("this invite was made by a newer server: update this program")
 	}
-	return errors.New("this is not an invite: an invite begins with " + prefix)
+	return fmt.Errorf("this is not an invite: an invite begins with %q", prefix)
 }
 
 func (i Invite) check() error {

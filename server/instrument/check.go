@@ -137,8 +137,7 @@ func (c *checking) calculate(item Item, r *rule) {
 	case types.Int:
 		value = Number(v)
 	case types.Double:
-		f := round(float64(v), item.Decimals)
-		value, seen = Number(f), types.Double(f)
+		value = Number(round(float64(v), item.Decimals)) // later rules see it unrounded
 	case types.String:
 		value = String(v)
 	}

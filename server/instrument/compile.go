@@ -79,7 +79,7 @@ func (c *compiler) rule(src source, results ...*cel.Type) (*rule, error) {
 	checked, issues := c.language.Compile(src.text)
 	if issues.Err() != nil {
 		for _, e := range issues.Errors() {
-			bad("column %d: %s", e.Location.Column()+1, plain(e.Message))
+			bad("%s%s", column(e.Location.Column()), plain(e.Message))
 		}
 		return nil, nil
 	}
@@ -93,7 +93,7 @@ func (c *compiler) rule(src source, results ...*cel.Type) (*rule, error) {
 		bad("the expression gives %s, want %s", checked.OutputType(), strings.Join(names, ", "))
 		return nil, nil
 	}
-	if !c.reads(src, checked, bad) {
+	if !c.reads(src, checked, bad) || !c.codes(checked, bad) {
 		return nil, nil
 	}
 	program, err := c.language.Program(checked, cel.CostLimit(maxCost))
@@ -128,10 +128,21 @@ func (c *compiler) reads(src source, checked *cel.Ast, bad func(string, ...any))
 	return ok
 }
 
+// column names a place in an expression, counted by CEL from 0; it is -1 if CEL
+// knows none.
+func column(n int) string {
+	if n < 0 {
+		return ""
+	}
+	return fmt.Sprintf("column %d: ", n+1)
+}
+
 // plain words a message of CEL for someone who writes a form.
 func plain(message string) string {
 	message, _, _ = strings.Cut(message, " (in container")
 	message, _, _ = strings.Cut(message, "\n")
+	message, _, _ = strings.Cut(message, " expecting {")
+	message = strings.Replace(message, "'<EOF>'", "the end", 1)
 	message = strings.NewReplacer("'"+givenVar, "'", "'"+missingVar, "'").Replace(message)
 	return strings.Replace(message, "undeclared reference to", "there is no item or function", 1)
 }

@@ -79,7 +79,8 @@ type Item struct {
 	SoftMax *float64 `json:"soft_max,omitempty"`
 
 	// Decimals is the number of decimals that a decimal item takes at most and
-	// that a calculated double is rounded to, 1 to 6.
+	// that a calculated double is rounded to, 1 to 6. Rules that read the
+	// calculated item see it unrounded.
 	Decimals int `json:"decimals,omitempty"`
 
 	// MaxLength is the number of characters that a text item takes at most, 1

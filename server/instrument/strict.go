@@ -94,7 +94,7 @@ func syntax(err error) error {
 		return errors.New("the text ends too early")
 	}
 	if s, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return fmt.Errorf("no JSON at byte %d: %s", s.Offset, s)
+		return fmt.Errorf("no JSON: %w", s)
 	}
 	return err
 }

@@ -6,14 +6,19 @@ import (
 	"time"
 
 	"github.com/lodd-rct/lodd/audit"
+	"github.com/lodd-rct/lodd/audit/store"
 	"github.com/lodd-rct/lodd/server/trial"
 	"github.com/lodd-rct/lodd/server/trial/entry"
 )
 
-// maxBatch is the most commands that share one append. A command makes at most
-// two entries, and an append takes 1,024 and the entry for a clock that stepped
-// back.
-const maxBatch = 256
+// Commands share one append up to these limits. A command makes at most two
+// entries, so that what an append takes, [audit.MaxEntries] and
+// [audit.MaxBytes], is enough for one more command and for the entry of a clock
+// that stepped back.
+const (
+	maxBatch = 256
+	maxBytes = audit.MaxBytes - 3*store.MaxRecord
+)
 
 // A call is one command on its way.
 type call struct {
@@ -56,11 +61,28 @@ func (t *Trial) do(c *call) (Answer, error) {
 	if err := c.ctx.Err(); err != nil {
 		return Answer{}, fmt.Errorf("ledger: %w", err)
 	}
+	if err := fits(c.by, c.proposal); err != nil {
+		return Answer{}, err
+	}
 	if err := t.enqueue(c); err != nil {
 		return Answer{}, err
 	}
 	<-c.done
 	return Answer{c.receipt, c.events}, c.err
+}
+
+// fits reports a command that can't be stored: one that is too large, or whose
+// text is no UTF-8. Found out later, it would fail all commands of its batch.
+func fits(by Caller, e trial.Event) error {
+	const nonce, place = 2 + entry.NonceSize, 11 // are filled in when it is decided
+	b, err := entry.Marshal(entry.Entry{Actor: by.Actor, Role: string(by.Role), Request: by.Request, Event: e})
+	if err != nil {
+		return &trial.Invalid{Field: "request", Problem: err.Error()}
+	}
+	if n := len(b) + nonce + place; n > store.MaxRecord {
+		return &trial.Invalid{Field: "request", Problem: fmt.Sprintf("makes an entry of %d bytes, at most %d are stored; send less at once", n, store.MaxRecord)}
+	}
+	return nil
 }
 
 func (t *Trial) enqueue(c *call) error {
@@ -97,22 +119,26 @@ func (t *Trial) run() {
 		for len(batch) < maxBatch && len(t.queue) > 0 {
 			batch = append(batch, <-t.queue)
 		}
-		t.commit(batch)
-		for _, c := range batch {
-			close(c.done)
+		for len(batch) > 0 {
+			n := t.commit(batch)
+			for _, c := range batch[:n] {
+				close(c.done)
+			}
+			batch = batch[n:]
 		}
 	}
 }
 
-// commit carries out a batch. Nobody sees the state before the append is
+// commit carries out the first commands of a batch, as many as one append
+// takes, and returns how many. Nobody sees the state before the append is
 // durable, since mu is held until then.
-func (t *Trial) commit(batch []*call) {
+func (t *Trial) commit(batch []*call) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	ctx := context.WithoutCancel(batch[0].ctx)
 	if t.down != nil {
 		refuse(batch, t.down)
-		return
+		return len(batch)
 	}
 	b := &appending{parts: map[trial.Compartment]*audit.Part{}}
 	b.at = t.config.stamp()
@@ -123,10 +149,15 @@ func (t *Trial) commit(batch []*call) {
 	} else {
 		t.lag = 0
 	}
-	for _, c := range batch {
-		if t.down == nil {
-			t.decide(ctx, b, c)
+	for i, c := range batch {
+		if t.down != nil {
+			break
 		}
+		if b.bytes > maxBytes {
+			batch = batch[:i]
+			break
+		}
+		t.decide(ctx, b, c)
 	}
 	err := t.down
 	if err == nil && len(b.order) > 0 {
@@ -134,9 +165,10 @@ func (t *Trial) commit(batch []*call) {
 	}
 	if err != nil {
 		t.recover(ctx, batch, err)
-		return
+	} else {
+		t.finish(ctx, b, batch)
 	}
-	t.finish(ctx, b, batch)
+	return len(batch)
 }
 
 // An appending is a batch on its way into the log.
@@ -144,6 +176,7 @@ type appending struct {
 	at    time.Time
 	parts map[trial.Compartment]*audit.Part
 	order []trial.Compartment
+	bytes int // of all entries
 	// receipts are those of the entries of each part, once it is durable.
 	receipts map[trial.Compartment][]audit.Receipt
 }
@@ -217,6 +250,7 @@ func (t *Trial) add(ctx context.Context, b *appending, by Caller, e trial.Event)
 		b.order = append(b.order, in)
 	}
 	b.parts[in].Entries = append(b.parts[in].Entries, data)
+	b.bytes += len(data)
 	return t.fold1(ctx, t.fold, in, m, e)
 }
 
@@ -241,17 +275,17 @@ func (t *Trial) append(ctx context.Context, b *appending) error {
 // by reading the log again. If that fails too, the trial is down.
 func (t *Trial) recover(ctx context.Context, batch []*call, err error) {
 	refuse(batch, err)
-	t.down = nil
+	t.down, t.lag = nil, 0 // a step of the clock isn't in the log, either
 	if again := t.load(ctx); again != nil {
 		t.down = fmt.Errorf("%w: %w", ErrUnknown, again)
 	}
 }
 
-// refuse gives an error to every call of a batch that has none of its own.
+// refuse gives an error to every call of a batch, also to those that were
+// refused for a reason of their own: it may be that of an entry which isn't
+// there.
 func refuse(batch []*call, err error) {
 	for _, c := range batch {
-		if c.err == nil {
-			c.err, c.events = err, nil
-		}
+		c.err, c.events = err, nil
 	}
 }

@@ -146,7 +146,7 @@ func armContext(e trial.Allocated) []byte {
 	return bindTo("arm", string(e.Participant), string(e.Stratum), strconv.Itoa(e.Slot))
 }
 
-// context1 returns the associated data that bind a ciphertext to its place:
+// bindTo returns the associated data that bind a ciphertext to its place:
 // each part with its length before it, so that no two places share one.
 func bindTo(parts ...string) []byte {
 	var b []byte

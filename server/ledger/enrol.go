@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/lodd-rct/lodd/server/trial"
@@ -130,13 +131,13 @@ func (t *Trial) Randomization(ctx context.Context, id trial.ParticipantID) (Rece
 // may have left.
 func (t *Trial) Withdraw(ctx context.Context, by Caller, e trial.Withdrawn) (Answer, error) {
 	a, err := t.Do(ctx, by, e)
-	if err != nil || e.Scope != trial.FromData {
+	if e.Scope != trial.FromData || err != nil && !errors.Is(err, trial.ErrErased) {
 		return a, err
 	}
 	if err := t.config.Vault.Destroy(context.WithoutCancel(ctx), t.participantKey(e.Participant)); err != nil {
 		return Answer{}, fmt.Errorf("%w: %w", ErrUnknown, err)
 	}
-	return a, nil
+	return a, err
 }
 
 // withKey makes the participant's key and carries out a command.

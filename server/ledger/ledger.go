@@ -72,6 +72,7 @@ func Open(ctx context.Context, c Config) (*Ledger, error) {
 		}
 		t := newTrial(c, trial.ID(id))
 		if err := t.load(ctx); err != nil {
+			l.Close()
 			return nil, err
 		}
 		l.start(t)
@@ -140,7 +141,7 @@ type Receipt struct {
 // stamp returns the present instant as entries carry it.
 func (c Config) stamp() time.Time { return c.Now().UTC().Truncate(time.Millisecond) }
 
-// seal marshals an entry with a fresh nonce.
+// marshal returns the bytes of an entry with a fresh nonce.
 func (c Config) marshal(e entry.Entry) ([]byte, error) {
 	if _, err := io.ReadFull(c.Random, e.Nonce[:]); err != nil {
 		return nil, fmt.Errorf("ledger: read nonce: %w", err)

@@ -21,7 +21,6 @@ type People struct {
 
 	mu    sync.RWMutex // guards the fields below; held for writing until an append is durable
 	state *people.State
-	down  error // why nothing more is appended
 }
 
 func openPeople(ctx context.Context, c Config) (*People, error) {
@@ -54,13 +53,11 @@ func (p *People) View(f func(*people.State)) {
 
 // Do appends what decide returns, and returns when it is durable. Events are
 // appended even if decide fails too: a refusal can be an entry. The error is
-// then decide's.
+// then decide's. If the rules of package people refuse one of the events, none
+// is appended.
 func (p *People) Do(ctx context.Context, by Caller, decide func(*people.State, time.Time) ([]people.Event, error)) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.down != nil {
-		return p.down
-	}
 	at := p.config.stamp()
 	if at.Before(p.state.Last()) {
 		at = p.state.Last()
@@ -75,9 +72,15 @@ func (p *People) Do(ctx context.Context, by Caller, decide func(*people.State, t
 	return refusal
 }
 
+// append applies events to a copy of the state first: an entry that the rules
+// refuse must never reach the log, which could not be opened again.
 func (p *People) append(ctx context.Context, by Caller, at time.Time, events []people.Event) error {
 	part := audit.Part{List: System, At: p.state.Len()}
-	for _, e := range events {
+	next := p.state.Clone()
+	for i, e := range events {
+		if err := next.Apply(part.At+int64(i), at, e); err != nil {
+			return err
+		}
 		b, err := p.config.marshal(entry.Entry{At: at, Actor: by.Actor, Request: by.Request, Event: e})
 		if err != nil {
 			return err
@@ -87,11 +90,6 @@ func (p *People) append(ctx context.Context, by Caller, at time.Time, events []p
 	if _, err := p.config.Log.Append(ctx, part); err != nil {
 		return outcome(err)
 	}
-	for i, e := range events {
-		if err := p.state.Apply(part.At+int64(i), at, e); err != nil {
-			p.down = fmt.Errorf("%w: %w", ErrUnknown, err) // decide let through what the rules refuse
-			return p.down
-		}
-	}
+	p.state = next
 	return nil
 }

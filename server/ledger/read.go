@@ -60,7 +60,9 @@ func (l Logged) Meta() trial.Meta {
 
 // Replay yields a trial's entries up to a position, in the order in which they
 // were decided: entry i of conduct comes after whatever was appended elsewhere
-// while conduct had i entries. After an error it ends.
+// while conduct had i entries. Entries of outcome and delivery that share that
+// number and a millisecond may change places; none of them looks at the other.
+// After an error it ends.
 func Replay(ctx context.Context, log *audit.Log, id trial.ID, to Position) iter.Seq2[Logged, error] {
 	return func(yield func(Logged, error) bool) {
 		var cursors []*cursor
@@ -121,12 +123,19 @@ func (c *cursor) fill() error {
 	return nil
 }
 
-// before reports whether c's entry was decided before that of conduct or of an
-// earlier compartment: entries elsewhere that saw n conduct entries come after
-// entry n-1 and before entry n of conduct.
+// before reports whether c's entry was decided before that of o: entries
+// elsewhere that saw n conduct entries come after entry n-1 and before entry n
+// of conduct. An entry of allocation comes right after the conduct entry that it
+// follows from, those of outcome and delivery in the order of time.
 func (c *cursor) before(o *cursor) bool {
-	if c.head.ConductSize != o.head.ConductSize {
+	switch {
+	case c.head.ConductSize != o.head.ConductSize:
 		return c.head.ConductSize < o.head.ConductSize
+	case c.in == trial.Conduct || o.in == trial.Conduct:
+		return o.in == trial.Conduct
+	case c.in == trial.Allocation || o.in == trial.Allocation:
+		return c.in == trial.Allocation
+	default:
+		return c.head.At.Before(o.head.At)
 	}
-	return o.in == trial.Conduct
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/lodd-rct/lodd/audit/store"
 	"github.com/lodd-rct/lodd/server/trial"
 	"github.com/lodd-rct/lodd/server/vault"
 )
@@ -32,6 +33,8 @@ func (t *Trial) keyError(err error) error {
 		return nil
 	case errors.Is(err, vault.ErrDestroyed):
 		return trial.ErrErased
+	case errors.Is(err, store.ErrFull), errors.Is(err, store.ErrUnknown):
+		return outcome(err)
 	default:
 		return fmt.Errorf("ledger: trial %s: %w", t.id, err)
 	}

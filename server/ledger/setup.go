@@ -1,14 +1,17 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"reflect"
 
 	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/randomization"
 	"github.com/lodd-rct/lodd/server/trial"
+	"github.com/lodd-rct/lodd/server/trial/entry"
 )
 
 // Create begins a trial. The same protocol under the same id again gives the
@@ -31,9 +34,15 @@ func (l *Ledger) Create(ctx context.Context, by Caller, p trial.Protocol) (Recei
 		events = append(events, trial.FormDefined{Form: f})
 	}
 	for _, e := range events {
+		if err := fits(by, e); err != nil {
+			return Receipt{}, err
+		}
 		if err := t.add(ctx, b, by, e); err != nil {
 			return Receipt{}, err
 		}
+	}
+	if b.bytes > audit.MaxBytes {
+		return Receipt{}, &trial.Invalid{Field: "protocol", Problem: fmt.Sprintf("has %d bytes with its forms, at most %d are stored", b.bytes, audit.MaxBytes)}
 	}
 	if err := t.append(ctx, b); err != nil {
 		return Receipt{}, outcome(err)
@@ -48,7 +57,9 @@ func (l *Ledger) Create(ctx context.Context, by Caller, p trial.Protocol) (Recei
 func (t *Trial) created(ctx context.Context, p trial.Protocol) (Receipt, error) {
 	same := false
 	if err := t.View(func(s *trial.State) error {
-		same = reflect.DeepEqual(*s.Protocol(), p)
+		was, errA := canonical(*s.Protocol())
+		is, errB := canonical(p)
+		same = errA == nil && errB == nil && bytes.Equal(was, is)
 		return nil
 	}); err != nil {
 		return Receipt{}, err
@@ -61,11 +72,28 @@ func (t *Trial) created(ctx context.Context, p trial.Protocol) (Receipt, error) 
 	return r, err
 }
 
+// canonical returns bytes that two protocols have in common only if their
+// entries are the same.
+func canonical(p trial.Protocol) ([]byte, error) {
+	forms := p.Forms
+	p.Forms = nil
+	out, err := entry.Marshal(entry.Entry{Event: trial.Created{Protocol: p, Forms: len(forms)}})
+	for _, f := range forms {
+		b, errF := entry.Marshal(entry.Entry{Event: trial.FormDefined{Form: f}})
+		out, err = append(out, b...), errors.Join(err, errF)
+	}
+	return out, err
+}
+
 // Seal draws the seed and seals it with the design. It returns the commitment,
 // for a repeated request that of the first.
 //
-// The design's ratio must be that of the protocol's arms.
+// The design's ratio must be that of the protocol's arms. The error wraps
+// [randomization.ErrDesign] if the design can't be used.
 func (t *Trial) Seal(ctx context.Context, by Caller, design randomization.Blocks) (string, Receipt, error) {
+	if err := design.Validate(); err != nil {
+		return "", Receipt{}, err
+	}
 	commitment, sealed, err := t.sealDeck(ctx, design)
 	if err != nil {
 		return "", Receipt{}, err
@@ -89,8 +117,15 @@ func (t *Trial) Seal(ctx context.Context, by Caller, design randomization.Blocks
 		return "", Receipt{}, err
 	}
 	e, ok := a.Events[0].(trial.DesignSealed)
-	if !ok {
+	if !ok || a.Receipt.Repeated && !t.sealedAs(design) {
 		return "", Receipt{}, ErrReused
 	}
 	return hex.EncodeToString(e.Commitment[:]), a.Receipt, nil
+}
+
+// sealedAs reports whether design is the one that is sealed.
+func (t *Trial) sealedAs(design randomization.Blocks) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.deck != nil && reflect.DeepEqual(t.deck.design, design)
 }

@@ -70,11 +70,8 @@ func (s *State) Conflict(g Grant) string {
 // together with the error if a rule forbids it; the refusal is to be appended
 // too. It returns no event if the user holds g already.
 func (s *State) Grant(by string, g Grant) (Event, error) {
-	if err := s.active(g.User); err != nil {
+	if err := s.grantable(g); err != nil {
 		return nil, fmt.Errorf("%s: %w", g.User, err)
-	}
-	if !slices.Contains(Roles(), g.Role) || (g.Role == treatmentTeam) != (g.Team != "") || g.Role == treatmentTeam && g.Site == "" {
-		return nil, ErrRole
 	}
 	if s.held(g) >= 0 {
 		return nil, nil
@@ -86,6 +83,16 @@ func (s *State) Grant(by string, g Grant) (Event, error) {
 		return Refused{Grant: g, Conflict: c}, fmt.Errorf("%s: %w", c, ErrConflict)
 	}
 	return Granted{g}, nil
+}
+
+// grantable reports an error if nobody could hold g: a treatment team has a
+// site and an arm, and nobody else has an arm.
+func (s *State) grantable(g Grant) error {
+	team := g.Role == treatmentTeam
+	if !slices.Contains(Roles(), g.Role) || g.Trial == "" || team != (g.Team != "") || team && g.Site == "" {
+		return ErrRole
+	}
+	return s.active(g.User)
 }
 
 // mayGrant reports whether by may give g: the custodian of the trial may give

@@ -8,6 +8,7 @@ package people
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -150,6 +151,22 @@ func (s *State) Invite(codeHash [32]byte, at time.Time) (Invited, error) {
 	return i.Invited, nil
 }
 
+// Clone returns a copy that shares nothing with s that Apply changes.
+func (s *State) Clone() *State {
+	c := *s
+	c.accounts, c.invites = map[string]*Account{}, map[[32]byte]*invite{}
+	for user, a := range s.accounts {
+		copied := *a
+		c.accounts[user] = &copied
+	}
+	for hash, i := range s.invites {
+		copied := *i
+		c.invites[hash] = &copied
+	}
+	c.users, c.tenures = slices.Clone(s.users), slices.Clone(s.tenures)
+	return &c
+}
+
 // Apply moves the state past e, entry index of the compartment, written at
 // the instant at.
 func (s *State) Apply(index int64, at time.Time, e Event) error {
@@ -176,13 +193,18 @@ func (s *State) apply(at time.Time, e Event) {
 	case Invited:
 		s.invites[e.CodeHash] = &invite{Invited: e}
 	case Created:
-		for _, i := range s.invites {
-			i.used = i.used || i.Invited.Invite == e.Invite
+		if i := s.invite(e.Invite); i != nil {
+			i.used = true
 		}
 		s.accounts[e.User] = &Account{User: e.User, FullName: e.FullName, Administrator: e.Administrator, Created: at}
 		s.users = append(s.users, e.User)
 	case Disabled:
 		s.accounts[e.User].Disabled = true
+		for i, t := range s.tenures {
+			if t.User == e.User && t.Until.IsZero() {
+				s.tenures[i].Until = at
+			}
+		}
 	case Granted:
 		s.tenures = append(s.tenures, Tenure{Grant: e.Grant, From: at})
 	case Revoked:
@@ -195,18 +217,20 @@ func (s *State) apply(at time.Time, e Event) {
 // check reports why e may not be the next entry.
 func (s *State) check(e Event) error {
 	switch e := e.(type) {
+	case Invited:
+		if _, ok := s.invites[e.CodeHash]; ok || e.Invite == "" || s.invite(e.Invite) != nil {
+			return fmt.Errorf("invitation %q has no name or was there before", e.Invite)
+		}
 	case Created:
-		if _, ok := s.accounts[e.User]; ok {
-			return ErrTaken
-		}
-		if e.Invite == "" && len(s.users) > 0 {
-			return ErrInvite
-		}
+		return s.checkCreated(e)
 	case Disabled:
 		return s.active(e.User)
 	case Granted:
-		if err := s.active(e.Grant.User); err != nil {
+		if err := s.grantable(e.Grant); err != nil {
 			return err
+		}
+		if s.held(e.Grant) >= 0 {
+			return errors.New("the account holds this role")
 		}
 		if s.Conflict(e.Grant) != "" {
 			return ErrConflict
@@ -215,9 +239,40 @@ func (s *State) check(e Event) error {
 		if s.held(e.Grant) < 0 {
 			return ErrNoGrant
 		}
-	case Invited, SignedIn, SignInRefused, SignedOut, Refused:
+	case SignedIn, SignInRefused, SignedOut, Refused:
 	default:
 		return fmt.Errorf("unknown event %T", e)
+	}
+	return nil
+}
+
+// checkCreated demands an unused invitation of all but the first account.
+func (s *State) checkCreated(e Created) error {
+	if _, ok := s.accounts[e.User]; ok {
+		return ErrTaken
+	}
+	if e.Invite == "" {
+		if len(s.users) > 0 {
+			return ErrInvite
+		}
+		return nil
+	}
+	i := s.invite(e.Invite)
+	if i == nil || i.used {
+		return ErrInvite
+	}
+	if i.Administrator != e.Administrator {
+		return errors.New("the invitation is for another kind of account")
+	}
+	return nil
+}
+
+// invite returns the invitation of that name, or nil.
+func (s *State) invite(name string) *invite {
+	for _, i := range s.invites {
+		if i.Invited.Invite == name {
+			return i
+		}
 	}
 	return nil
 }

@@ -47,15 +47,17 @@ func (d *document) fault(line int, format string, args ...any) {
 	d.faults = append(d.faults, &Error{d.file, max(line, 1), fmt.Sprintf(format, args...)})
 }
 
-// err returns the faults in the order of their lines, joined, or nil.
+// err returns the faults in the order of their lines, joined, or nil. What is
+// wrong behind an anchor is found again at each alias, and said once.
 func (d *document) err() error {
 	slices.SortStableFunc(d.faults, func(a, b *Error) int { return a.Line - b.Line })
 	var errs []error
-	for i, f := range d.faults {
-		if i == maxErrors {
-			break
+	said := map[Error]bool{}
+	for _, f := range d.faults {
+		if !said[*f] && len(errs) < maxErrors {
+			errs = append(errs, f)
 		}
-		errs = append(errs, f)
+		said[*f] = true
 	}
 	return errors.Join(errs...)
 }

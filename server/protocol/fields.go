@@ -2,6 +2,8 @@ package protocol
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -16,19 +18,21 @@ type fields struct {
 	begin  int    // line
 	lines  map[string]int
 	values map[string]ast.Node
+	broken bool // n was no mapping; nothing more is said of its keys
 }
 
 // mapping reads n as a mapping with some of these keys.
 func (d *document) mapping(n ast.Node, what string, keys []string) fields {
-	f := fields{d, what, line(n), map[string]int{}, map[string]ast.Node{}}
-	pairs, ok := d.pairs(n)
-	if !ok {
-		d.fault(f.begin, "%s: %s, want the keys %s", what, describe(d.follow(n)), list(keys))
+	f := fields{d: d, what: what, begin: line(n), lines: map[string]int{}, values: map[string]ast.Node{}}
+	n = d.follow(n)
+	pairs, ok := pairs(n)
+	if f.broken = !ok; f.broken && n != nil {
+		d.fault(f.begin, "%s: %s, want the keys %s", what, describe(n), list(keys))
 	}
 	for _, p := range pairs {
 		key := name(p.Key)
 		switch _, twice := f.values[key]; {
-		case !contains(keys, key):
+		case !slices.Contains(keys, key):
 			d.fault(line(p.Key), "unknown key %q; expected one of %s", key, list(keys))
 		case twice:
 			d.fault(line(p.Key), "key %q stands twice; the first is in line %d", key, f.lines[key])
@@ -40,12 +44,12 @@ func (d *document) mapping(n ast.Node, what string, keys []string) fields {
 }
 
 // pairs returns the keys and values of a mapping.
-func (d *document) pairs(n ast.Node) ([]*ast.MappingValueNode, bool) {
-	switch at := d.follow(n).(type) {
+func pairs(n ast.Node) ([]*ast.MappingValueNode, bool) {
+	switch n := n.(type) {
 	case *ast.MappingNode:
-		return at.Values, true
+		return n.Values, true
 	case *ast.MappingValueNode:
-		return []*ast.MappingValueNode{at}, true
+		return []*ast.MappingValueNode{n}, true
 	}
 	return nil, false
 }
@@ -56,15 +60,6 @@ func name(key ast.MapKeyNode) string {
 		return t.Value
 	}
 	return ""
-}
-
-func contains(words []string, word string) bool {
-	for _, w := range words {
-		if w == word {
-			return true
-		}
-	}
-	return false
 }
 
 func list(words []string) string { return strings.Join(words, ", ") }
@@ -88,9 +83,8 @@ func (f fields) bad(key, format string, args ...any) {
 // node returns the value of a key, which must be there.
 func (f fields) node(key string) ast.Node {
 	n := f.values[key]
-	if n == nil {
+	if n == nil && !f.broken {
 		f.d.fault(f.begin, "%s: key %q is missing", f.what, key)
-		return nil
 	}
 	return f.d.follow(n)
 }
@@ -151,7 +145,7 @@ func (f fields) texts(key string) trial.Text {
 	if in.has("en") {
 		t.EN = in.text("en")
 	}
-	if !in.has("nb") && !in.has("en") {
+	if !in.broken && !in.has("nb") && !in.has("en") {
 		f.bad(key, "want the text in nb, en or both")
 	}
 	return t
@@ -164,18 +158,20 @@ func (f fields) integer(key string, low, high, otherwise int) int {
 		return otherwise
 	}
 	n := f.node(key)
+	if n == nil {
+		return otherwise
+	}
 	i, ok := n.(*ast.IntegerNode)
 	if !ok {
 		f.bad(key, "%s, want an integer from %d to %d", describe(n), low, high)
 		return otherwise
 	}
-	for v := low; v <= high; v++ { // the node holds an int64 or a uint64
-		if fmt.Sprint(i.Value) == fmt.Sprint(v) {
-			return v
-		}
+	v, err := strconv.Atoi(fmt.Sprint(i.Value)) // an int64 or a uint64
+	if err != nil || v < low || v > high {
+		f.bad(key, "%s, want %d to %d", i.GetToken().Value, low, high)
+		return otherwise
 	}
-	f.bad(key, "%s, want %d to %d", i.GetToken().Value, low, high)
-	return otherwise
+	return v
 }
 
 // elements returns the elements of a list of low to high, and none if the key
@@ -194,7 +190,7 @@ func (f fields) elements(key string, low, high int) []ast.Node {
 		return nil
 	}
 	if k := len(s.Values); k < low || k > high {
-		f.bad(key, "%d elements, want %d to %d", k, low, high)
+		f.bad(key, "%d given, want %d to %d", k, low, high)
 	}
 	return s.Values
 }

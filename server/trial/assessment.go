@@ -54,16 +54,16 @@ func (s *State) checkSubmitted(m Meta, e FormSubmitted) error {
 	if err := first(s.past(m, "on", e.On), s.mayAssess(p, visit, e.On)); err != nil {
 		return err
 	}
-	def := s.protocol.Forms[form]
-	if e.Version != def.Version {
-		return &Invalid{"form", fmt.Sprintf("version %d of %s, want %d", e.Version, e.Form, def.Version)}
+	if err := s.checkVersion(form, e.Version); err != nil {
+		return err
 	}
+	def := s.protocol.Forms[form]
 	if def.After == "" {
 		return nil
 	}
-	_, before, _ := s.protocol.Form(def.After)
+	_, before, known := s.protocol.Form(def.After)
 	_, done := p.record(visit, before)
-	return when(!done, fmt.Errorf("form %s: %w", def.After, ErrFormOrder))
+	return when(!known || !done, fmt.Errorf("form %s: %w", def.After, ErrFormOrder))
 }
 
 // mayAssess reports why p cannot be assessed at a visit on a day. A day
@@ -78,7 +78,7 @@ func (s *State) mayAssess(p *Participant, visit int, on Date) error {
 	if !p.Randomized() {
 		return ErrNotRandomized
 	}
-	if !p.Withdrew.IsZero() && p.Withdrew.Before(on) || !p.Died.IsZero() && p.Died.Before(on) {
+	if p.endedBefore(on) {
 		return ErrFollowUpEnded
 	}
 	if anchor := s.anchor(p); on.Before(anchor) {
@@ -96,8 +96,17 @@ func (s *State) checkCorrected(m Meta, e FormCorrected) error {
 	if err != nil {
 		return err
 	}
-	_, done := p.record(visit, form)
-	return when(!done, ErrNotSubmitted)
+	if _, done := p.record(visit, form); !done {
+		return ErrNotSubmitted
+	}
+	return s.checkVersion(form, e.Version)
+}
+
+func (s *State) checkVersion(form, version int) error {
+	if def := s.protocol.Forms[form]; version != def.Version {
+		return &Invalid{"form", fmt.Sprintf("version %d of %s, want %d", version, def.ID, def.Version)}
+	}
+	return nil
 }
 
 func (s *State) checkMissed(m Meta, e VisitMissed) error {
@@ -112,21 +121,29 @@ func (s *State) checkMissed(m Meta, e VisitMissed) error {
 	if err := first(oneOf("reason", e.Reason, MissedReasons()), when(!p.Randomized(), ErrNotRandomized)); err != nil {
 		return err
 	}
+	opens := s.window(p, visit).Opens
 	return first(
 		when(p.missedVisit(visit), ErrExists),
 		when(s.complete(p, visit), ErrAlreadySubmitted),
-		when(s.Today(m.At).Before(s.window(p, visit).Opens), ErrNotInWindow),
+		when(s.Today(m.At).Before(opens), ErrNotInWindow),
+		when(p.endedBefore(opens), ErrFollowUpEnded), // such a visit was never due
 	)
 }
 
-// complete reports whether every form of a visit is submitted.
+// complete reports whether every form of a visit is submitted. A visit without
+// forms is never complete: nothing says that it took place.
 func (s *State) complete(p *Participant, visit int) bool {
+	forms := 0
 	for i, f := range s.protocol.Forms {
-		if _, done := p.record(visit, i); f.At(s.protocol.Visits[visit].ID) && !done {
+		if !f.At(s.protocol.Visits[visit].ID) {
+			continue
+		}
+		if _, done := p.record(visit, i); !done {
 			return false
 		}
+		forms++
 	}
-	return true
+	return forms > 0
 }
 
 func (s *State) checkConduct(m Meta, e Event) error {
@@ -155,7 +172,11 @@ func (s *State) checkWithdrawn(m Meta, e Withdrawn) error {
 	if err != nil {
 		return err
 	}
-	if err := first(oneOf("reason", e.Reason, WithdrawalReasons()), s.past(m, "on", e.On)); err != nil {
+	if err := first(
+		oneOf("scope", Code(e.Scope), []Code{Code(FromIntervention), Code(FromFollowUp), Code(FromData)}),
+		oneOf("reason", e.Reason, WithdrawalReasons()),
+		s.past(m, "on", e.On),
+	); err != nil {
 		return err
 	}
 	if !p.Randomized() {
@@ -170,10 +191,8 @@ func (s *State) checkWithdrawn(m Meta, e Withdrawn) error {
 		return when(!p.Stopped.IsZero(), ErrExists)
 	case FromFollowUp:
 		return when(!p.Withdrew.IsZero(), ErrExists)
-	case FromData:
+	default: // from the data: participant has refused those of whom they are destroyed
 		return nil
-	default:
-		return &Invalid{"scope", fmt.Sprintf("%q is unknown, want intervention, follow-up, data", e.Scope)}
 	}
 }
 

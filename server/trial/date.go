@@ -60,7 +60,8 @@ func (d Date) Before(e Date) bool { return d.midnight().Before(e.midnight()) }
 
 // DaysSince returns the number of days from e to d.
 func (d Date) DaysSince(e Date) int {
-	return int(d.midnight().Sub(e.midnight()) / (24 * time.Hour)) // UTC has no days of 23 or 25 hours
+	const day = 24 * 60 * 60 // UTC has no days of 23 or 25 hours, and a Duration no 300 years
+	return int((d.midnight().Unix() - e.midnight().Unix()) / day)
 }
 
 // StudyDay returns the day of the study that d is when the study begins on

@@ -63,7 +63,7 @@ func (s *State) check(m Meta, e Event) error {
 	case DesignKept:
 		return when(!s.sealed || s.kept || len(e.Sealed) == 0, ErrAlreadySealed)
 	case EnrolmentOpened:
-		return first(when(!s.sealed, ErrNotSealed), when(s.open, ErrExists))
+		return first(when(!s.kept, ErrNotSealed), when(s.open, ErrExists))
 	case EnrolmentClosed:
 		return when(!s.open, ErrEnrolmentClosed)
 	case Screened, Consented, EligibilityAssessed, Excluded, Prepared, Randomized, Allocated:
@@ -95,7 +95,7 @@ func (s *State) checkCreated(e Created) error {
 	if len(e.Protocol.Arms) < 2 || len(e.Protocol.Sites) == 0 || len(e.Protocol.Visits) == 0 {
 		return &Invalid{"protocol", "needs at least two arms, a site and a visit"}
 	}
-	if len(e.Protocol.Visits) > 255 || e.Forms > 255 || len(e.Protocol.Forms) > 0 {
+	if len(e.Protocol.Visits) > 255 || e.Forms < 0 || e.Forms > 255 || len(e.Protocol.Forms) > 0 {
 		return &Invalid{"protocol", "has more than 255 visits or forms"}
 	}
 	_, err := e.Protocol.Location()
@@ -103,7 +103,7 @@ func (s *State) checkCreated(e Created) error {
 }
 
 func (s *State) checkFormDefined(e FormDefined) error {
-	if s.formsToCome == 0 {
+	if _, _, twice := s.protocol.Form(e.Form.ID); twice || s.formsToCome == 0 {
 		return ErrExists
 	}
 	for _, v := range e.Form.Visits {

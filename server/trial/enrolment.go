@@ -89,10 +89,13 @@ func (s *State) checkConsent(m Meta, c ConsentGiven) error {
 			known = append(known, v.Version)
 			continue
 		}
+		if err := s.past(m, "consent.on", c.On); err != nil {
+			return err
+		}
 		if c.On.Before(v.Approved) {
 			return &Invalid{"consent.on", fmt.Sprintf("%s is earlier than the approval of version %s on %s", c.On, v.Version, v.Approved)}
 		}
-		return s.past(m, "consent.on", c.On)
+		return nil
 	}
 	return &Invalid{"consent.version", fmt.Sprintf("%q is not approved, want %s", c.Version, strings.Join(known, ", "))}
 }
@@ -142,6 +145,9 @@ func (s *State) ready(id ParticipantID) error {
 func (s *State) checkPrepared(m Meta, e Prepared) error {
 	if m.Request == (RequestID{}) {
 		return &Invalid{"request_id", "a randomization needs a request id"}
+	}
+	if _, _, taken := s.Intent(m.Request); taken {
+		return ErrExists
 	}
 	return s.ready(e.Participant)
 }

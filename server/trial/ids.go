@@ -76,7 +76,7 @@ func ParseCode(s string) (Code, error) {
 func ParseRequestID(s string) (RequestID, error) {
 	var id RequestID
 	b, err := hex.DecodeString(strings.ReplaceAll(s, "-", ""))
-	if err != nil || len(b) != len(id) || len(s) != 36 {
+	if err != nil || len(b) != len(id) || RequestID(b).String() != strings.ToLower(s) {
 		return id, fmt.Errorf("%q is no UUID of the form 8-4-4-4-12", s)
 	}
 	copy(id[:], b)

@@ -55,6 +55,12 @@ func (p *Participant) record(visit, form int) (formRecord, bool) {
 	return formRecord{}, false
 }
 
+// endedBefore reports whether the follow-up of p ended before a day, by
+// withdrawal or death.
+func (p *Participant) endedBefore(on Date) bool {
+	return !p.Withdrew.IsZero() && p.Withdrew.Before(on) || !p.Died.IsZero() && p.Died.Before(on)
+}
+
 func (p *Participant) missedVisit(visit int) bool { return slices.Contains(p.missed, uint8(visit)) }
 
 // stratum returns the sequence that p belongs to.

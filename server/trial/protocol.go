@@ -131,11 +131,12 @@ func (f Form) At(v VisitID) bool {
 	return false
 }
 
-// Location returns the trial's time zone.
+// Location returns the trial's time zone, or an [Invalid]. No name and "Local"
+// are none: what they mean depends on the machine.
 func (p *Protocol) Location() (*time.Location, error) {
 	loc, err := time.LoadLocation(p.TimeZone)
-	if err != nil {
-		return nil, fmt.Errorf("time zone %q is unknown, want an IANA name such as Europe/Oslo", p.TimeZone)
+	if err != nil || p.TimeZone == "" || p.TimeZone == "Local" {
+		return nil, &Invalid{"time_zone", fmt.Sprintf("%q is unknown, want an IANA name such as Europe/Oslo", p.TimeZone)}
 	}
 	return loc, nil
 }

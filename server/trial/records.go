@@ -39,7 +39,7 @@ func (s *State) FormRecord(id ParticipantID, v VisitID, f FormID) (FormRecord, e
 }
 
 // LocksHolding returns the numbers of the locks that were taken after p was
-// screened and so may hold rows of p.
+// randomized and so may hold rows of p.
 func (s *State) LocksHolding(id ParticipantID) []int {
 	p, ok := s.participants[id]
 	if !ok || !p.Randomized() {

@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"time"
@@ -104,8 +105,9 @@ func (s *State) Lock(n int) (Lock, error) {
 	return s.locks[n-1], nil
 }
 
-// Today returns the civil date of at in the trial's time zone.
-func (s *State) Today(at time.Time) Date { return DateOf(at, s.loc) }
+// Today returns the civil date of at in the trial's time zone, which is UTC
+// before the trial was created.
+func (s *State) Today(at time.Time) Date { return DateOf(at, cmp.Or(s.loc, time.UTC)) }
 
 // Compartment returns where e belongs.
 func (s *State) Compartment(e Event) Compartment {

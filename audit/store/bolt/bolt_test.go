@@ -101,7 +101,7 @@ func TestForeignFileIsRefused(t *testing.T) {
 // A snapshot is a store, though appends go on while it is written.
 func TestSnapshotOpens(t *testing.T) {
 	dir := t.TempDir()
-	db := open(t, filepath.Join(dir, "log.db"), small)
+	db := open(t, filepath.Join(dir, "log.db"), bolt.Options{InitialMmapSize: 1 << 24})
 	want := records(200, 300)
 	if err := db.Append(t.Context(), store.Part{List: "a", Records: want}); err != nil {
 		t.Fatal(err)

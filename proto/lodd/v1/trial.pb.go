@@ -1625,10 +1625,10 @@ const file_lodd_v1_trial_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tR\trequestId\x12\x1b\n" +
 	"\tfile_name\x18\x03 \x01(\tR\bfileName\x12\x16\n" +
-	"\x06design\x18\x04 \x01(\fR\x06design\"x\n" +
-	"\x12SealDesignResponse\x12\x1e\n" +
+	"\x06design\x18\x04 \x01(\fR\x06design\"~\n" +
+	"\x12SealDesignResponse\x12$\n" +
 	"\n" +
-	"commitment\x18\x01 \x01(\tR\n" +
+	"commitment\x18\x01 \x01(\tB\x04\x98\xb5\x18\x01R\n" +
 	"commitment\x12*\n" +
 	"\areceipt\x18\x02 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\x12\x16\n" +
 	"\x06record\x18\x03 \x01(\tR\x06record\"P\n" +
@@ -1652,7 +1652,7 @@ const file_lodd_v1_trial_proto_rawDesc = "" +
 	"\x05title\x18\x02 \x01(\v2\r.lodd.v1.TextR\x05title\x12\x14\n" +
 	"\x05state\x18\x03 \x01(\tR\x05state\",\n" +
 	"\x0fGetTrialRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\"\xf4\x03\n" +
+	"\btrial_id\x18\x01 \x01(\tR\atrialId\"\xfa\x03\n" +
 	"\x10GetTrialResponse\x12\x19\n" +
 	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12#\n" +
 	"\x05title\x18\x02 \x01(\v2\r.lodd.v1.TextR\x05title\x12\x1b\n" +
@@ -1665,9 +1665,9 @@ const file_lodd_v1_trial_proto_rawDesc = "" +
 	"\bconsents\x18\t \x03(\v2\x10.lodd.v1.ConsentR\bconsents\x12*\n" +
 	"\x05forms\x18\n" +
 	" \x03(\v2\x14.lodd.v1.FormSummaryR\x05forms\x12\x14\n" +
-	"\x05state\x18\v \x01(\tR\x05state\x12\x1e\n" +
+	"\x05state\x18\v \x01(\tR\x05state\x12$\n" +
 	"\n" +
-	"commitment\x18\f \x01(\tR\n" +
+	"commitment\x18\f \x01(\tB\x04\x98\xb5\x18\x01R\n" +
 	"commitment\x12!\n" +
 	"\x04flow\x18\r \x01(\v2\r.lodd.v1.FlowR\x04flow\"X\n" +
 	"\vProtocolArm\x12\x0e\n" +

@@ -65,14 +65,19 @@ func Unmarshal(b []byte) (Entry, error) {
 		return Entry{}, fmt.Errorf("entry: version %d or a field of it is unknown; a later version of lodd wrote it", pb.GetVersion())
 	}
 	e := Entry{At: time.UnixMilli(pb.GetAtUnixMs()).UTC(), Actor: pb.GetActor(), Role: pb.GetRole(), ConductSize: pb.GetConductSize()}
-	if len(pb.GetNonce()) != NonceSize || len(pb.GetRequestId()) != 0 && len(pb.GetRequestId()) != len(e.Request) {
-		return Entry{}, fmt.Errorf("entry: nonce or request id has the wrong length")
+	if err := fill(e.Nonce[:], pb.GetNonce(), "nonce"); err != nil {
+		return Entry{}, err
 	}
-	copy(e.Nonce[:], pb.GetNonce())
-	copy(e.Request[:], pb.GetRequestId())
+	if len(pb.GetRequestId()) > 0 {
+		if err := fill(e.Request[:], pb.GetRequestId(), "request id"); err != nil {
+			return Entry{}, err
+		}
+	}
 	var err error
-	e.Event, err = kind(pb)
-	return e, err
+	if e.Event, err = kind(pb); err != nil {
+		return Entry{}, err
+	}
+	return e, nil
 }
 
 func setKind(pb *logv1.Entry, event any) error {
@@ -87,8 +92,8 @@ func setKind(pb *logv1.Entry, event any) error {
 }
 
 func kind(pb *logv1.Entry) (any, error) {
-	if e := peopleKind(pb); e != nil {
-		return e, nil
+	if e, err := peopleKind(pb); e != nil {
+		return e, err
 	}
 	return trialKind(pb)
 }

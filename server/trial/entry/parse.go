@@ -2,6 +2,7 @@ package entry
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	logv1 "github.com/lodd-rct/lodd/proto/lodd/log/v1"
@@ -17,10 +18,8 @@ func trialKind(pb *logv1.Entry) (trial.Event, error) {
 		return trial.FormDefined{Form: formFromProto(k.FormDefined)}, nil
 	case *logv1.Entry_DesignSealed:
 		e := trial.DesignSealed{Contributed: k.DesignSealed.GetContributed()}
-		if copy(e.Commitment[:], k.DesignSealed.GetCommitment()) != len(e.Commitment) {
-			return nil, fmt.Errorf("entry: commitment of %d bytes, want %d", len(k.DesignSealed.GetCommitment()), len(e.Commitment))
-		}
-		return e, nil
+		err := fill(e.Commitment[:], k.DesignSealed.GetCommitment(), "commitment")
+		return e, err
 	case *logv1.Entry_DesignKept:
 		return trial.DesignKept{Sealed: k.DesignKept.GetSealed()}, nil
 	case *logv1.Entry_EnrolmentOpened:
@@ -34,7 +33,11 @@ func trialKind(pb *logv1.Entry) (trial.Event, error) {
 	case *logv1.Entry_ArmsViewed:
 		return trial.ArmsViewed{Site: trial.SiteID(k.ArmsViewed.GetSite()), Team: trial.ArmID(k.ArmsViewed.GetTeam())}, nil
 	case *logv1.Entry_ClockSteppedBack:
-		return trial.ClockSteppedBack{By: time.Duration(k.ClockSteppedBack.GetByMs()) * time.Millisecond}, nil
+		ms := k.ClockSteppedBack.GetByMs()
+		if limit := time.Duration(math.MaxInt64).Milliseconds(); ms < 0 || ms > limit {
+			return nil, fmt.Errorf("entry: clock stepped back by %d ms, want 0 to %d", ms, limit)
+		}
+		return trial.ClockSteppedBack{By: time.Duration(ms) * time.Millisecond}, nil
 	default:
 		return enrolmentKind(pb)
 	}
@@ -62,10 +65,8 @@ func enrolmentKind(pb *logv1.Entry) (trial.Event, error) {
 		return trial.Prepared{Participant: participant(k.RandomizationPrepared)}, nil
 	case *logv1.Entry_Randomized:
 		e := trial.Randomized{Participant: participant(k.Randomized)}
-		if copy(e.Intent[:], k.Randomized.GetIntent()) != len(e.Intent) {
-			return nil, fmt.Errorf("entry: intent of %d bytes, want %d", len(k.Randomized.GetIntent()), len(e.Intent))
-		}
-		return e, nil
+		err := fill(e.Intent[:], k.Randomized.GetIntent(), "intent")
+		return e, err
 	case *logv1.Entry_Allocated:
 		return trial.Allocated{
 			Participant: participant(k.Allocated), Stratum: trial.Stratum(k.Allocated.GetStratum()),
@@ -130,4 +131,13 @@ func screenedFromProto(pb *logv1.Screened) (trial.Event, error) {
 
 func participant(m interface{ GetParticipant() string }) trial.ParticipantID {
 	return trial.ParticipantID(m.GetParticipant())
+}
+
+// fill copies src to dst, which must have its length.
+func fill(dst, src []byte, what string) error {
+	if len(src) != len(dst) {
+		return fmt.Errorf("entry: %s of %d bytes, want %d", what, len(src), len(dst))
+	}
+	copy(dst, src)
+	return nil
 }

@@ -39,34 +39,34 @@ func setPeopleKind(pb *logv1.Entry, event people.Event) error {
 }
 
 // peopleKind returns the people event of pb, or nil if it holds another kind.
-func peopleKind(pb *logv1.Entry) people.Event {
+func peopleKind(pb *logv1.Entry) (people.Event, error) {
 	switch k := pb.GetKind().(type) {
 	case *logv1.Entry_AccountInvited:
 		e := people.Invited{
 			Invite: k.AccountInvited.GetInvite(), Administrator: k.AccountInvited.GetAdministrator(),
 			Expires: time.UnixMilli(k.AccountInvited.GetExpiresUnixMs()).UTC(),
 		}
-		copy(e.CodeHash[:], k.AccountInvited.GetCodeHash())
-		return e
+		err := fill(e.CodeHash[:], k.AccountInvited.GetCodeHash(), "hash of a code")
+		return e, err
 	case *logv1.Entry_AccountCreated:
 		c := k.AccountCreated
-		return people.Created{User: c.GetUser(), FullName: c.GetFullName(), Invite: c.GetInvite(), Administrator: c.GetAdministrator()}
+		return people.Created{User: c.GetUser(), FullName: c.GetFullName(), Invite: c.GetInvite(), Administrator: c.GetAdministrator()}, nil
 	case *logv1.Entry_AccountDisabled:
-		return people.Disabled{User: k.AccountDisabled.GetUser(), Reason: k.AccountDisabled.GetReason()}
+		return people.Disabled{User: k.AccountDisabled.GetUser(), Reason: k.AccountDisabled.GetReason()}, nil
 	case *logv1.Entry_SignedIn:
-		return people.SignedIn{Session: k.SignedIn.GetSession()}
+		return people.SignedIn{Session: k.SignedIn.GetSession()}, nil
 	case *logv1.Entry_SignInRefused:
-		return people.SignInRefused{User: k.SignInRefused.GetUser()}
+		return people.SignInRefused{User: k.SignInRefused.GetUser()}, nil
 	case *logv1.Entry_SignedOut:
-		return people.SignedOut{Session: k.SignedOut.GetSession()}
+		return people.SignedOut{Session: k.SignedOut.GetSession()}, nil
 	case *logv1.Entry_RoleGranted:
-		return people.Granted{Grant: grantFromProto(k.RoleGranted.GetGrant())}
+		return people.Granted{Grant: grantFromProto(k.RoleGranted.GetGrant())}, nil
 	case *logv1.Entry_RoleRevoked:
-		return people.Revoked{Grant: grantFromProto(k.RoleRevoked.GetGrant()), Reason: k.RoleRevoked.GetReason()}
+		return people.Revoked{Grant: grantFromProto(k.RoleRevoked.GetGrant()), Reason: k.RoleRevoked.GetReason()}, nil
 	case *logv1.Entry_GrantRefused:
-		return people.Refused{Grant: grantFromProto(k.GrantRefused.GetGrant()), Conflict: k.GrantRefused.GetConflict()}
+		return people.Refused{Grant: grantFromProto(k.GrantRefused.GetGrant()), Conflict: k.GrantRefused.GetConflict()}, nil
 	default:
-		return nil
+		return nil, nil
 	}
 }
 

@@ -1,0 +1,105 @@
+package audit_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"testing"
+
+	"go.uber.org/goleak"
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/lodd-rct/lodd/audit"
+	"github.com/lodd-rct/lodd/audit/store"
+	"github.com/lodd-rct/lodd/audit/store/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const origin = "lodd.example.org"
+
+// key returns a key pair that is the same in every run.
+func key(t testing.TB, name string) (note.Signer, note.Verifier) {
+	t.Helper()
+	seed := sha256.Sum256([]byte(name))
+	skey, vkey, err := note.GenerateKey(bytes.NewReader(seed[:]), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := note.NewSigner(skey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifier, err := note.NewVerifier(vkey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer, verifier
+}
+
+func config(t testing.TB, s store.Store) audit.Config {
+	signer, verifier := key(t, origin)
+	return audit.Config{Store: s, Origin: origin, Signer: signer, Verifier: verifier}
+}
+
+func open(t testing.TB, c audit.Config) *audit.Log {
+	t.Helper()
+	l, err := audit.Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+// entries returns n different entries of a list, from index at on.
+func entries(list string, at int64, n int) [][]byte {
+	var out [][]byte
+	for i := range int64(n) {
+		out = append(out, fmt.Appendf(nil, "%s %d", list, at+i))
+	}
+	return out
+}
+
+func part(list string, at int64, n int) audit.Part {
+	return audit.Part{List: list, At: at, Entries: entries(list, at, n)}
+}
+
+// grow appends n entries to a list.
+func grow(t testing.TB, l *audit.Log, list string, n int) {
+	t.Helper()
+	for n > 0 {
+		k := min(n, audit.MaxEntries)
+		if _, err := l.Append(t.Context(), part(list, l.Len(list), k)); err != nil {
+			t.Fatal(err)
+		}
+		n -= k
+	}
+}
+
+// filled returns a store that holds lists of these lengths.
+func filled(t testing.TB, guard audit.Guard, lengths map[string]int) *storetest.Memory {
+	t.Helper()
+	m := &storetest.Memory{}
+	c := config(t, m)
+	c.Guard = guard
+	l := open(t, c)
+	for list, n := range lengths {
+		grow(t, l, list, n)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// A memoryGuard is a Guard in memory.
+type memoryGuard map[string][]byte
+
+func (g memoryGuard) Load() (map[string][]byte, error) { return g, nil }
+
+func (g memoryGuard) Save(list string, checkpoint []byte) error {
+	g[list] = slices.Clone(checkpoint)
+	return nil
+}

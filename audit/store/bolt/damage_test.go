@@ -1,0 +1,212 @@
+package bolt_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lodd-rct/lodd/audit/store"
+	"github.com/lodd-rct/lodd/audit/store/bolt"
+)
+
+// victim writes a small store with two lists, one of them in several pages,
+// and a map, with free pages between.
+func victim(t testing.TB) (path string, content []byte) {
+	path = filepath.Join(t.TempDir(), "log.db")
+	db := open(t, path, small)
+	for _, p := range []store.Part{
+		{List: "big", Records: records(6, 900)},
+		{List: "small", Records: records(3, 10)},
+		{List: "big", At: 6, Records: records(3, 900)},
+	} {
+		if err := db.Append(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, key := range []string{"k", "l"} {
+		if err := db.Put(t.Context(), key, []byte("value of "+key)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var b bytes.Buffer // a snapshot has no empty tail
+	if err := db.Snapshot(t.Context(), &b); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path, b.Bytes()
+}
+
+// served returns all that the store at path serves.
+func served(t testing.TB, path string) (map[string]string, error) {
+	db, err := bolt.Open(path, small)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	ctx := t.Context()
+	all := map[string]string{}
+	names, err := db.Lists(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		n, err := db.Len(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		records, err := db.Read(ctx, name, 0, n)
+		if err != nil {
+			return nil, err
+		}
+		all[name] = fmt.Sprintf("%x", records)
+	}
+	for _, key := range []string{"k", "l"} {
+		v, err := db.Get(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		all["key "+key] = string(v)
+	}
+	return all, nil
+}
+
+// Whatever byte of the file is another one, either everything is served as it
+// was written, or the file is refused. Damage to a list is named.
+func TestEveryFlippedByteIsHarmlessOrRefused(t *testing.T) {
+	path, content := victim(t)
+	want, err := served(t, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	step := 1
+	if testing.Short() {
+		step = 17
+	}
+	refused, named := 0, map[string]int{}
+	for at := 0; at < len(content); at += step {
+		flip := byte(1) << (at % 8)
+		if at%3 == 0 {
+			flip = 0xFF
+		}
+		f.WriteAt([]byte{content[at] ^ flip}, int64(at))
+		got, err := served(t, path)
+		f.WriteAt(content[at:at+1], int64(at))
+		damage, damaged := errors.AsType[*store.DamageError](err)
+		switch {
+		case err == nil && !cmp.Equal(got, want):
+			t.Fatalf("byte %d: served unnoticed:\n%s", at, cmp.Diff(want, got))
+		case err != nil && (!damaged || damage.Index < 0 != (damage.List == "")):
+			t.Fatalf("byte %d: %v, want damage that names a list and an index, or none", at, err)
+		case err != nil:
+			refused++
+			named[damage.List]++
+		}
+	}
+	if refused < 9_000/step || named["big"] < 8_000/step || named["small"] == 0 {
+		t.Errorf("%d flips refused, lists named %v: the test has lost its power", refused, named)
+	}
+	t.Logf("%d of %d flips refused", refused, len(content)/step)
+}
+
+func TestFirstBadRecordIsNamed(t *testing.T) {
+	path, content := victim(t)
+	at := strings.Index(string(content), strings.Repeat("\x04", 900)) + 450
+	content[at] ^= 1
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := bolt.Open(path, small)
+	damage, _ := errors.AsType[*store.DamageError](err)
+	want := store.DamageError{List: "big", Index: 4, Reason: "record isn't what was written"}
+	if damage == nil || *damage != want {
+		t.Errorf("Open: %v, want %v", err, &want)
+	}
+}
+
+// A file that was cut is refused, unless only what lies behind the pages in
+// use is gone.
+func TestCutFileIsRefused(t *testing.T) {
+	path, content := victim(t)
+	want, err := served(t, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := 0
+	for n := len(content) - 1; n >= 0; n -= 509 {
+		if err := os.WriteFile(path, content[:n], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := served(t, path)
+		_, damaged := errors.AsType[*store.DamageError](err)
+		switch {
+		case err == nil && !cmp.Equal(got, want):
+			t.Fatalf("cut to %d bytes: served unnoticed:\n%s", n, cmp.Diff(want, got))
+		case err != nil && !damaged:
+			t.Fatalf("cut to %d bytes: %v, want damage", n, err)
+		case err != nil:
+			refused++
+		}
+	}
+	if refused < 40 {
+		t.Errorf("%d cuts refused: the test has lost its power", refused)
+	}
+}
+
+// An older state of the file behind a damaged meta page is never served by
+// itself: only an operator may accept that the last commit is gone.
+func TestDamagedMetaPageNeedsAnOperator(t *testing.T) {
+	path, content := victim(t)
+	for page := range 2 {
+		bad := append([]byte{}, content...)
+		bad[page*os.Getpagesize()+70] ^= 1
+		if err := os.WriteFile(path, bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := bolt.Open(path, small); err == nil || !strings.Contains(err.Error(), "last commit may be lost") {
+			t.Errorf("page %d: %v, want a refusal that says why", page, err)
+		}
+		o := small
+		o.AcceptOlder = true
+		db := open(t, path, o)
+		if n, err := db.Len(t.Context(), "big"); err != nil || n != 9 {
+			t.Errorf("page %d: %d records, %v", page, n, err)
+		}
+		db.Close()
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	_, content := victim(f)
+	f.Add(int64(5000), []byte{0xFF, 0x00, 0x10})
+	f.Fuzz(func(t *testing.T, at int64, patch []byte) {
+		if at < 0 || at+int64(len(patch)) > int64(len(content)) {
+			return
+		}
+		path := filepath.Join(t.TempDir(), "log.db")
+		bad := append([]byte{}, content...)
+		copy(bad[at:], patch)
+		if err := os.WriteFile(path, bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		db, err := bolt.Open(path, small) // must not panic
+		if err == nil {
+			db.Close()
+		}
+	})
+}

@@ -1,0 +1,155 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+)
+
+// What each command asks of the server and what it puts out: one transcript
+// for each noun, in which a change of the wire or of the output shows.
+func TestCommands(t *testing.T) {
+	at := timestamppb.New(t0)
+	receipt := &loddv1.Receipt{List: "IPS/conduct", Index: 17, LeafHash: []byte{0xab, 0xcd}, At: at}
+	text := &loddv1.Text{Nb: "Støtte", En: "Support"}
+	lock := &loddv1.Lock{Number: 2, At: at, By: "dag", Conduct: 61, Outcome: 120}
+	change := []*loddv1.Change{{Item: "hours", OldValue: "35", NewValue: `{"missing":"refused"}`}}
+	problem := []*loddv1.Problem{{Item: "hours", Kind: "range", Message: &loddv1.Text{Nb: "For mange timer.", En: "Too many hours."}}}
+	one, ninety := 1.0, 90.5
+	answers := map[string]any{
+		"Logout": &loddv1.LogoutResponse{},
+		"WhoAmI": &loddv1.WhoAmIResponse{User: "kari", FullName: "Kari Nordmann", Roles: []*loddv1.HeldRole{
+			{TrialId: "IPS", Role: "coordinator", Site: "OSL"}, {TrialId: "IPS", Role: "custodian"},
+		}},
+		"CreateInvite":   &loddv1.CreateInviteResponse{Invite: "lodd1.abc", Expires: at},
+		"ListAccounts":   &loddv1.ListAccountsResponse{Accounts: []*loddv1.Account{{User: "kari", FullName: "=HYPERLINK(\"x\")", Created: at}}},
+		"DisableAccount": &loddv1.DisableAccountResponse{},
+		"GrantRole":      &loddv1.GrantRoleResponse{}, "RevokeRole": &loddv1.RevokeRoleResponse{},
+		"ListRoles":          &loddv1.ListRolesResponse{Roles: []*loddv1.GrantedRole{{User: "kari", Role: "treatment-team", Site: "OSL", Team: "ips", From: at, Until: at}, {User: "ola", Role: "assessor", From: at}}},
+		"GetBuiltinProtocol": &loddv1.GetBuiltinProtocolResponse{Protocol: []byte("id: IPS\n"), Design: []byte("blocks: [4, 6]\n")},
+		"CreateTrial":        &loddv1.CreateTrialResponse{TrialId: "IPS", Receipt: receipt},
+		"SealDesign":         &loddv1.SealDesignResponse{Commitment: "c0ffee", Receipt: receipt, Record: "SEALING RECORD\n"},
+		"OpenEnrolment":      &loddv1.OpenEnrolmentResponse{Receipt: receipt},
+		"CloseEnrolment":     &loddv1.CloseEnrolmentResponse{Receipt: receipt},
+		"ListTrials":         &loddv1.ListTrialsResponse{Trials: []*loddv1.TrialSummary{{TrialId: "IPS", Title: text, State: "open"}}},
+		"GetTrial": &loddv1.GetTrialResponse{
+			TrialId: "IPS", Title: text, TimeZone: "Europe/Oslo", State: "open", Commitment: "c0ffee",
+			Arms:  []*loddv1.ProtocolArm{{Id: "ips", Label: text, Ratio: 1}, {Id: "tau", Label: text, Ratio: 1}},
+			Sites: []*loddv1.Site{{Id: "OSL", Name: "Oslo"}}, Visits: []*loddv1.Visit{{Id: "m6", Label: text, Months: 6, Before: 30, After: 30}},
+			Flow: &loddv1.Flow{Screened: 30, Randomized: 24, NotEligible: 6, Visits: []*loddv1.VisitFlow{{Visit: "m6", Observed: 20, Awaited: 4}}},
+		},
+		"AddScreening":      &loddv1.AddScreeningResponse{Receipt: receipt, Excluded: true},
+		"RecordConsent":     &loddv1.RecordConsentResponse{Receipt: receipt},
+		"AssessEligibility": &loddv1.AssessEligibilityResponse{Receipt: receipt},
+		"Exclude":           &loddv1.ExcludeResponse{Receipt: receipt},
+		"ListParticipants": &loddv1.ListParticipantsResponse{Participants: []*loddv1.Participant{
+			{Participant: "OSL-0007", Site: "OSL", State: "screened", Missing: []string{"consent", "eligibility"}},
+			{Participant: "OSL-0008", Site: "OSL", State: "randomized", RandomizedOn: "2026-11-21"},
+		}},
+		"RecordWithdrawal": &loddv1.RecordWithdrawalResponse{Receipt: receipt, DestroyInLocks: []int32{1, 2}},
+		"RecordDeath":      &loddv1.RecordDeathResponse{Receipt: receipt},
+		"RecordError":      &loddv1.RecordErrorResponse{Receipt: receipt},
+		"PrepareRandomization": &loddv1.PrepareRandomizationResponse{
+			IntentId: "30313233-3435-4637-b839-616263646566", Expires: at, Participant: "OSL-0007", Site: "OSL",
+			ConsentVersion: "2", ConsentOn: "2026-10-01", Levels: map[string]string{"sex": "f", "age": "old"},
+		},
+		"CommitRandomization": &loddv1.CommitRandomizationResponse{Participant: "OSL-0007", Receipt: &loddv1.Receipt{List: "IPS/conduct", Index: 18, LeafHash: []byte{1}, At: at, RepeatedRequest: true}},
+		"GetRandomization": func(req proto.Message) any {
+			if req.(*loddv1.GetRandomizationRequest).GetParticipant() == "" {
+				return &loddv1.GetRandomizationResponse{State: "prepared", Participant: "OSL-0007"}
+			}
+			return &loddv1.GetRandomizationResponse{State: "committed", Participant: "OSL-0007", Receipt: receipt}
+		},
+		"ListTeam": &loddv1.ListTeamResponse{Participants: []*loddv1.TeamParticipant{{Participant: "OSL-0008", Site: "OSL", RandomizedAt: at, Arm: &loddv1.Arm{Id: "ips", Label: text}}}},
+		"ListDue":  &loddv1.ListDueResponse{Due: []*loddv1.Due{{Participant: "OSL-0007", Visit: "m6", Opens: "2026-10-14", Target: "2026-10-28", Closes: "2026-11-11", State: "overdue", Forms: []string{"audit", "job"}}}},
+		"GetForm": &loddv1.GetFormResponse{Form: "job", Version: 1, Title: text, Items: []*loddv1.Item{
+			{Id: "work", Type: "choice", Label: text, Required: true, Options: []*loddv1.Option{{Id: "yes", Label: text}, {Id: "no", Label: text}}},
+			{Id: "hours", Type: "decimal", Label: text, Unit: "h/week", Min: &one, Max: &ninety},
+			{Id: "sum", Type: "calc", Label: text},
+		}},
+		"CheckForm":         &loddv1.CheckFormResponse{Shown: []string{"work"}, Warnings: problem},
+		"SubmitForm":        &loddv1.SubmitFormResponse{Receipt: receipt, Timing: "in-window", Warnings: problem},
+		"ReadForm":          &loddv1.ReadFormResponse{Values: `{"hours":{"missing":"refused"}}`, On: "2026-10-28", Corrections: []*loddv1.Correction{{At: at, By: "kari", Reason: "typing error", Changes: change}}},
+		"CorrectForm":       &loddv1.CorrectFormResponse{Receipt: receipt, Changes: change},
+		"RecordMissedVisit": &loddv1.RecordMissedVisitResponse{Receipt: receipt},
+		"TakeLock":          &loddv1.TakeLockResponse{Lock: lock, Receipt: receipt},
+		"ListLocks":         &loddv1.ListLocksResponse{Locks: []*loddv1.Lock{lock}},
+		"ListEntries": []proto.Message{
+			&loddv1.ListEntriesResponse{List: "IPS/conduct", Index: 0, At: at, Actor: "kari", Role: "coordinator", Kind: "screened", Detail: `{"site":"OSL"}`, LeafHash: []byte{1, 2}},
+			&loddv1.ListEntriesResponse{List: "IPS/conduct", Index: 1, At: at, Actor: "kari", Role: "coordinator", Kind: "randomized"},
+		},
+	}
+	nb := []string{"--lang", "nb", "--output", "table"}
+	for _, tt := range []struct {
+		noun  string
+		lines []string // a line each; "# nb" at the end asks for a Norwegian table, "< text" for standard input
+	}{
+		{"session", []string{"whoami", "whoami # nb", "logout", "whoami"}},
+		{"people", []string{
+			"invite create --administrator --hours 5", "account list", "account list # nb", "account list -o csv", "account disable ola --reason left",
+			"role grant ola assessor --site OSL", "role grant per treatment-team --team ips", "role revoke ola assessor --site OSL --reason left", "role list", "role list # nb",
+		}},
+		{"trial", []string{
+			"protocol show ips", "protocol show ips --design", "trial create -f - < id: IPS", "trial seal -f - < blocks: [4]", "trial open", "trial close",
+			"trial list", "trial list # nb", "trial show", "trial show # nb", "trial use IPS",
+		}},
+		{"screening", []string{
+			`screening add - < {"participant":"OSL-1","site":"OSL","levels":{"sex":"f"},"on":"2026-10-01","consent":{"version":"2","on":"2026-10-01"},"answers":{"adult":true,"employed":false}}`,
+			"screening add --participant OSL-2 --site OSL --level sex=f --level age=old --consent-version 2 --consent-on 2026-10-01",
+			"screening add --participant OSL-3 --site OSL", "screening consent OSL-3 --version 2 --on 2026-10-02",
+			`screening assess OSL-3 - < {"adult":true,"employed":false}`, "screening exclude OSL-4 --reason declined --site OSL",
+		}},
+		{"participant", []string{
+			"participant list", "participant list # nb", "participant list -o csv", "participant list -o jsonl",
+			"participant withdraw OSL-8 --scope follow-up --reason burden --on 2026-11-01", "participant withdraw OSL-8 --scope data --reason other --confirm OSL-8 # nb",
+			"participant died OSL-8 --on 2026-11-02", "participant error OSL-8 --kind duplicate", "visit missed OSL-8 m6 --reason too-ill",
+		}},
+		{"randomize", []string{
+			"randomize prepare --screening OSL-0007", "randomize prepare --screening OSL-0007 # nb", "randomize commit 30313233-3435-4637-b839-616263646566 --confirm OSL-0007",
+			"randomize commit 30313233-3435-4637-b839-616263646566 --confirm OSL-0007 # nb", "randomize status 30313233-3435-4637-b839-616263646566", "randomize status OSL-0007", "team list", "team list # nb",
+		}},
+		{"form", []string{
+			"worklist list", "worklist list --overdue --due 30d # nb", "form show job", "form show job # nb", "form export-template job",
+			`form validate job - < {"work":"yes","hours":99}`, `form submit OSL-7 m6 job - --on 2026-10-28 < {"work":"yes","hours":99}`, "form read OSL-7 m6 job", "form read OSL-7 m6 job # nb",
+			`form correct OSL-7 m6 job - --reason typo < {"hours":null}`,
+		}},
+		{"export", []string{"lock take", "lock take # nb", "export list", "export list # nb", "audit list", "audit list --list IPS/conduct --participant OSL-7 -o csv", "audit list # nb"}},
+		{"offline", []string{"version"}},
+	} {
+		t.Run(tt.noun, func(t *testing.T) {
+			w := newWorld(t, answers)
+			var b strings.Builder
+			for _, line := range tt.lines {
+				command, isNb := strings.CutSuffix(line, " # nb")
+				command, stdin, _ := strings.Cut(command, " < ")
+				args := strings.Fields(command)
+				if isNb {
+					args = append(args, nb...)
+				}
+				w.stdin, w.fake.calls = stdin, nil
+				o := w.run(args...)
+				fmt.Fprintf(&b, "$ lodd %s\n", line)
+				for _, c := range w.fake.calls {
+					raw, err := messageJSON(c.req)
+					if err != nil {
+						t.Fatal(err)
+					}
+					fmt.Fprintf(&b, "-> %s %s\n", c.method, raw)
+				}
+				b.WriteString(strings.ReplaceAll(o.stdout, "\r\n", "<CRLF>\n"))
+				for _, l := range strings.SplitAfter(o.stderr, "\n") {
+					if l != "" {
+						b.WriteString("2> " + l)
+					}
+				}
+				fmt.Fprintf(&b, "exit %d\n\n", o.code)
+			}
+			golden(t, tt.noun, b.String())
+		})
+	}
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"time"
+
+	"github.com/BurntSushi/toml"
+)
+
+// A config is the configuration file of lodd serve. What a flag says comes
+// before it.
+type config struct {
+	// Data is the folder of the server's database and keys.
+	Data string `toml:"data"`
+	// Listen is the address to listen on, for example ":8443". The default is
+	// "localhost:8443".
+	Listen string `toml:"listen"`
+	// Name names the server for people and in its signatures, for example
+	// "lodd.example.org". It is fixed once the folder is made. The default is
+	// "lodd".
+	Name string `toml:"name"`
+	// Addresses are where clients reach the server, as host:port; they stand in
+	// invitations and in its certificate. The default is the address that it
+	// listens on.
+	Addresses []string `toml:"addresses"`
+	// SessionIdle is the longest time between two calls of a session, for
+	// example "30m", which is the default.
+	SessionIdle duration `toml:"session_idle"`
+	// SessionLife is the longest life of a session. The default is "12h".
+	SessionLife duration `toml:"session_life"`
+}
+
+// A duration is written as package time writes it: "30m".
+type duration time.Duration
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (d *duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil || v <= 0 {
+		return fmt.Errorf("%q is no duration, want for example 30m or 12h", text)
+	}
+	*d = duration(v)
+	return nil
+}
+
+// load reads a configuration file. A key that isn't known is an error: whoever
+// wrote it believes that it is set.
+func load(path string) (config, error) {
+	var c config
+	md, err := toml.DecodeFile(path, &c)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, fmt.Errorf("read configuration: %w", err)
+	}
+	if err != nil {
+		return c, fmt.Errorf("read configuration %s: %w", path, err)
+	}
+	if unknown := md.Undecoded(); len(unknown) > 0 {
+		return c, fmt.Errorf("%s: unknown key %v", path, unknown[0])
+	}
+	return c, nil
+}
+
+// check fills in the defaults and reports what cannot be right.
+func (c *config) check() error {
+	if c.Data == "" {
+		return errors.New("no data folder is named: give --data DIR or data in the configuration")
+	}
+	if c.Listen == "" {
+		c.Listen = "localhost:8443"
+	}
+	if c.Name == "" {
+		c.Name = "lodd"
+	}
+	for _, a := range append([]string{c.Listen}, c.Addresses...) {
+		if _, _, err := net.SplitHostPort(a); err != nil {
+			return fmt.Errorf("address %q: want host:port, for example lodd.example.org:8443", a)
+		}
+	}
+	return nil
+}

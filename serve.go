@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+)
+
+// serveCommand is the command that runs a server.
+func serveCommand() *cobra.Command {
+	var flags config
+	var file string
+	cmd := &cobra.Command{
+		Use:   "serve --data DIR",
+		Short: "Run a server",
+		Long: `Run a server.
+
+On an empty folder it makes its keys, its certificate authority and a one-time
+invitation for the first administrator, which it prints. SIGTERM lets calls
+under way finish and stops it.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := settings(file, flags)
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), c, cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "", "configuration `FILE` (TOML)")
+	cmd.Flags().StringVar(&flags.Data, "data", "", "`DIR` of database and keys")
+	cmd.Flags().StringVar(&flags.Listen, "listen", "", "`ADDRESS` to listen on (default localhost:8443)")
+	cmd.Flags().StringVar(&flags.Name, "name", "", "`NAME` of the server in its signatures (default lodd)")
+	cmd.Flags().StringSliceVar(&flags.Addresses, "address", nil, "`HOST:PORT` at which clients reach it, may be repeated")
+	return cmd
+}
+
+// settings reads the configuration file, if there is one; flags come first.
+func settings(file string, flags config) (config, error) {
+	var c config
+	if file != "" {
+		var err error
+		if c, err = load(file); err != nil {
+			return c, err
+		}
+	}
+	if flags.Data != "" {
+		c.Data = flags.Data
+	}
+	if flags.Listen != "" {
+		c.Listen = flags.Listen
+	}
+	if flags.Name != "" {
+		c.Name = flags.Name
+	}
+	if len(flags.Addresses) > 0 {
+		c.Addresses = flags.Addresses
+	}
+	return c, c.check()
+}
+
+// serve runs a server until ctx ends.
+func serve(ctx context.Context, c config, out io.Writer) error {
+	n, err := open(ctx, c, world{now: time.Now, wall: time.Now, random: rand.Reader, seeds: rand.Reader, log: zerolog.New(out)})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "lodd: serving on %s, data in %s\n", n.address(), c.Data)
+	if invite, ok := n.server.BootstrapInvite(); ok {
+		fmt.Fprintf(out, "lodd: there is no account yet; make the first administrator with\n\n  lodd join %s\n\n", invite)
+	}
+	fmt.Fprintln(out, "lodd: ready")
+	err = n.run(ctx)
+	if err == nil {
+		fmt.Fprintln(out, "lodd: stopped")
+	}
+	return errors.Join(err, n.close())
+}

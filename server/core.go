@@ -1,0 +1,149 @@
+package server
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/lodd-rct/lodd/proto/invite"
+	"github.com/lodd-rct/lodd/server/authn"
+	"github.com/lodd-rct/lodd/server/authz"
+	"github.com/lodd-rct/lodd/server/ledger"
+	"github.com/lodd-rct/lodd/server/people"
+	"github.com/lodd-rct/lodd/server/trial"
+	"github.com/lodd-rct/lodd/server/vault"
+)
+
+// A core is what the services share. It may be used concurrently.
+type core struct {
+	config    Config
+	ledger    *ledger.Ledger
+	people    *ledger.People
+	sessions  *authn.Sessions
+	passwords *authn.Passwords
+	limiter   *authn.Limiter
+	codes     *authn.Codes
+	devices   *authn.Devices
+
+	// joining is held while an account is made, so that the password that is
+	// kept is that of the person who got the name.
+	joining   sync.Mutex
+	bootstrap [32]byte // digest of the bootstrap code, if there is one
+	booting   bool     // whether there is one
+}
+
+func newCore(c Config) (*core, error) {
+	if c.Passwords.Random == nil {
+		c.Passwords.Random = c.Random
+	}
+	if c.Sessions.Random == nil {
+		c.Sessions.Random = c.Random
+	}
+	if c.Sessions.Idle == 0 {
+		c.Sessions.Idle = 30 * time.Minute // told to clients, so it must be known here
+	}
+	passwords, err := authn.NewPasswords(c.Passwords)
+	if err != nil {
+		return nil, err
+	}
+	sessions, err := authn.NewSessions(c.Sessions)
+	if err != nil {
+		return nil, err
+	}
+	return &core{
+		config: c, ledger: c.Ledger, people: c.Ledger.People(),
+		sessions: sessions, passwords: passwords, limiter: authn.NewLimiter(),
+		codes:   authn.NewCodes(c.Vault.Subkey("one-time codes"), c.Random),
+		devices: authn.NewDevices(c.Vault.Subkey("devices"), c.Random),
+	}, nil
+}
+
+// now returns the present instant as entries carry it.
+func (k *core) now() time.Time { return k.config.Now().UTC().Truncate(time.Millisecond) }
+
+// enter returns the trial that a request names and what the caller may do
+// there. The guard has let the caller in.
+func (k *core) enter(ctx context.Context, req interface{ GetTrialId() string }) (*ledger.Trial, authz.Access, error) {
+	t, err := k.ledger.Trial(trial.ID(req.GetTrialId()))
+	return t, authz.FromContext(ctx), err
+}
+
+// newBootstrap returns the invite for the first administrator, or nothing if
+// there is an account.
+func (k *core) newBootstrap() (string, error) {
+	k.people.View(func(s *people.State) { k.booting = len(s.Accounts()) == 0 })
+	if !k.booting {
+		return "", nil
+	}
+	code, digest, err := k.codes.New()
+	if err != nil {
+		return "", err
+	}
+	copy(k.bootstrap[:], digest)
+	return k.invite(code)
+}
+
+// invite returns the string that a person pastes to join.
+func (k *core) invite(code string) (string, error) {
+	text, err := invite.Encode(invite.Invite{
+		Server: k.config.Name, Addresses: k.config.Addresses, Pin: k.config.Keys.Pin(), Code: code,
+	})
+	if err != nil {
+		return "", fmt.Errorf("server: %w", err)
+	}
+	return text, nil
+}
+
+// newInvite returns an invitation and its event.
+func (k *core) newInvite(administrator bool, expires time.Time) (string, people.Invited, error) {
+	code, digest, err := k.codes.New()
+	if err != nil {
+		return "", people.Invited{}, err
+	}
+	text, err := k.invite(code)
+	// The public name is a part of the digest, which is keyed and tells nothing.
+	e := people.Invited{Invite: hex.EncodeToString(digest[:8]), Administrator: administrator, Expires: expires}
+	copy(e.CodeHash[:], digest)
+	return text, e, err
+}
+
+// credentialKey is the key that password hashes are sealed with.
+const credentialKey vault.KeyID = "server/credentials"
+
+// password returns the hash of a user's password, or nothing if there is none.
+func (k *core) password(ctx context.Context, user string) (string, error) {
+	sealed, err := k.config.Credentials.Get(ctx, "cred/"+user)
+	if errors.Is(err, k.config.NotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("server: read credentials: %w", err)
+	}
+	hash, err := k.config.Vault.Open(ctx, credentialKey, sealed, []byte("cred/"+user))
+	if err != nil {
+		return "", fmt.Errorf("server: open credentials: %w", err)
+	}
+	return string(hash), nil
+}
+
+// keepPassword hashes a password and keeps the hash.
+func (k *core) keepPassword(ctx context.Context, user, password string) error {
+	hash, err := k.passwords.Hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	if err := k.config.Vault.Create(ctx, credentialKey); err != nil {
+		return fmt.Errorf("server: seal credentials: %w", err)
+	}
+	sealed, err := k.config.Vault.Seal(ctx, credentialKey, []byte(hash), []byte("cred/"+user))
+	if err != nil {
+		return fmt.Errorf("server: seal credentials: %w", err)
+	}
+	if err := k.config.Credentials.Put(ctx, "cred/"+user, sealed); err != nil {
+		return fmt.Errorf("server: keep credentials: %w", err)
+	}
+	return nil
+}

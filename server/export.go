@@ -1,0 +1,137 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+	"github.com/lodd-rct/lodd/server/ledger"
+	"github.com/lodd-rct/lodd/server/rpcerr"
+	"github.com/lodd-rct/lodd/server/trial"
+)
+
+// exportService implements lodd.v1.ExportService.
+type exportService struct {
+	loddv1.UnimplementedExportServiceServer
+	*core
+}
+
+// pooled is the view that monitors get.
+const pooled = "pooled"
+
+// chunkBytes is the most of a bundle that one message carries.
+const chunkBytes = 64 << 10
+
+func (s *exportService) TakeLock(ctx context.Context, req *loddv1.TakeLockRequest) (*loddv1.TakeLockResponse, error) {
+	c, err := s.command(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	a, err := c.trial.Do(ctx, c.by(c.access.Role()), trial.Locked{})
+	if err != nil {
+		return nil, err
+	}
+	e, ok := a.Events[0].(trial.Locked)
+	if !ok {
+		return nil, ledger.ErrReused
+	}
+	lock := trial.Lock{Number: e.Number, At: a.Receipt.At, By: c.access.User, Conduct: e.Conduct, Outcome: e.Outcome}
+	return &loddv1.TakeLockResponse{Lock: lockMessage(lock), Receipt: receipt(a.Receipt)}, nil
+}
+
+func (s *exportService) ListLocks(ctx context.Context, req *loddv1.ListLocksRequest) (*loddv1.ListLocksResponse, error) {
+	t, _, err := s.enter(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	resp := &loddv1.ListLocksResponse{}
+	err = t.View(func(st *trial.State) error {
+		for _, l := range st.Locks() {
+			resp.Locks = append(resp.Locks, lockMessage(l))
+		}
+		return nil
+	})
+	return resp, err
+}
+
+func lockMessage(l trial.Lock) *loddv1.Lock {
+	return &loddv1.Lock{Number: int32(l.Number), At: timestamppb.New(l.At), By: l.By, Conduct: l.Conduct, Outcome: l.Outcome}
+}
+
+// DownloadExport writes the bundle twice: once to learn its size, so that a
+// client can tell a whole one from a part, and once to send it. The same lock
+// gives the same bytes, and nothing of it touches the server's disk.
+func (s *exportService) DownloadExport(req *loddv1.DownloadExportRequest, out grpc.ServerStreamingServer[loddv1.DownloadExportResponse]) error {
+	ctx := out.Context()
+	c, err := s.command(ctx, req)
+	if err != nil {
+		return err
+	}
+	lock := int(req.GetLock())
+	if lock < 1 {
+		return rpcerr.Field("lock", fmt.Errorf("%d, want the number of a lock, from 1", lock))
+	}
+	var size counter
+	name, err := s.bundle(ctx, c.trial, lock, &size)
+	if err != nil {
+		return err
+	}
+	// The entry comes before the first byte: what was handed out is in the log.
+	if _, err := c.trial.Do(ctx, c.by(c.access.Role()), trial.Exported{Lock: lock, View: pooled}); err != nil {
+		return err
+	}
+	w := &chunkWriter{send: out.Send, next: &loddv1.DownloadExportResponse{FileName: name, SizeBytes: int64(size)}}
+	if _, err := s.bundle(ctx, c.trial, lock, w); err != nil {
+		return err
+	}
+	return w.flush()
+}
+
+// bundle writes the pooled export of a lock and returns its file name.
+func (s *exportService) bundle(context.Context, *ledger.Trial, int, io.Writer) (string, error) {
+	return "", fmt.Errorf("server: exports are not built yet")
+}
+
+// A counter counts bytes.
+type counter int64
+
+// Write implements [io.Writer].
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
+}
+
+// A chunkWriter sends what is written to it in pieces.
+type chunkWriter struct {
+	send func(*loddv1.DownloadExportResponse) error
+	next *loddv1.DownloadExportResponse
+}
+
+// Write implements [io.Writer].
+func (w *chunkWriter) Write(p []byte) (n int, err error) {
+	for len(p) > 0 {
+		take := min(len(p), chunkBytes-len(w.next.GetChunk()))
+		w.next.Chunk = append(w.next.Chunk, p[:take]...)
+		p, n = p[take:], n+take
+		if len(w.next.GetChunk()) == chunkBytes {
+			if err := w.flush(); err != nil {
+				return n, err
+			}
+		}
+	}
+	return n, nil
+}
+
+// flush sends what is left, and the first piece also if it is empty.
+func (w *chunkWriter) flush() error {
+	if len(w.next.GetChunk()) == 0 && w.next.GetFileName() == "" {
+		return nil
+	}
+	err := w.send(w.next)
+	w.next = &loddv1.DownloadExportResponse{}
+	return err
+}

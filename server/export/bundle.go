@@ -1,0 +1,105 @@
+package export
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/lodd-rct/lodd/audit"
+	"github.com/lodd-rct/lodd/server/trial"
+)
+
+// Pooled is the name of the view of data monitors.
+const Pooled trial.Code = "pooled"
+
+// Output says how a bundle is written and who vouches for it.
+type Output struct {
+	Format   Format
+	Producer audit.Producer
+	Signer   note.Signer // signs the bundle
+	Log      note.Signer // signs the heads of the log at the lock
+}
+
+// Name returns the file name of the bundle of a lock.
+func Name(id trial.ID, lock int, view trial.Code) string {
+	return fmt.Sprintf("%s-lock%d-%s.zip", id, lock, view)
+}
+
+// Bundle writes the pooled view of a lock as one signed file, which
+// [audit.VerifyBundle] checks. The same source and output give the same bytes.
+// The rows are read three times at most and never held.
+//
+// The error wraps [trial.ErrErased] if a participant's data were destroyed
+// meanwhile: make another Source and begin again. What was written then is no
+// bundle.
+func Bundle(ctx context.Context, w io.Writer, src Source, out Output) error {
+	p := newPooled(src)
+	m := audit.Manifest{
+		Study: string(src.Trial), View: string(Pooled), Blinded: true, Producer: out.Producer,
+		Lock: audit.Lock{
+			Number: int64(src.Lock.Number), ID: fmt.Sprintf("%s-lock%d", src.Trial, src.Lock.Number), At: stamp(src.Lock.At),
+		},
+		CreatedAt: stamp(src.Lock.At),
+	}
+	for _, id := range src.Erased {
+		m.RevisedBy = append(m.RevisedBy, src.rowKey(id))
+	}
+	slices.Sort(m.RevisedBy)
+	for _, h := range src.Heads {
+		m.Compartments = append(m.Compartments, audit.Compartment{List: h.List, Size: h.Size, Root: h.Root.String()})
+	}
+	members, err := p.members(ctx, out)
+	if err != nil {
+		return err
+	}
+	if err := audit.WriteBundle(w, m, members, out.Signer); err != nil {
+		return fmt.Errorf("export: lock %d of %s: %w", src.Lock.Number, src.Trial, err)
+	}
+	return nil
+}
+
+// members returns the files in their order: what may tell the arm comes last.
+func (p *pooled) members(ctx context.Context, out Output) ([]audit.Member, error) {
+	plain, revealing := p.tables()
+	suffix := "." + out.Format.Name()
+	plain = append(plain, dictionary(slices.Concat(plain, revealing), suffix))
+	members := []audit.Member{{Name: "README.txt", Format: "text", Open: audit.Bytes([]byte(readme(p.src, len(revealing) > 0)))}}
+	for _, h := range p.src.Heads {
+		signed, err := h.Sign(out.Log)
+		if err != nil {
+			return nil, fmt.Errorf("export: %w", err)
+		}
+		members = append(members, audit.Member{
+			Name: fmt.Sprintf("checkpoints/%s.txt", h.Compartment), Format: "tlog-checkpoint", Open: audit.Bytes(signed),
+		})
+	}
+	for _, t := range append(plain, revealing...) {
+		n, err := t.Count(ctx)
+		if err != nil {
+			return nil, err
+		}
+		members = append(members, audit.Member{
+			Name: t.Name + suffix, Format: out.Format.Name(), Records: n, Open: open(ctx, t, n, out.Format),
+		})
+	}
+	return members, nil
+}
+
+// open returns a reader of the file of a table, which has n rows.
+func open(ctx context.Context, t Table, n int64, f Format) func() (io.ReadCloser, error) {
+	return func() (io.ReadCloser, error) {
+		return pull(func(w io.Writer) error {
+			got, err := f.Write(ctx, w, t)
+			if err == nil && got != n {
+				err = fmt.Errorf("export: table %s has %d rows, want %d", t.Name, got, n)
+			}
+			return err
+		}), nil
+	}
+}
+
+func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) }

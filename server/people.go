@@ -1,0 +1,167 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+	"github.com/lodd-rct/lodd/server/authz"
+	"github.com/lodd-rct/lodd/server/ledger"
+	"github.com/lodd-rct/lodd/server/people"
+	"github.com/lodd-rct/lodd/server/rpcerr"
+	"github.com/lodd-rct/lodd/server/trial"
+)
+
+// peopleService implements lodd.v1.PeopleService.
+type peopleService struct {
+	loddv1.UnimplementedPeopleServiceServer
+	*core
+}
+
+func (s *peopleService) CreateInvite(ctx context.Context, req *loddv1.CreateInviteRequest) (*loddv1.CreateInviteResponse, error) {
+	hours := req.GetHours()
+	if hours == 0 {
+		hours = 72
+	}
+	if hours < 1 || hours > 720 {
+		return nil, rpcerr.Field("hours", fmt.Errorf("%d, want 1 to 720", hours))
+	}
+	text, e, err := s.newInvite(req.GetAdministrator(), s.now().Add(time.Duration(hours)*time.Hour))
+	if err != nil {
+		return nil, err
+	}
+	if err := s.do(ctx, func(*people.State) (people.Event, error) { return e, nil }); err != nil {
+		return nil, err
+	}
+	return &loddv1.CreateInviteResponse{Invite: text, Expires: timestamppb.New(e.Expires)}, nil
+}
+
+func (s *peopleService) ListAccounts(context.Context, *loddv1.ListAccountsRequest) (*loddv1.ListAccountsResponse, error) {
+	resp := &loddv1.ListAccountsResponse{}
+	s.people.View(func(p *people.State) {
+		for _, a := range p.Accounts() {
+			resp.Accounts = append(resp.Accounts, &loddv1.Account{
+				User: a.User, FullName: a.FullName, Administrator: a.Administrator,
+				Disabled: a.Disabled, Created: timestamppb.New(a.Created),
+			})
+		}
+	})
+	slices.SortFunc(resp.Accounts, func(a, b *loddv1.Account) int { return strings.Compare(a.GetUser(), b.GetUser()) })
+	return resp, nil
+}
+
+func (s *peopleService) DisableAccount(ctx context.Context, req *loddv1.DisableAccountRequest) (*loddv1.DisableAccountResponse, error) {
+	reason, err := parseReason(req.GetReason())
+	if err != nil {
+		return nil, rpcerr.Field("reason", err)
+	}
+	err = s.do(ctx, func(p *people.State) (people.Event, error) {
+		switch a, ok := p.Account(req.GetUser()); {
+		case !ok:
+			return nil, people.ErrNoAccount
+		case a.Disabled:
+			return nil, nil
+		case a.Administrator && lastAdministrator(p):
+			return nil, rpcerr.Field("user", errors.New("is the last administrator; invite another one first, or nobody can run the server"))
+		}
+		return people.Disabled{User: req.GetUser(), Reason: reason}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.sessions.EndAll(req.GetUser())
+	return &loddv1.DisableAccountResponse{}, nil
+}
+
+func lastAdministrator(p *people.State) bool {
+	n := 0
+	for _, a := range p.Accounts() {
+		if a.Administrator && !a.Disabled {
+			n++
+		}
+	}
+	return n == 1
+}
+
+func (s *peopleService) GrantRole(ctx context.Context, req *loddv1.GrantRoleRequest) (*loddv1.GrantRoleResponse, error) {
+	t, a, err := s.enter(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	g := people.Grant{User: req.GetUser(), Trial: req.GetTrialId(), Role: req.GetRole(), Site: req.GetSite(), Team: req.GetTeam()}
+	if err := t.View(func(p *trial.State) error { return checkGrant(p.Protocol(), g) }); err != nil {
+		return nil, err
+	}
+	return &loddv1.GrantRoleResponse{}, s.do(ctx, func(p *people.State) (people.Event, error) { return p.Grant(a.User, g) })
+}
+
+// checkGrant refuses a site or team that the trial doesn't have, and a site for
+// a role that is about the whole trial.
+func checkGrant(p *trial.Protocol, g people.Grant) error {
+	var f faults
+	if g.Site != "" && !authz.PerSite(trial.Role(g.Role)) {
+		f.add("site", fmt.Errorf("the role %q is about the whole trial; leave the site out", g.Role))
+	}
+	if g.Site != "" && !slices.ContainsFunc(p.Sites, func(s trial.Site) bool { return string(s.ID) == g.Site }) {
+		f.add("site", fmt.Errorf("%q is unknown in this trial", g.Site))
+	}
+	if g.Team != "" && !slices.ContainsFunc(p.Arms, func(a trial.Arm) bool { return string(a.ID) == g.Team }) {
+		f.add("team", errors.New("this is no arm of the trial"))
+	}
+	return f.err()
+}
+
+func (s *peopleService) RevokeRole(ctx context.Context, req *loddv1.RevokeRoleRequest) (*loddv1.RevokeRoleResponse, error) {
+	a := authz.FromContext(ctx)
+	reason, err := parseReason(req.GetReason())
+	if err != nil {
+		return nil, rpcerr.Field("reason", err)
+	}
+	if a.Role() != trial.Custodian { // an administrator only ever gives the first custodian
+		return nil, people.ErrNotYours
+	}
+	g := people.Grant{User: req.GetUser(), Trial: req.GetTrialId(), Role: req.GetRole(), Site: req.GetSite(), Team: req.GetTeam()}
+	return &loddv1.RevokeRoleResponse{}, s.do(ctx, func(p *people.State) (people.Event, error) {
+		if _, ok := p.Account(g.User); !ok {
+			return nil, people.ErrNoAccount
+		}
+		everHeld := slices.ContainsFunc(p.Tenures(g.Trial), func(t people.Tenure) bool { return t.Grant == g })
+		if !everHeld {
+			return nil, people.ErrNoGrant
+		}
+		return p.Revoke(g, reason), nil
+	})
+}
+
+func (s *peopleService) ListRoles(_ context.Context, req *loddv1.ListRolesRequest) (*loddv1.ListRolesResponse, error) {
+	resp := &loddv1.ListRolesResponse{}
+	s.people.View(func(p *people.State) {
+		for _, t := range p.Tenures(req.GetTrialId()) {
+			r := &loddv1.GrantedRole{User: t.User, Role: t.Role, Site: t.Site, Team: t.Team, From: timestamppb.New(t.From)}
+			if !t.Until.IsZero() {
+				r.Until = timestamppb.New(t.Until)
+			}
+			resp.Roles = append(resp.Roles, r)
+		}
+	})
+	return resp, nil
+}
+
+// do appends the event that decide returns, if it returns one: a refusal can
+// be an entry, too.
+func (k *core) do(ctx context.Context, decide func(*people.State) (people.Event, error)) error {
+	by := ledger.Caller{Actor: authz.FromContext(ctx).User}
+	return k.people.Do(ctx, by, func(p *people.State, _ time.Time) ([]people.Event, error) {
+		e, err := decide(p)
+		if e == nil {
+			return nil, err
+		}
+		return []people.Event{e}, err
+	})
+}

@@ -1,0 +1,105 @@
+// Package rpcerr is the one place where an error becomes a gRPC status.
+//
+// A client acts on the code and the reason of a status, and a person reads its
+// message. What was wrapped around an error names participants, files and
+// peers; it is for the server's own log and never travels.
+package rpcerr
+
+import (
+	"errors"
+	"strings"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+	"github.com/lodd-rct/lodd/server/authn"
+)
+
+// Domain is the domain of the reasons of refusal.
+const Domain = "lodd.v1"
+
+// These refusals have no other package to come from.
+var (
+	// ErrSignIn is the one answer to a failed sign-in: it doesn't tell whether
+	// the account exists, has ended, or has another password.
+	ErrSignIn = errors.New("the user name or the password is wrong")
+	// ErrDenied is the answer to whoever may not do what was asked.
+	ErrDenied = errors.New("permission denied")
+	// ErrLimit is the answer to a caller who sends too many requests.
+	ErrLimit = errors.New("too many requests; nothing was done, wait a little and try again")
+)
+
+// Status returns the status to send for err, which isn't nil.
+//
+// A listed error is sent with the text of the list and never with what was
+// wrapped around it. Faults of a request are sent with the field that each is
+// in. Any other error is INTERNAL, without its text; that includes a status of
+// someone else, whose text would name peers.
+func Status(err error) *status.Status {
+	for _, row := range outcomes() { // first: these wrap others
+		if errors.Is(err, row.Err) {
+			return row.status()
+		}
+	}
+	if wait, ok := errors.AsType[*authn.WaitError](err); ok {
+		s := refusal(codes.ResourceExhausted, text(wait), loddv1.ErrorReason_ERROR_REASON_SLOW_DOWN)
+		return with(s, &errdetails.RetryInfo{RetryDelay: durationpb.New(wait.For)})
+	}
+	if s := invalid(err); s != nil {
+		return s
+	}
+	for _, row := range Table() {
+		if errors.Is(err, row.Err) {
+			return row.status()
+		}
+	}
+	return status.New(codes.Internal, "internal error")
+}
+
+func (r Row) status() *status.Status { return refusal(r.Code, text(r.Err), r.Reason) }
+
+// refusal returns a status with its reason, if it has one.
+func refusal(c codes.Code, message string, r loddv1.ErrorReason) *status.Status {
+	s := status.New(c, message)
+	if r == loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED {
+		return s
+	}
+	return with(s, &errdetails.ErrorInfo{Domain: Domain, Reason: strings.TrimPrefix(r.String(), "ERROR_REASON_")})
+}
+
+// with adds a detail to a status.
+func with(s *status.Status, detail protoadapt.MessageV1) *status.Status {
+	d, err := s.WithDetails(detail)
+	if err != nil {
+		return s // only if s were OK, which no refusal is
+	}
+	return d
+}
+
+// text returns what an error says to people: the name of its package is for
+// programmers.
+func text(err error) string { return strings.TrimPrefix(err.Error(), "authn: ") }
+
+// A wireError is sent as its status and logged as its cause.
+type wireError struct {
+	status *status.Status
+	cause  error
+}
+
+// Wire returns err as it is to leave a handler: a gRPC status for the caller,
+// while its text stays that of err for the server's log. It returns nil for
+// nil.
+func Wire(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &wireError{Status(err), err}
+}
+
+func (e *wireError) Error() string              { return e.cause.Error() }
+func (e *wireError) Unwrap() error              { return e.cause }
+func (e *wireError) GRPCStatus() *status.Status { return e.status }

@@ -1,0 +1,100 @@
+package rpcerr
+
+import (
+	"context"
+
+	"google.golang.org/grpc/codes"
+
+	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+	"github.com/lodd-rct/lodd/server/authn"
+	"github.com/lodd-rct/lodd/server/ledger"
+	"github.com/lodd-rct/lodd/server/people"
+	"github.com/lodd-rct/lodd/server/trial"
+)
+
+// A Row says how one error is sent.
+type Row struct {
+	Err    error
+	Code   codes.Code
+	Reason loddv1.ErrorReason // UNSPECIFIED if the code says it all
+}
+
+// Table lists every error that a client may act on. An error that isn't here
+// reaches the client as INTERNAL, without its text.
+func Table() []Row {
+	var rows []Row
+	for _, part := range [][]Row{outcomes(), trials(), accounts(), sessions(), calls()} {
+		rows = append(rows, part...)
+	}
+	return rows
+}
+
+// outcomes are the errors that say what became of a command whatever else went
+// wrong. UNAVAILABLE makes the client library repeat the call with the same
+// request id.
+func outcomes() []Row {
+	return []Row{
+		{ledger.ErrUnknown, codes.Unavailable, loddv1.ErrorReason_ERROR_REASON_OUTCOME_UNKNOWN},
+		{ledger.ErrFull, codes.ResourceExhausted, loddv1.ErrorReason_ERROR_REASON_DISK_FULL},
+		{ledger.ErrBusy, codes.ResourceExhausted, loddv1.ErrorReason_ERROR_REASON_BUSY},
+	}
+}
+
+func trials() []Row {
+	return []Row{
+		{trial.ErrExists, codes.AlreadyExists, loddv1.ErrorReason_ERROR_REASON_EXISTS},
+		{trial.ErrNotFound, codes.NotFound, loddv1.ErrorReason_ERROR_REASON_NOT_FOUND},
+		{trial.ErrNotSealed, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_NOT_SEALED},
+		{trial.ErrAlreadySealed, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_ALREADY_SEALED},
+		{trial.ErrEnrolmentClosed, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_ENROLMENT_CLOSED},
+		{trial.ErrNoConsent, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_NO_CONSENT},
+		{trial.ErrNotEligible, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_NOT_ELIGIBLE},
+		{trial.ErrNoBaseline, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_NO_BASELINE},
+		{trial.ErrExcluded, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_EXCLUDED},
+		{trial.ErrAlreadyRandomized, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_ALREADY_RANDOMIZED},
+		{trial.ErrNotRandomized, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_NOT_RANDOMIZED},
+		{trial.ErrIntentExpired, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_INTENT_EXPIRED},
+		{trial.ErrNotConfirmed, codes.InvalidArgument, loddv1.ErrorReason_ERROR_REASON_NOT_CONFIRMED},
+		{trial.ErrFormOrder, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_FORM_ORDER},
+		{trial.ErrAlreadySubmitted, codes.AlreadyExists, loddv1.ErrorReason_ERROR_REASON_ALREADY_SUBMITTED},
+		{trial.ErrNotSubmitted, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_NOT_SUBMITTED},
+		{trial.ErrFollowUpEnded, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_FOLLOW_UP_ENDED},
+		{trial.ErrErased, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_ERASED},
+		{trial.ErrNotInWindow, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_NOT_IN_WINDOW},
+		{trial.ErrNothingChanged, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_NOTHING_CHANGED},
+		{ledger.ErrReused, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_REQUEST_REUSED},
+	}
+}
+
+func accounts() []Row {
+	return []Row{
+		{people.ErrNoAccount, codes.NotFound, loddv1.ErrorReason_ERROR_REASON_NOT_FOUND},
+		{people.ErrTaken, codes.AlreadyExists, loddv1.ErrorReason_ERROR_REASON_EXISTS},
+		{people.ErrInvite, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_INVITE},
+		{people.ErrConflict, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_ROLE_CONFLICT},
+		{people.ErrDisabled, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
+		{people.ErrNotYours, codes.PermissionDenied, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
+		{people.ErrNoGrant, codes.NotFound, loddv1.ErrorReason_ERROR_REASON_NOT_FOUND},
+		{people.ErrRole, codes.InvalidArgument, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
+	}
+}
+
+func sessions() []Row {
+	return []Row{
+		{authn.ErrNoSession, codes.Unauthenticated, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
+		{authn.ErrExpired, codes.Unauthenticated, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
+		{authn.ErrCode, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_INVITE},
+		{authn.ErrAttempts, codes.ResourceExhausted, loddv1.ErrorReason_ERROR_REASON_SLOW_DOWN},
+		{ErrSignIn, codes.Unauthenticated, loddv1.ErrorReason_ERROR_REASON_SIGN_IN},
+	}
+}
+
+// calls are refusals that have nothing to do with what was asked for.
+func calls() []Row {
+	return []Row{
+		{ErrDenied, codes.PermissionDenied, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
+		{ErrLimit, codes.ResourceExhausted, loddv1.ErrorReason_ERROR_REASON_BUSY},
+		{context.Canceled, codes.Canceled, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
+		{context.DeadlineExceeded, codes.DeadlineExceeded, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
+	}
+}

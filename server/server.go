@@ -1,0 +1,200 @@
+// Package server serves the API over gRPC.
+//
+// A call walks through the interceptors in chain order: one log line, recovery,
+// session, limits, permission, direct identifiers, translation of errors. A
+// service then parses, calls the ledger, and answers: it logs nothing, knows no
+// status code, and reads no clock but for "today".
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/rs/zerolog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/stats"
+
+	"github.com/lodd-rct/lodd/audit"
+	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+	"github.com/lodd-rct/lodd/server/authn"
+	"github.com/lodd-rct/lodd/server/authz"
+	"github.com/lodd-rct/lodd/server/keys"
+	"github.com/lodd-rct/lodd/server/ledger"
+	"github.com/lodd-rct/lodd/server/trial"
+	"github.com/lodd-rct/lodd/server/vault"
+)
+
+// Config is what a server is made of. Every field is required, save where a
+// default is named.
+type Config struct {
+	Ledger *ledger.Ledger
+	Log    *audit.Log // the one below the ledger
+	Vault  *vault.Vault
+	Keys   *keys.Keys
+
+	// Credentials keep the sealed password hashes, under names that begin with
+	// "cred/". They are no part of the log, so that they can be replaced.
+	Credentials Map
+	// NotFound is what Credentials.Get's error wraps if there is no value.
+	NotFound error
+
+	// Name is what people know the server by, and Addresses are where clients
+	// reach it, as host:port, best first; both stand in invitations.
+	Name      string
+	Addresses []string
+	// Version is the version of the program, as exports tell it.
+	Version string
+
+	// Passwords and Sessions have defaults; their Random is filled in.
+	Passwords authn.PasswordConfig
+	Sessions  authn.SessionConfig
+	// Limits bound what one caller may send; they have defaults.
+	Limits Limits
+	// Stats is told of every call, for metrics; it may be nil.
+	Stats stats.Handler
+
+	Now    func() time.Time
+	Random io.Reader      // crypto/rand.Reader outside tests; safe for concurrent use
+	Logger zerolog.Logger // without a timestamp of its own: each line has one
+}
+
+// A Map is a small mutable map. Put returns when the value is durable.
+type Map interface {
+	Get(ctx context.Context, key string) ([]byte, error)
+	Put(ctx context.Context, key string, value []byte) error
+}
+
+func (c Config) check() error {
+	switch {
+	case c.Ledger == nil || c.Log == nil || c.Vault == nil || c.Keys == nil:
+		return errors.New("server: Ledger, Log, Vault and Keys are needed")
+	case c.Credentials == nil || c.NotFound == nil || c.Now == nil || c.Random == nil:
+		return errors.New("server: Credentials, NotFound, Now and Random are needed")
+	case c.Limits.PerSecond < 0 || c.Limits.Burst < 0:
+		return errors.New("server: a limit is negative")
+	}
+	return nil
+}
+
+// A Server is a gRPC server of the API.
+type Server struct {
+	core      *core
+	grpc      *grpc.Server
+	bootstrap string // the invite that makes the first administrator, or empty
+}
+
+// New returns a server. It refuses to be made while a method of the API has no
+// permission beside it. It doesn't own what the config holds: the caller closes
+// ledger and log after Stop.
+func New(c Config) (*Server, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	k, err := newCore(c)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{core: k}
+	if s.bootstrap, err = k.newBootstrap(); err != nil {
+		return nil, err
+	}
+	methods, err := authz.Methods()
+	if err != nil {
+		return nil, err
+	}
+	guard, err := authz.New(authz.Config{Methods: methods, People: k.people.View, Trial: k.knows})
+	if err != nil {
+		return nil, err
+	}
+	s.grpc = grpc.NewServer(append(transport(c), chain(c, k, guard)...)...)
+	k.register(s.grpc)
+	return s, nil
+}
+
+// transport returns how connections are made and bounded. There is neither
+// reflection nor channelz, nor a compressor that could be bombed.
+func transport(c Config) []grpc.ServerOption {
+	options := []grpc.ServerOption{
+		grpc.Creds(credentials.NewTLS(c.Keys.TLS())),
+		grpc.ConnectionTimeout(20 * time.Second),
+		grpc.MaxRecvMsgSize(4 << 20),
+		grpc.MaxHeaderListSize(32 << 10),
+		grpc.MaxConcurrentStreams(128),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: time.Hour, Time: 2 * time.Minute, Timeout: 20 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Minute}),
+	}
+	if c.Stats != nil {
+		options = append(options, grpc.StatsHandler(c.Stats))
+	}
+	return options
+}
+
+// chain returns the interceptors, outermost first. The log sees every call, a
+// panic too; only the handler's own errors are translated.
+func chain(c Config, k *core, guard *authz.Guard) []grpc.ServerOption {
+	log := callLog{c.Logger, c.Now}
+	gate := authn.Gate{Sessions: k.sessions, Now: c.Now, Open: guard.Public()}
+	about, limit := check(learn), check(newMeter(c.Limits, c.Now).check)
+	allow, content := check(guard.Allow), check(noIdentifiers)
+	return []grpc.ServerOption{
+		grpc.ChainUnaryInterceptor(
+			log.unary, recoverUnary, gate.Unary, about.unary, limit.unary, allow.unary, content.unary, translateUnary),
+		grpc.ChainStreamInterceptor(
+			log.stream, recoverStream, gate.Stream, about.stream, limit.stream, allow.stream, content.stream, translateStream),
+	}
+}
+
+// BootstrapInvite returns the invite that makes the first administrator, and
+// whether there is one: only while there is no account. It is made anew at each
+// start, kept in memory only, and works once.
+func (s *Server) BootstrapInvite() (string, bool) { return s.bootstrap, s.bootstrap != "" }
+
+// Serve answers calls on l until Stop, and closes it. After Stop it returns nil.
+func (s *Server) Serve(l net.Listener) error {
+	if err := s.grpc.Serve(l); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+		return fmt.Errorf("server: %w", err)
+	}
+	return nil
+}
+
+// Stop takes no more calls, waits for those that run, and cuts them off when
+// ctx is done.
+func (s *Server) Stop(ctx context.Context) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.grpc.GracefulStop()
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		s.grpc.Stop()
+		<-done
+	}
+}
+
+// register adds the services.
+func (k *core) register(s *grpc.Server) {
+	loddv1.RegisterSessionServiceServer(s, &sessionService{core: k})
+	loddv1.RegisterPeopleServiceServer(s, &peopleService{core: k})
+	loddv1.RegisterTrialServiceServer(s, &trialService{core: k})
+	loddv1.RegisterScreeningServiceServer(s, &screeningService{core: k})
+	loddv1.RegisterRandomizationServiceServer(s, &randomizationService{core: k})
+	loddv1.RegisterDeliveryServiceServer(s, &deliveryService{core: k})
+	loddv1.RegisterAssessmentServiceServer(s, &assessmentService{core: k})
+	loddv1.RegisterParticipantServiceServer(s, &participantService{core: k})
+	loddv1.RegisterExportServiceServer(s, &exportService{core: k})
+	loddv1.RegisterAuditServiceServer(s, &auditService{core: k})
+}
+
+// knows reports whether there is a trial of this name.
+func (k *core) knows(id string) bool {
+	_, err := k.ledger.Trial(trial.ID(id))
+	return err == nil
+}

@@ -1,0 +1,146 @@
+package server
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+
+	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+	"github.com/lodd-rct/lodd/server/authz"
+	"github.com/lodd-rct/lodd/server/ledger"
+	"github.com/lodd-rct/lodd/server/people"
+	"github.com/lodd-rct/lodd/server/protocol"
+	"github.com/lodd-rct/lodd/server/rpcerr"
+	"github.com/lodd-rct/lodd/server/trial"
+)
+
+// trialService implements lodd.v1.TrialService.
+type trialService struct {
+	loddv1.UnimplementedTrialServiceServer
+	*core
+}
+
+func (s *trialService) CreateTrial(ctx context.Context, req *loddv1.CreateTrialRequest) (*loddv1.CreateTrialResponse, error) {
+	request, err := trial.ParseRequestID(req.GetRequestId())
+	if err != nil {
+		return nil, rpcerr.Field("request_id", err)
+	}
+	p, err := protocol.Parse(fileName(req.GetFileName(), "protocol"), req.GetProtocol())
+	if err != nil {
+		return nil, err
+	}
+	a := authz.FromContext(ctx)
+	r, err := s.ledger.Create(ctx, ledger.Caller{Actor: a.User, Role: a.Role(), Request: request}, p)
+	if err != nil {
+		return nil, err
+	}
+	return &loddv1.CreateTrialResponse{TrialId: string(p.ID), Receipt: receipt(r)}, nil
+}
+
+func (s *trialService) SealDesign(ctx context.Context, req *loddv1.SealDesignRequest) (*loddv1.SealDesignResponse, error) {
+	c, err := s.command(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	var ratio []int
+	if err := c.trial.View(func(t *trial.State) error {
+		for _, arm := range t.Protocol().Arms {
+			ratio = append(ratio, arm.Ratio)
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	design, err := protocol.ParseRandomization(fileName(req.GetFileName(), "design"), req.GetDesign(), ratio)
+	if err != nil {
+		return nil, err
+	}
+	commitment, r, err := c.trial.Seal(ctx, c.by(c.access.Role()), design)
+	if err != nil {
+		return nil, err
+	}
+	record := sealing{
+		trial: c.trial.ID(), server: s.config.Name, version: s.config.Version, commitment: commitment, custodian: c.access.User,
+		receipt: r, logKey: s.config.Keys.LogVerifier, exportKey: s.config.Keys.ExportVerifier,
+	}
+	return &loddv1.SealDesignResponse{Commitment: commitment, Receipt: receipt(r), Record: record.String()}, nil
+}
+
+func (s *trialService) OpenEnrolment(ctx context.Context, req *loddv1.OpenEnrolmentRequest) (*loddv1.OpenEnrolmentResponse, error) {
+	r, err := s.simple(ctx, req, trial.EnrolmentOpened{})
+	return &loddv1.OpenEnrolmentResponse{Receipt: r}, err
+}
+
+func (s *trialService) CloseEnrolment(ctx context.Context, req *loddv1.CloseEnrolmentRequest) (*loddv1.CloseEnrolmentResponse, error) {
+	r, err := s.simple(ctx, req, trial.EnrolmentClosed{})
+	return &loddv1.CloseEnrolmentResponse{Receipt: r}, err
+}
+
+// simple carries out a command that is its event.
+func (s *trialService) simple(ctx context.Context, req commanding, e trial.Event) (*loddv1.Receipt, error) {
+	c, err := s.command(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	a, err := c.trial.Do(ctx, c.by(c.access.Role()), e)
+	return receipt(a.Receipt), err
+}
+
+func (s *trialService) ListTrials(ctx context.Context, _ *loddv1.ListTrialsRequest) (*loddv1.ListTrialsResponse, error) {
+	a := authz.FromContext(ctx)
+	held := map[string]bool{}
+	s.people.View(func(p *people.State) {
+		for _, g := range p.Grants(a.User) {
+			held[g.Trial] = true
+		}
+	})
+	resp := &loddv1.ListTrialsResponse{}
+	for _, t := range s.ledger.Trials() {
+		if !a.Administrator && !held[string(t.ID())] {
+			continue
+		}
+		if err := t.View(func(st *trial.State) error {
+			resp.Trials = append(resp.Trials, &loddv1.TrialSummary{
+				TrialId: string(t.ID()), Title: text(st.Protocol().Title), State: st.Phase(),
+			})
+			return nil
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return resp, nil
+}
+
+// mayseeFlow are the roles that see the flow, which is pooled: it is no use to
+// those who work with single participants, and they could difference it.
+func maySeeFlow() []trial.Role {
+	return []trial.Role{trial.Monitor, trial.Investigator, trial.Custodian, trial.Statistician, trial.Auditor}
+}
+
+func (s *trialService) GetTrial(ctx context.Context, req *loddv1.GetTrialRequest) (*loddv1.GetTrialResponse, error) {
+	t, a, err := s.enter(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	var resp *loddv1.GetTrialResponse
+	err = t.View(func(st *trial.State) error {
+		resp = protocolMessage(st.Protocol())
+		resp.State = st.Phase()
+		if c, sealed := st.Commitment(); sealed {
+			resp.Commitment = hex.EncodeToString(c[:])
+		}
+		if a.Holds(maySeeFlow()...) {
+			resp.Flow = flowMessage(st.Flow())
+		}
+		return nil
+	})
+	return resp, err
+}
+
+func (s *trialService) GetBuiltinProtocol(_ context.Context, req *loddv1.GetBuiltinProtocolRequest) (*loddv1.GetBuiltinProtocolResponse, error) {
+	file, ok := protocol.Builtin(req.GetName())
+	if !ok {
+		return nil, rpcerr.Field("name", fmt.Errorf("there is no such protocol, only %v", protocol.BuiltinNames()))
+	}
+	return &loddv1.GetBuiltinProtocolResponse{Protocol: file, Design: protocol.RandomizationExample()}, nil
+}

@@ -1,0 +1,194 @@
+package trial_test
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/lodd-rct/lodd/server/trial"
+)
+
+// A trial that gets random commands keeps its rules: Decide changes nothing,
+// what it returns always applies, what it refuses never does, the sums of the
+// flow close at every moment, a randomized participant never gets another
+// slot, and the log gives the same state again.
+func TestRandomHistoriesKeepTheRules(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		h := tell(t, then(opened, then(readied("P1"), then(readied("P2"), randomized("P3")...)...)...)...)
+		slots := map[trial.ParticipantID]string{}
+		n := rapid.IntRange(10, 120).Draw(rt, "commands")
+		for range n {
+			h.now = h.now.Add(rapid.SampledFrom([]time.Duration{0, 0, 0, time.Minute, 10 * time.Minute, 24 * time.Hour, 60 * 24 * time.Hour}).Draw(rt, "later"))
+			step(rt, h, command(rt, h.State, h.now), slots)
+		}
+		again := &trial.State{}
+		for _, l := range h.log {
+			if err := again.Apply(l.meta, l.event); err != nil {
+				rt.Fatalf("replay: %v", err)
+			}
+			checkFlow(rt, again)
+		}
+		if !reflect.DeepEqual(again, h.State) {
+			rt.Errorf("replay gives another state")
+		}
+		if !reflect.DeepEqual(again.Flow(), h.Flow()) {
+			rt.Errorf("replay gives flow %+v, want %+v", again.Flow(), h.Flow())
+		}
+	})
+}
+
+// step decides one command and checks what must hold around it.
+func step(rt *rapid.T, h *story, e trial.Event, slots map[trial.ParticipantID]string) {
+	before, m := dump(h.State), h.meta(e)
+	decided, err := h.Decide(m, e)
+	if after := dump(h.State); after != before {
+		rt.Fatalf("Decide changed the state for %+v:\n%s\n%s", e, before, after)
+	}
+	if err != nil {
+		m.Index = h.Len(h.Compartment(e))
+		if l, ok := e.(trial.Locked); ok {
+			rt.Fatalf("a lock is refused: %+v: %v", l, err)
+		}
+		if err := h.Apply(m, e); err == nil {
+			rt.Fatalf("Decide refused %+v, and Apply took it", e)
+		}
+		if after := dump(h.State); after != before {
+			rt.Fatalf("Apply refused %+v and changed the state", e)
+		}
+		return
+	}
+	if r, ok := e.(trial.Randomized); ok && slots[r.Participant] != "" && len(decided) > 0 {
+		rt.Fatalf("%s is randomized twice", r.Participant)
+	}
+	if err := h.do(e); err != nil {
+		rt.Fatalf("Decide took %+v, Apply refused it: %v", e, err)
+	}
+	for p := range h.Participants() {
+		if !p.Randomized() {
+			continue
+		}
+		at := fmt.Sprint(p.Stratum, p.Slot, p.Receipt, p.RandomizedAt)
+		if was, ok := slots[p.ID]; ok && was != at {
+			rt.Fatalf("the allocation of %s moved from %s to %s", p.ID, was, at)
+		}
+		slots[p.ID] = at
+	}
+	checkFlow(rt, h.State)
+	checkSlots(rt, h.State)
+}
+
+// checkSlots reports a stratum whose slots are not 0, 1, 2, ... in the order of
+// randomization.
+func checkSlots(t errorer, s *trial.State) {
+	of := map[trial.Stratum][]*trial.Participant{}
+	for p := range s.Participants() {
+		if p.Randomized() {
+			of[p.Stratum] = append(of[p.Stratum], p)
+		}
+	}
+	for stratum, ps := range of {
+		slices.SortFunc(ps, func(a, b *trial.Participant) int { return int(a.Receipt - b.Receipt) })
+		for i, p := range ps {
+			if p.Slot != i {
+				t.Errorf("%s has slot %d of %s, want %d", p.ID, p.Slot, stratum, i)
+			}
+		}
+	}
+}
+
+// dump returns all of a state, with what its pointers point to.
+func dump(s *trial.State) string {
+	var b strings.Builder
+	for p := range s.Participants() {
+		fmt.Fprintf(&b, "%+v\n", *p)
+	}
+	fmt.Fprintf(&b, "%+v", reflect.ValueOf(*s))
+	return b.String()
+}
+
+// command draws a command that may or may not be allowed.
+func command(rt *rapid.T, s *trial.State, now time.Time) trial.Event {
+	p := rapid.SampledFrom([]trial.ParticipantID{"P1", "P2", "P3", "P4", "P5"}).Draw(rt, "participant")
+	v := rapid.SampledFrom([]trial.VisitID{"baseline", "month-6", "month-12"}).Draw(rt, "visit")
+	f := rapid.SampledFrom([]trial.FormID{"history", "audit", "guess", "jobs"}).Draw(rt, "form")
+	on := s.Today(now).AddDays(-rapid.SampledFrom([]int{0, 0, 0, 1, 30, 200, -1}).Draw(rt, "days ago"))
+	screen := screened(p)
+	screen.On, screen.Consent.On = on, on
+	screen.Levels = []trial.Code{rapid.SampledFrom([]trial.Code{"alcohol", "other"}).Draw(rt, "level")}
+	none := bare(p)
+	none.On = on
+	return rapid.SampledFrom([]trial.Event{
+		screen, screen, none,
+		trial.Consented{Participant: p, Consent: trial.ConsentGiven{Version: "1.0", On: on}},
+		trial.EligibilityAssessed{Participant: p, Eligible: rapid.Bool().Draw(rt, "eligible"), Sealed: []byte{1}},
+		trial.Excluded{Participant: p, Site: "OSLO", Reason: rapid.SampledFrom(trial.ExclusionReasons()).Draw(rt, "exclusion")},
+		submitted(p, "baseline", "history", on.String()), submitted(p, "baseline", "audit", on.String()),
+		submitted(p, v, f, on.String()), submitted(p, v, f, on.String()),
+		trial.FormCorrected{Participant: p, Visit: v, Form: f, Version: 1, Sealed: []byte{1}},
+		trial.Prepared{Participant: p}, commit(p), commit(p), commit(p),
+		trial.VisitMissed{Participant: p, Visit: v, Reason: "moved"},
+		trial.Withdrawn{Participant: p, Reason: "burden", On: on, Scope: rapid.SampledFrom([]trial.Scope{trial.FromIntervention, trial.FromFollowUp, trial.FromData}).Draw(rt, "scope")},
+		trial.Died{Participant: p, On: on},
+		trial.ErrorRecorded{Participant: p, Kind: "duplicate"},
+		trial.Locked{}, trial.Exported{Lock: rapid.IntRange(0, 3).Draw(rt, "lock")},
+		trial.ArmsViewed{Site: "OSLO", Team: "ips"}, trial.ClockSteppedBack{By: time.Second},
+		trial.EnrolmentOpened{}, trial.EnrolmentClosed{},
+	}).Draw(rt, "command")
+}
+
+// A repeated randomization needs no entry, whatever happened since.
+func TestRND07RandomizationIsIdempotent(t *testing.T) {
+	base := then(opened, randomized("P1")...)
+	for _, tt := range []struct {
+		name  string
+		since []any
+	}{
+		{"at once", nil},
+		{"long after the intent's end", []any{day("2021-01-01")}},
+		{"after closing", []any{trial.EnrolmentClosed{}}},
+		{"after death", []any{trial.Died{Participant: "P1", On: date("2020-03-01")}}},
+		{"after an error", []any{trial.ErrorRecorded{Participant: "P1", Kind: "wrong-stratum"}}},
+		{"after erasure", []any{withdrawn("P1", trial.FromData, "2020-03-01")}},
+		{"after others", randomized("P2")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := tell(t, then(base, tt.since...)...)
+			got, err := h.Decide(h.meta(commit("P1")), commit("P1"))
+			if err != nil || got != nil {
+				t.Errorf("Decide = %v, %v; want no event", got, err)
+			}
+			m := h.meta(commit("P1"))
+			m.Index = h.Len(trial.Conduct)
+			if err := h.Apply(m, commit("P1")); err == nil {
+				t.Error("a second randomization was applied")
+			}
+		})
+	}
+}
+
+// An entry out of its place or of an earlier time is refused.
+func TestApplyRefusesEntriesOutOfOrder(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*trial.Meta)
+	}{
+		{"a gap", func(m *trial.Meta) { m.Index++ }},
+		{"a repetition", func(m *trial.Meta) { m.Index-- }},
+		{"an earlier time", func(m *trial.Meta) { m.At = m.At.Add(-time.Millisecond) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := tell(t, opened...)
+			m := h.meta(bare("P1"))
+			m.Index = h.Len(trial.Conduct)
+			tt.change(&m)
+			if err := h.Apply(m, bare("P1")); err == nil {
+				t.Error("applied")
+			}
+		})
+	}
+}

@@ -1,0 +1,414 @@
+package main
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/stats"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/lodd-rct/lodd/client"
+	"github.com/lodd-rct/lodd/client/demo"
+	"github.com/lodd-rct/lodd/proto/invite"
+	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+	"github.com/lodd-rct/lodd/randomization"
+	"github.com/lodd-rct/lodd/server"
+	"github.com/lodd-rct/lodd/server/authn"
+)
+
+// Twin worlds: the same story is played twice with the same clock and entropy,
+// and every participant in the other arm. Whatever a blinded role can observe
+// must be equal to the byte: answers, sizes, status codes, trailers, exports,
+// log lines, and what the store holds outside the sealed compartment. Hashes
+// over sealed bytes are declared hiding in the schema, and only their presence
+// and length are compared.
+func TestTwinWorldsLookTheSameToBlindedRoles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("two whole stories; run without -short")
+	}
+	seedA, seedB := twinSeeds(t)
+	a, b := playWorld(t, seedA), playWorld(t, seedB)
+
+	t.Run("the arms are swapped", func(t *testing.T) {
+		for _, site := range []string{"OSL", "BGO", "TRD"} {
+			if len(a.teams["ips "+site]) == 0 || cmp.Diff(a.teams["ips "+site], b.teams["tau "+site]) != "" || cmp.Diff(a.teams["tau "+site], b.teams["ips "+site]) != "" {
+				t.Errorf("%s: IPS %v / %v, TAU %v / %v: the worlds are not twins", site,
+					a.teams["ips "+site], b.teams["ips "+site], a.teams["tau "+site], b.teams["tau "+site])
+			}
+		}
+	})
+	for _, user := range []string{"tove", "olav", "mona", "per", "aud"} {
+		t.Run(user, func(t *testing.T) {
+			if len(a.seen[user]) < 5 {
+				t.Fatalf("%s saw %d answers only: the test has no power", user, len(a.seen[user]))
+			}
+			if diff := cmp.Diff(a.seen[user], b.seen[user]); diff != "" {
+				t.Errorf("the worlds differ:\n%s", diff)
+			}
+		})
+	}
+	t.Run("a treatment team sees the difference", func(t *testing.T) {
+		if cmp.Diff(a.seen["ina"], b.seen["ina"]) == "" {
+			t.Error("the treatment team's view is equal too: the comparison is blind itself")
+		}
+	})
+	t.Run("log lines", func(t *testing.T) {
+		if diff := cmp.Diff(a.log, b.log); diff != "" || a.log == "" {
+			t.Errorf("the worlds differ:\n%s", diff)
+		}
+	})
+	t.Run("exports", func(t *testing.T) { compareExports(t, a, b) })
+	t.Run("store", func(t *testing.T) { compareStores(t, a, b) })
+}
+
+// A worldView is what can be observed of one world.
+type worldView struct {
+	seen  map[string][]string // by account
+	teams map[string][]string // participants by "arm site"
+	log   string
+	dir   string // of the exports
+	lists map[string][][]byte
+}
+
+// playWorld plays the story with the given seed of the allocation, and lets
+// the blinded roles look at everything they can ask for.
+func playWorld(t *testing.T, seed []byte) worldView {
+	t.Helper()
+	dir, log := t.TempDir(), &bytes.Buffer{}
+	if err := os.Mkdir(filepath.Join(dir, "checkpoints"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	rec := &recorder{seen: map[string][]string{}, teams: map[string][]string{}, users: map[string]string{}}
+	clock := &clock{}
+	w := world{
+		now: clock.now, wall: time.Now, random: newEntropy(1, "random"),
+		seeds:     io.MultiReader(bytes.NewReader(seed), newEntropy(1, "salt")),
+		log:       zerolog.New(log),
+		passwords: authn.PasswordConfig{MemoryKiB: 64, Passes: 1},
+		limits:    server.Limits{PerSecond: 1e6, Burst: 1e6},
+		stats:     rec,
+	}
+	start := time.Date(2025, 1, 6, 8, 0, 0, 0, time.UTC)
+	clock.set(start)
+	n, err := open(t.Context(), config{Data: t.TempDir(), Listen: "127.0.0.1:0", Name: "twin"}, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	view := worldView{seen: rec.seen, teams: rec.teams, dir: dir}
+	err = n.during(t.Context(), func(ctx context.Context) error {
+		text, _ := n.server.BootstrapInvite()
+		i, err := invite.Parse(text)
+		if err != nil {
+			return err
+		}
+		if _, err := demo.Play(ctx, demo.Config{Invite: i, Clock: clock.set, Start: start, Random: newEntropy(1, "story"), Out: io.Discard, Dir: dir}); err != nil {
+			return err
+		}
+		return lookAround(ctx, i)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	view.lists = lists(t, n)
+	if err := n.close(); err != nil {
+		t.Fatal(err)
+	}
+	view.log = log.String()
+	return view
+}
+
+// lookAround lets the blinded roles call every method that takes no more than
+// a trial and a participant, also those that they may not call: a refusal must
+// not depend on the arm either.
+func lookAround(ctx context.Context, i invite.Invite) error {
+	for _, user := range []string{"tove", "olav", "mona", "per", "aud"} {
+		token := ""
+		c, err := client.New(client.Config{Address: i.Addresses[0], Pin: i.Pin, Token: func() (string, error) { return token, nil }})
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		in, err := c.Session().Login(ctx, &loddv1.LoginRequest{User: user, Password: "a demo is not a trial"})
+		if err != nil {
+			return err
+		}
+		token = in.GetToken()
+		lookAt(ctx, c)
+	}
+	return nil
+}
+
+func lookAt(ctx context.Context, c *client.Client) {
+	const id = "IPS"
+	// The recorder sees answers and refusals; there is nothing to do with them here.
+	_, _ = c.Session().WhoAmI(ctx, &loddv1.WhoAmIRequest{})
+	_, _ = c.People().ListRoles(ctx, &loddv1.ListRolesRequest{TrialId: id})
+	_, _ = c.Trials().GetTrial(ctx, &loddv1.GetTrialRequest{TrialId: id})
+	_, _ = c.Delivery().ListTeam(ctx, &loddv1.ListTeamRequest{TrialId: id})
+	_, _ = c.Assessments().ListDue(ctx, &loddv1.ListDueRequest{TrialId: id, Days: 400})
+	_, _ = c.Exports().ListLocks(ctx, &loddv1.ListLocksRequest{TrialId: id})
+	participants, _ := c.Screening().ListParticipants(ctx, &loddv1.ListParticipantsRequest{TrialId: id})
+	for _, p := range participants.GetParticipants() {
+		_, _ = c.Randomization().GetRandomization(ctx, &loddv1.GetRandomizationRequest{TrialId: id, Participant: p.GetParticipant()})
+		_, _ = c.Assessments().ReadForm(ctx, &loddv1.ReadFormRequest{TrialId: id, Participant: p.GetParticipant(), Visit: "month-6", Form: "eq5d"})
+	}
+	all, _ := c.Audit().ListCompartments(ctx, &loddv1.ListCompartmentsRequest{TrialId: id})
+	for _, list := range append(all.GetLists(), "IPS/allocation", "IPS/delivery", "system") {
+		_, _ = c.Audit().GetCheckpoint(ctx, &loddv1.GetCheckpointRequest{TrialId: id, List: list})
+		if s, err := c.Audit().ListEntries(ctx, &loddv1.ListEntriesRequest{TrialId: id, List: list}); err == nil {
+			drain(s.Recv)
+		}
+		if s, err := c.Audit().ListLeaves(ctx, &loddv1.ListLeavesRequest{TrialId: id, List: list, Size: 10}); err == nil {
+			drain(s.Recv)
+		}
+	}
+}
+
+func drain[T any](recv func() (T, error)) {
+	for {
+		if _, err := recv(); err != nil {
+			return
+		}
+	}
+}
+
+// A recorder notes what the server sends to each account.
+type recorder struct {
+	mu    sync.Mutex // guards the fields below
+	seen  map[string][]string
+	teams map[string][]string
+	users map[string]string // by session token
+}
+
+type rpcKey struct{}
+
+// An rpc is one call under way.
+type rpc struct{ method, user, login string }
+
+func (r *recorder) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
+	return context.WithValue(ctx, rpcKey{}, &rpc{method: info.FullMethodName})
+}
+
+func (r *recorder) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+func (r *recorder) HandleConn(context.Context, stats.ConnStats)                       {}
+
+func (r *recorder) HandleRPC(ctx context.Context, s stats.RPCStats) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	call, _ := ctx.Value(rpcKey{}).(*rpc)
+	switch s := s.(type) {
+	case *stats.InHeader:
+		if md, ok := metadata.FromIncomingContext(ctx); ok && len(md.Get("authorization")) == 1 {
+			call.user = r.users[strings.TrimPrefix(md.Get("authorization")[0], "Bearer ")]
+		}
+	case *stats.InPayload:
+		if req, ok := s.Payload.(*loddv1.LoginRequest); ok {
+			call.login = req.GetUser()
+		}
+	case *stats.OutPayload:
+		r.answer(call, s)
+	case *stats.OutTrailer:
+		r.note(call, fmt.Sprint("trailer ", s.Trailer))
+	case *stats.End:
+		r.note(call, fmt.Sprintf("end %v %q", status.Code(s.Error), status.Convert(s.Error).Message()))
+	}
+}
+
+func (r *recorder) note(call *rpc, what string) {
+	if call.user != "" {
+		r.seen[call.user] = append(r.seen[call.user], call.method+" "+what)
+	}
+}
+
+func (r *recorder) answer(call *rpc, s *stats.OutPayload) {
+	msg := s.Payload.(proto.Message)
+	switch m := msg.(type) {
+	case *loddv1.LoginResponse:
+		r.users[m.GetToken()] = call.login
+	case *loddv1.DownloadExportResponse:
+		// Bundles hold signed heads, which are hiding; compareExports looks inside.
+		r.note(call, fmt.Sprintf("export %s of %d bytes, piece of %d", m.GetFileName(), m.GetSizeBytes(), len(m.GetChunk())))
+		return
+	case *loddv1.ListTeamResponse:
+		for _, p := range m.GetParticipants() {
+			key := p.GetArm().GetId() + " " + p.GetSite()
+			r.teams[key] = append(r.teams[key], p.GetParticipant())
+		}
+	}
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(masked(msg))
+	if err != nil {
+		panic(err) // the server has just marshalled it
+	}
+	r.note(call, fmt.Sprintf("answer of %d bytes %x", s.WireLength, b))
+}
+
+// masked returns m with every hiding field overwritten by its length.
+func masked(m proto.Message) proto.Message {
+	m = proto.Clone(m)
+	mask(m.ProtoReflect())
+	return m
+}
+
+func mask(m protoreflect.Message) {
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		hiding := proto.GetExtension(f.Options(), loddv1.E_Hiding).(bool)
+		switch {
+		case hiding && f.IsList():
+			for i := range v.List().Len() {
+				v.List().Set(i, protoreflect.ValueOfBytes(make([]byte, len(v.List().Get(i).Bytes()))))
+			}
+		case hiding && f.Kind() == protoreflect.BytesKind:
+			m.Set(f, protoreflect.ValueOfBytes(make([]byte, len(v.Bytes()))))
+		case hiding:
+			m.Set(f, protoreflect.ValueOfString(strings.Repeat("x", len(v.String()))))
+		case f.Message() != nil && f.IsList():
+			for i := range v.List().Len() {
+				mask(v.List().Get(i).Message())
+			}
+		case f.Message() != nil && !f.IsMap():
+			mask(v.Message())
+		}
+		return true
+	})
+}
+
+// compareExports wants bundles of one size whose data are equal to the byte.
+func compareExports(t *testing.T, a, b worldView) {
+	t.Helper()
+	for _, name := range []string{"IPS-lock1-pooled.zip", "IPS-lock2-pooled.zip"} {
+		x, y := members(t, filepath.Join(a.dir, name)), members(t, filepath.Join(b.dir, name))
+		if !slices.Equal(slices.Sorted(maps.Keys(x)), slices.Sorted(maps.Keys(y))) {
+			t.Fatalf("%s: members %v and %v", name, slices.Sorted(maps.Keys(x)), slices.Sorted(maps.Keys(y)))
+		}
+		for member := range x {
+			if len(x[member]) != len(y[member]) {
+				t.Errorf("%s: %s has %d and %d bytes", name, member, len(x[member]), len(y[member]))
+			}
+			// Signed heads of conduct, which holds the commitment, and what hashes them.
+			if hiding := strings.HasPrefix(member, "checkpoints/") || strings.HasPrefix(member, "manifest."); !hiding && x[member] != y[member] {
+				t.Errorf("%s: %s differs", name, member)
+			}
+			if strings.Contains(x[member], "TAU") || strings.Contains(x[member], "\"ips\"") {
+				t.Errorf("%s: %s names an arm", name, member)
+			}
+		}
+	}
+}
+
+func members(t *testing.T, file string) map[string]string {
+	t.Helper()
+	z, err := zip.OpenReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	out := map[string]string{}
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[f.Name] = string(b)
+	}
+	return out
+}
+
+// lists returns every entry of the log as it is stored.
+func lists(t *testing.T, n *node) map[string][][]byte {
+	t.Helper()
+	out := map[string][][]byte{}
+	for _, list := range n.log.Lists("") {
+		records, err := n.log.Read(t.Context(), list, 0, n.log.Len(list))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[list] = records
+	}
+	return out
+}
+
+// compareStores wants equal entries in every compartment but the sealed one,
+// where they have equal lengths; the one entry with the commitment may differ.
+func compareStores(t *testing.T, a, b worldView) {
+	t.Helper()
+	if len(a.lists) != 5 || len(b.lists) != 5 {
+		t.Fatalf("%d and %d lists, want system and four compartments", len(a.lists), len(b.lists))
+	}
+	different := map[string]int{}
+	for list, x := range a.lists {
+		y := b.lists[list]
+		if len(x) != len(y) {
+			t.Fatalf("%s: %d and %d entries", list, len(x), len(y))
+		}
+		for i := range x {
+			if len(x[i]) != len(y[i]) {
+				t.Errorf("%s: entry %d has %d and %d bytes", list, i, len(x[i]), len(y[i]))
+			}
+			if !bytes.Equal(x[i], y[i]) {
+				different[list]++
+			}
+		}
+	}
+	// 24 allocations and the design; the commitment.
+	if diff := cmp.Diff(map[string]int{"IPS/allocation": 25, "IPS/conduct": 1}, different); diff != "" {
+		t.Errorf("entries that differ:\n%s", diff)
+	}
+}
+
+// twinSeeds returns two seeds whose sequences are opposite in every stratum as
+// far as the story goes: 10, 7 and 7 slots.
+func twinSeeds(t *testing.T) (a, b []byte) {
+	t.Helper()
+	design := randomization.Blocks{Ratio: []int{1, 1}, Sizes: []randomization.BlockSize{{Size: 4, Weight: 1}, {Size: 6, Weight: 1}, {Size: 8, Weight: 1}}}
+	slots := map[string]int{"OSL": 10, "BGO": 7, "TRD": 7}
+	draw := func(seed []byte, stratum string) []randomization.Arm {
+		s, err := randomization.SeedFromBytes(seed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q, err := randomization.NewSequence(s, design, "IPS", stratum)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return q.First(slots[stratum])
+	}
+	a = bytes.Repeat([]byte{7}, randomization.SecretSize)
+	want := map[string][]randomization.Arm{}
+	for stratum := range slots {
+		for _, arm := range draw(a, stratum) {
+			want[stratum] = append(want[stratum], 1-arm)
+		}
+	}
+	b = make([]byte, randomization.SecretSize)
+	for i := range uint64(20_000_000) {
+		binary.BigEndian.PutUint64(b[24:], i+1)
+		if slices.Equal(draw(b, "OSL"), want["OSL"]) && slices.Equal(draw(b, "BGO"), want["BGO"]) && slices.Equal(draw(b, "TRD"), want["TRD"]) {
+			t.Logf("twin seed %d", i+1)
+			return a, b
+		}
+	}
+	t.Fatal(errors.New("no twin seed among 20 million"))
+	return nil, nil
+}
