@@ -21,6 +21,7 @@ import (
 	"github.com/lodd-rct/lodd/client/demo"
 	"github.com/lodd-rct/lodd/proto/invite"
 	"github.com/lodd-rct/lodd/server"
+	"github.com/lodd-rct/lodd/server/authn"
 )
 
 // demoOptions are the flags of lodd demo.
@@ -178,7 +179,8 @@ func (o demoOptions) world() (world, *clock) {
 	c := &clock{}
 	w := world{
 		now: c.now, wall: time.Now, random: rand.Reader, seeds: rand.Reader, log: zerolog.Nop(),
-		limits: server.Limits{PerSecond: 1e6, Burst: 1e6}, // its clock stands still between steps
+		limits:    server.Limits{PerSecond: 1e6, Burst: 1e6},        // its clock stands still between steps
+		passwords: authn.PasswordConfig{MemoryKiB: 4096, Passes: 1}, // everyone signs in again at each jump of it
 	}
 	if o.seeded {
 		fmt.Fprintln(o.stderr, "lodd: all entropy of this demo comes from --seed; never do that in a real trial")

@@ -99,7 +99,7 @@ func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-func signal(ts *testscript.TestScript, name, sig string) {
+func end(ts *testscript.TestScript, name, sig string) {
 	pid := ts.Getenv("PID_" + name)
 	if pid == "" {
 		ts.Fatalf("there is no server %s", name)
@@ -121,10 +121,10 @@ func zombie(pid string) bool {
 }
 
 // cmdKill9 ends a server as a power cut would.
-func cmdKill9(ts *testscript.TestScript, _ bool, args []string) { signal(ts, args[0], "KILL") }
+func cmdKill9(ts *testscript.TestScript, _ bool, args []string) { end(ts, args[0], "KILL") }
 
 // cmdStop ends a server as an operator would.
-func cmdStop(ts *testscript.TestScript, _ bool, args []string) { signal(ts, args[0], "TERM") }
+func cmdStop(ts *testscript.TestScript, _ bool, args []string) { end(ts, args[0], "TERM") }
 
 // cmdShell runs one line of shell, as a person types it.
 func cmdShell(ts *testscript.TestScript, neg bool, args []string) {

@@ -14,8 +14,9 @@
 // Hashes are kept as full hash tiles of height 8, as in C2SP tlog-tiles: 256
 // hashes of 32 bytes each. Tile n of level l of list x is record n of the list
 // "x#tile/l"; it is written in the same append as the entry that completes it.
-// Partial tiles are never stored: the log computes them at start and holds
-// them in memory, at most 256 hashes a level. Names with "#" are reserved, and
+// Partial tiles are never stored: the log computes them at start. It also holds
+// the nodes above the tiles of level 0 in memory, a quarter of a megabyte for a
+// million entries, so that a proof reads two tiles at most. Names with "#" are reserved, and
 // [Log.Lists] doesn't show them. The list "#origin" holds one record that says
 // whose log the store is.
 //

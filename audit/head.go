@@ -18,39 +18,59 @@ const (
 	maxList = 200
 )
 
-// A head is what the log holds in memory of one list: its tree, and the hashes
-// of the tiles that aren't full yet.
+// A head is what the log holds in memory of one list, about a quarter of a
+// megabyte for a million entries. Its slices are only ever appended to, so that
+// readers may hold an older head.
 type head struct {
 	tree Tree
 
-	// partial holds, for each tile level, the hashes of the last tile, which
-	// isn't full. Slices are only ever appended to, and a full tile gets a new
-	// slice, so that readers may hold an older head.
-	partial [][]tlog.Hash
+	// leaves are those of the last tile of level 0, which isn't full.
+	leaves []tlog.Hash
+
+	// upper are the nodes from height tileHeight on, numbered by
+	// tlog.StoredHashIndex as if those of that height were leaves.
+	upper []tlog.Hash
 }
 
 // clone returns a head that can grow while readers use h.
 func (h head) clone() head {
-	return head{tree: h.tree.Clone(), partial: append([][]tlog.Hash(nil), h.partial...)}
+	h.tree = h.tree.Clone()
+	return h
 }
 
 // add adds a leaf and calls full for each tile that it completes, lowest
 // level first.
 func (h *head) add(leaf tlog.Hash, full func(level int, hashes []tlog.Hash)) {
+	n := h.tree.size + 1
 	h.tree.add(leaf, func(height int, hash tlog.Hash) {
-		if height%tileHeight != 0 {
-			return
-		}
-		level := height / tileHeight
-		if level == len(h.partial) {
-			h.partial = append(h.partial, nil)
-		}
-		h.partial[level] = append(h.partial[level], hash)
-		if len(h.partial[level]) == tileWidth {
-			full(level, h.partial[level])
-			h.partial[level] = nil
+		switch {
+		case height == 0:
+			h.leaves = append(h.leaves, hash)
+			if len(h.leaves) == tileWidth {
+				full(0, h.leaves)
+				h.leaves = nil
+			}
+		case height >= tileHeight:
+			h.upper = append(h.upper, hash)
+			if level := height / tileHeight; height%tileHeight == 0 && n>>height%tileWidth == 0 {
+				full(level, h.lastTile(height, n>>height))
+			}
 		}
 	})
+}
+
+// lastTile returns the last of n nodes of a height, as many as a tile holds.
+func (h *head) lastTile(height int, n int64) []tlog.Hash {
+	hashes := make([]tlog.Hash, 0, tileWidth)
+	for i := n - tileWidth; i < n; i++ {
+		hashes = append(hashes, h.node(height, i))
+	}
+	return hashes
+}
+
+// node returns node n of a height, which is at least tileHeight.
+func (h *head) node(height int, n int64) tlog.Hash {
+	return h.upper[tlog.StoredHashIndex(height-tileHeight, n)]
 }
 
 // tiles returns how many full tiles a level has in a tree of size entries.

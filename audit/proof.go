@@ -8,7 +8,7 @@ import (
 )
 
 // RootAt returns the root that a list had when it had size entries. It reads
-// at most two tiles a level.
+// at most one tile.
 func (l *Log) RootAt(ctx context.Context, list string, size int64) (tlog.Hash, error) {
 	h, err := l.headAt(list, size)
 	if err != nil {
@@ -22,8 +22,7 @@ func (l *Log) RootAt(ctx context.Context, list string, size int64) (tlog.Hash, e
 }
 
 // ProveRecord returns the proof that the entry at index is in the list of the
-// first size entries. It reads at most two tiles a level, and a level has 256
-// times as many entries as the one below.
+// first size entries. It reads at most two tiles, whatever the size.
 func (l *Log) ProveRecord(ctx context.Context, list string, size, index int64) (tlog.RecordProof, error) {
 	h, err := l.headAt(list, size)
 	if err != nil {
@@ -88,18 +87,18 @@ func (l *Log) headAt(list string, size int64) (head, error) {
 	return h, nil
 }
 
-// tileReader reads nodes of a tree out of its tiles, each tile once. It
-// implements tlog.HashReader.
+// tileReader reads nodes of a tree: low ones out of the tiles of level 0, each
+// tile once, and the others from memory. It implements tlog.HashReader.
 type tileReader struct {
 	ctx  context.Context //nolint:containedctx // it lives for one call; tlog.HashReader passes none
 	log  *Log
 	list string
 	head head
-	read map[tlog.Tile][]byte
+	read map[int64][]byte
 }
 
 func (l *Log) hashes(ctx context.Context, list string, h head) *tileReader {
-	return &tileReader{ctx: ctx, log: l, list: list, head: h, read: map[tlog.Tile][]byte{}}
+	return &tileReader{ctx: ctx, log: l, list: list, head: h, read: map[int64][]byte{}}
 }
 
 // ReadHashes implements [tlog.HashReader].
@@ -116,32 +115,33 @@ func (r *tileReader) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 }
 
 func (r *tileReader) hash(index int64) (tlog.Hash, error) {
+	if height, n := tlog.SplitStoredHashIndex(index); height >= tileHeight {
+		return r.head.node(height, n), nil
+	}
 	t := tlog.TileForIndex(tileHeight, index)
-	data, err := r.tile(t.L, t.N)
+	data, err := r.tile(t.N)
 	if err != nil {
 		return tlog.Hash{}, err
 	}
 	return tlog.HashFromTile(t, data, index)
 }
 
-// tile returns tile n of a level, which may be partial.
-func (r *tileReader) tile(level int, n int64) ([]byte, error) {
-	key := tlog.Tile{L: level, N: n}
-	if data, ok := r.read[key]; ok {
+// tile returns tile n of level 0, which may be partial.
+func (r *tileReader) tile(n int64) ([]byte, error) {
+	if data, ok := r.read[n]; ok {
 		return data, nil
 	}
-	var data []byte
-	if n < tiles(r.head.tree.Size(), level) {
-		records, err := r.log.config.Store.Read(r.ctx, tileList(r.list, level), n, n+1)
+	data := encodeTile(r.head.leaves)
+	if n < tiles(r.head.tree.size, 0) {
+		list := tileList(r.list, 0)
+		records, err := r.log.config.Store.Read(r.ctx, list, n, n+1)
 		if err != nil {
 			return nil, err
 		}
 		if data = records[0]; len(data) != tileBytes {
-			return nil, damaged(tileList(r.list, level), n, fmt.Sprintf("tile has %d bytes, want %d", len(data), tileBytes))
+			return nil, damaged(list, n, fmt.Sprintf("tile has %d bytes, want %d", len(data), tileBytes))
 		}
-	} else if level < len(r.head.partial) {
-		data = encodeTile(r.head.partial[level])
 	}
-	r.read[key] = data
+	r.read[n] = data
 	return data, nil
 }

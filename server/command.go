@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -24,7 +25,7 @@ type command struct {
 	trial   *ledger.Trial
 	access  authz.Access
 	request trial.RequestID
-	now     func() trial.Date // today in the trial's time zone
+	at      time.Time // when the request came
 	faults  faults
 }
 
@@ -35,15 +36,10 @@ func (k *core) command(ctx context.Context, req commanding) (*command, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &command{trial: t, access: a}
+	c := &command{trial: t, access: a, at: k.now()}
 	c.request = parse(&c.faults, "request_id", req.GetRequestId(), trial.ParseRequestID)
 	if err := c.faults.err(); err != nil {
 		return nil, err
-	}
-	at := k.now()
-	c.now = func() (today trial.Date) {
-		_ = t.View(func(s *trial.State) error { today = s.Today(at); return nil }) // the command itself fails too
-		return today
 	}
 	return c, nil
 }
@@ -60,7 +56,10 @@ func (c *command) on(date trial.Date, f func(trial.Date) error) error {
 	if !date.IsZero() {
 		return f(date)
 	}
-	today := c.now()
+	var today trial.Date
+	if err := c.trial.View(func(s *trial.State) error { today = s.Today(c.at); return nil }); err != nil {
+		return err
+	}
 	err := f(today)
 	if errors.Is(err, ledger.ErrReused) && f(today.AddDays(-1)) == nil {
 		return nil

@@ -42,8 +42,11 @@ func newCore(c Config) (*core, error) {
 	if c.Sessions.Random == nil {
 		c.Sessions.Random = c.Random
 	}
-	if c.Sessions.Idle == 0 {
-		c.Sessions.Idle = 30 * time.Minute // told to clients, so it must be known here
+	if c.Sessions.Idle == 0 { // clients are told, so the defaults must be known here
+		c.Sessions.Idle = 30 * time.Minute
+	}
+	if c.Sessions.Absolute == 0 {
+		c.Sessions.Absolute = 12 * time.Hour
 	}
 	passwords, err := authn.NewPasswords(c.Passwords)
 	if err != nil {

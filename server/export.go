@@ -2,15 +2,18 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/lodd-rct/lodd/audit"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+	"github.com/lodd-rct/lodd/server/export"
+	"github.com/lodd-rct/lodd/server/export/csv"
 	"github.com/lodd-rct/lodd/server/ledger"
-	"github.com/lodd-rct/lodd/server/rpcerr"
 	"github.com/lodd-rct/lodd/server/trial"
 )
 
@@ -19,9 +22,6 @@ type exportService struct {
 	loddv1.UnimplementedExportServiceServer
 	*core
 }
-
-// pooled is the view that monitors get.
-const pooled = "pooled"
 
 // chunkBytes is the most of a bundle that one message carries.
 const chunkBytes = 64 << 10
@@ -72,28 +72,37 @@ func (s *exportService) DownloadExport(req *loddv1.DownloadExportRequest, out gr
 		return err
 	}
 	lock := int(req.GetLock())
-	if lock < 1 {
-		return rpcerr.Field("lock", fmt.Errorf("%d, want the number of a lock, from 1", lock))
-	}
-	var size counter
-	name, err := s.bundle(ctx, c.trial, lock, &size)
+	src, err := c.trial.AtLock(ctx, lock)
 	if err != nil {
 		return err
 	}
-	// The entry comes before the first byte: what was handed out is in the log.
-	if _, err := c.trial.Do(ctx, c.by(c.access.Role()), trial.Exported{Lock: lock, View: pooled}); err != nil {
+	var size counter
+	if err := s.bundle(ctx, &size, src); err != nil {
 		return err
 	}
-	w := &chunkWriter{send: out.Send, next: &loddv1.DownloadExportResponse{FileName: name, SizeBytes: int64(size)}}
-	if _, err := s.bundle(ctx, c.trial, lock, w); err != nil {
+	// The entry comes before the first byte: what was handed out is in the log.
+	if _, err := c.trial.Do(ctx, c.by(c.access.Role()), trial.Exported{Lock: lock, View: export.Pooled}); err != nil {
+		return err
+	}
+	w := &chunkWriter{send: out.Send, next: &loddv1.DownloadExportResponse{
+		FileName: export.Name(c.trial.ID(), lock, export.Pooled), SizeBytes: int64(size),
+	}}
+	if err := s.bundle(ctx, w, src); err != nil {
 		return err
 	}
 	return w.flush()
 }
 
-// bundle writes the pooled export of a lock and returns its file name.
-func (s *exportService) bundle(context.Context, *ledger.Trial, int, io.Writer) (string, error) {
-	return "", fmt.Errorf("server: exports are not built yet")
+// bundle writes the pooled export of a lock.
+func (s *exportService) bundle(ctx context.Context, w io.Writer, src export.Source) error {
+	err := export.Bundle(ctx, w, src, export.Output{
+		Format: csv.Format{}, Producer: audit.Producer{Name: "lodd", Version: s.config.Version},
+		Signer: s.config.Keys.ExportSigner, Log: s.config.Keys.LogSigner,
+	})
+	if errors.Is(err, trial.ErrErased) { // meanwhile: the next download leaves the participant out
+		err = fmt.Errorf("%w: %v", ledger.ErrBusy, err) //nolint:errorlint // it is not about the caller's participant
+	}
+	return err
 }
 
 // A counter counts bytes.

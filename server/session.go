@@ -33,7 +33,9 @@ func (s *sessionService) Join(ctx context.Context, req *loddv1.JoinRequest) (*lo
 	var bad faults
 	user := parse(&bad, "user", req.GetUser(), parseUser)
 	name := parse(&bad, "full_name", req.GetFullName(), parseFullName)
-	bad.add("password", authn.CheckPassword(req.GetPassword(), authn.MinAlone, user, name, s.config.Name))
+	if err := authn.CheckPassword(req.GetPassword(), authn.MinAlone, user, name, s.config.Name); err != nil {
+		bad = append(bad, err)
+	}
 	if err := bad.err(); err != nil {
 		return nil, err
 	}

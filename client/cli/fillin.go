@@ -78,7 +78,6 @@ func (f *filling) check() error {
 		cleared := false
 		for _, id := range f.state.GetHidden() {
 			if _, ok := f.values[id]; ok {
-				delete(f.values, id)
 				delete(f.passed, id)
 				cleared = true
 				f.app.note("note.cleared", id)

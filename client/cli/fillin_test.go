@@ -34,6 +34,9 @@ func job() map[string]any {
 			if v["work"] == "yes" {
 				r.Shown, r.Hidden = []string{"intro", "work", "hours", "when", "why"}, nil
 			}
+			if why, ok := v["why"].([]any); ok && len(why) == 1 && why[0] == "error" {
+				r.Shown, r.Hidden = []string{"intro", "work", "why"}, []string{"hours", "when"}
+			}
 			if v["work"] != nil && v["work"] != "yes" && v["work"] != "no" {
 				if _, ok := v["work"].(string); ok {
 					r.Problems = append(r.Problems, &loddv1.Problem{Item: "work", Kind: "option", Message: label("no such choice")})
@@ -62,6 +65,7 @@ func TestFillIn(t *testing.T) {
 		{"a wrong answer is asked for again", []string{"maybe", "yes", "120", "many", "20", "", "", "yes"}, `{"hours":20,"work":"yes"}`, "at most 90"},
 		{"no answer where one is needed", []string{"", "2", "", "yes"}, `{"work":{"missing":"refused"}}`, ""},
 		{"no answer by question mark", []string{"yes", "?", "x", "1", "?", "unknown", "", "yes"}, `{"hours":{"missing":"not-done"},"when":{"missing":"unknown"},"work":"yes"}`, ""},
+		{"an answer that no longer applies is taken out", []string{"yes", "20", "", "error", "yes"}, `{"why":["error"],"work":"yes"}`, "the answer to hours was taken out"},
 		{"a person who stops", []string{"yes", "20"}, "", "stopped"},
 		{"a person who doesn't confirm", []string{"no", "", "no"}, "", "nothing was done"},
 	} {
@@ -165,7 +169,7 @@ func TestOutputIsHarmless(t *testing.T) {
 		"csv":   "text,number,map\r\n\"a,\"\"b\"\"\r\nc\",-5,'=k=v\r\n",
 		"json":  `{"schema":"lodd.x/1","rows":[{"text":"a,\"b\"\nc","number":-5,"map":{"=k":"v"}}]}` + "\n",
 		"jsonl": `{"schema":"lodd.x/1","text":"a,\"b\"\nc","number":-5,"map":{"=k":"v"}}` + "\n",
-		"table": "TEXT      NUMBER  MAP\na,\"b\"\ufffdc  -5      =k=v\n",
+		"table": "TEXT     NUMBER  MAP\na,\"b\"\ufffdc  -5      =k=v\n",
 	} {
 		var b strings.Builder
 		a.deps.Stdout, a.deps.Stderr, a.settings.output = &b, &strings.Builder{}, format

@@ -130,6 +130,7 @@ func tellsArm(t reflect.Type, seen map[reflect.Type]bool) string {
 		paths = append(paths, within("key", t.Key()), within("value", t.Elem()))
 	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Chan:
 		paths = append(paths, within("elem", t.Elem()))
+	default: // nothing is inside
 	}
 	return strings.Join(slices.DeleteFunc(paths, func(s string) bool { return s == "" }), " ")
 }

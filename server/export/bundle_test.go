@@ -203,6 +203,10 @@ func TestErasureLeavesOutAndRevises(t *testing.T) {
 	if second := w.bundle(2); len(second.manifest.RevisedBy) != 0 || len(second.rows(t, "participants.csv")) != 7 {
 		t.Errorf("a lock after the erasure is revised by %q", second.manifest.RevisedBy)
 	}
+	w.erase(person(1))
+	if m := w.bundle(1).manifest; len(m.RevisedBy) != 2 || !slices.IsSorted(m.RevisedBy) {
+		t.Errorf("revised by %q, want two row keys in an order that tells nothing", m.RevisedBy)
+	}
 	w.read(before.raw) // earlier bundles still verify
 }
 

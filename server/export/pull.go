@@ -63,5 +63,6 @@ func (r *pulling) Read(b []byte) (int, error) {
 // Close implements [io.Closer].
 func (r *pulling) Close() error {
 	r.stop()
+	r.rest, r.err = nil, errStopped
 	return nil
 }

@@ -261,7 +261,7 @@ func both(s string) trial.Text { return trial.Text{NB: s + " (nb)", EN: s} }
 
 // protocol is a trial of two arms, two sites and two follow-up visits. Names of
 // items are chosen to get in the way of other columns.
-func protocol(t *testing.T) trial.Protocol {
+func protocol(t testing.TB) trial.Protocol {
 	low, high := 0.0, 10.0
 	label := func(s string) instrument.Text { return instrument.Text(both(s)) }
 	mood := instrument.Form{
@@ -313,7 +313,9 @@ func protocol(t *testing.T) trial.Protocol {
 }
 
 // person returns the screening number of person i.
-func person(i int) trial.ParticipantID { return trial.ParticipantID(fmt.Sprintf("SCREEN-%04d", 7000+i)) }
+func person(i int) trial.ParticipantID {
+	return trial.ParticipantID(fmt.Sprintf("SCREEN-%04d", 7000+i))
+}
 
 // story is a small trial until after its first lock: eight are randomized, one
 // each stops the intervention, withdraws, dies, is a duplicate, misses a visit

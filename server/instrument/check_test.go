@@ -3,6 +3,7 @@ package instrument_test
 import (
 	"math"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -52,8 +53,10 @@ func TestCheck(t *testing.T) {
 		{"nothing", nil, []string{"job: missing"}, nil},
 		{"enough", values{"job": str("no")}, nil, nil},
 		{"a reason for a missing answer", values{"job": instrument.Refused}, nil, nil},
-		{"all", values{"job": str("yes"), "hours": num(37.5), "days": num(100), "from": str("2026-02-28"), "to": str("2026-02-28"),
-			"drugs": instrument.Codes{"b", "a"}, "mood": num(7)}, nil, nil},
+		{"all", values{
+			"job": str("yes"), "hours": num(37.5), "days": num(100), "from": str("2026-02-28"), "to": str("2026-02-28"),
+			"drugs": instrument.Codes{"b", "a"}, "mood": num(7),
+		}, nil, nil},
 		{"shown and required", values{"job": str("yes")}, []string{"hours: missing"}, nil},
 		{"hidden", values{"job": str("no"), "hours": num(1)}, []string{"hours: hidden"}, nil},
 		{"hidden since nothing is known", values{"hours": num(1)}, []string{"job: missing", "hours: hidden"}, nil},
@@ -66,6 +69,7 @@ func TestCheck(t *testing.T) {
 		{"above", values{"job": str("yes"), "hours": num(80.1)}, []string{"hours: range"}, nil},
 		{"below", values{"job": str("yes"), "hours": num(-0.1)}, []string{"hours: range"}, nil},
 		{"bounds", values{"job": str("yes"), "hours": num(80)}, nil, []string{"hours: range"}},
+		{"soft bounds", values{"job": str("yes"), "hours": num(45), "days": num(5)}, nil, nil},
 		{"unusual", values{"job": str("yes"), "hours": num(45.1)}, nil, []string{"hours: range"}},
 		{"unusually few", values{"job": str("no"), "days": num(4)}, nil, []string{"days: range"}},
 		{"too many decimals", values{"job": str("yes"), "hours": num(1.25)}, []string{"hours: type"}, nil},
@@ -128,6 +132,46 @@ func TestCheckReports(t *testing.T) {
 	}
 }
 
+// One instrument judges answers for many callers at once.
+func TestCheckConcurrently(t *testing.T) {
+	in := parse(t, audit()...)
+	var wg sync.WaitGroup
+	for n := range 5 {
+		wg.Go(func() {
+			for range 20 {
+				got := in.Check(answers("audit", repeat(n, 8, 4, 2)...)).Calculated["total"]
+				if want := instrument.Number(8*n + 8); got != want {
+					t.Errorf("total %v, want %v", got, want)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// A calculated zero is stored as 0, not as -0.
+func TestCheckStoresNoNegativeZero(t *testing.T) {
+	in := parse(t, instrument.Item{ID: "a", Type: instrument.TypeInteger}, calc("b", "double(a) * -1.0", 1))
+	b, err := in.Check(instrument.Values{"a": instrument.Number(0)}).Calculated.Encode()
+	if err != nil || string(b) != `{"b":0}` {
+		t.Errorf("%s, %v", b, err)
+	}
+}
+
+// A result that could not be read back is not stored, and somebody is told.
+func TestCheckStoresNoUnreadableResult(t *testing.T) {
+	for _, tt := range []struct {
+		expression string
+		decimals   int
+	}{{"a * 1000000001", 0}, {"double(a) / 0.0", 1}, {"0.0 / 0.0 * double(a)", 1}, {"double(a) * 1234567890.5", 1}} {
+		in := parse(t, instrument.Item{ID: "a", Type: instrument.TypeInteger}, calc("b", tt.expression, tt.decimals))
+		report := in.Check(instrument.Values{"a": instrument.Number(1)})
+		if diff := cmp.Diff([]string{"b: check"}, short(report.Warnings)); diff != "" || len(report.Calculated) > 0 {
+			t.Errorf("%s: calculated %v, warnings (-want +got)\n%s", tt.expression, report.Calculated, diff)
+		}
+	}
+}
+
 // Messages say in both languages what was wrong and what is expected.
 func TestCheckMessages(t *testing.T) {
 	in := parse(t, kitchen()...)
@@ -138,12 +182,16 @@ func TestCheckMessages(t *testing.T) {
 	}{
 		{"days", instrument.Number(0), "0 er utenfor det tillatte: 1 til 1000000000.", "0 is outside what is allowed: 1 to 1000000000."},
 		{"job", instrument.String("maybe"), `"maybe" er ikke et av alternativene: yes, no.`, `"maybe" is not one of the options: yes, no.`},
-		{"from", instrument.Number(1),
+		{
+			"from", instrument.Number(1),
 			"Svaret har feil form. Her ventes en dato på formen ÅÅÅÅ-MM-DD mellom 1900 og 2199.",
-			"The answer has the wrong form. Expected is a date of the form YYYY-MM-DD from 1900 to 2199."},
-		{strings.Repeat("x", 50), instrument.Number(1),
+			"The answer has the wrong form. Expected is a date of the form YYYY-MM-DD from 1900 to 2199.",
+		},
+		{
+			strings.Repeat("x", 50), instrument.Number(1),
 			`Skjemaet har ikke noe ledd "` + strings.Repeat("x", 40) + `…". Fjern svaret.`,
-			`The form has no item "` + strings.Repeat("x", 40) + `…". Remove the answer.`},
+			`The form has no item "` + strings.Repeat("x", 40) + `…". Remove the answer.`,
+		},
 	} {
 		values := instrument.Values{"job": instrument.String("no")}
 		values[tt.item] = tt.value

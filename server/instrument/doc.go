@@ -15,7 +15,7 @@
 // name: integer and scale items are int, decimal items are double, choice, text
 // and date items are string (a date is YYYY-MM-DD, so < and >= order dates),
 // multi items are lists of codes, and calc items have the type of their
-// expression.
+// expression, unrounded.
 //
 // An item that has no answer, carries a missing reason or isn't shown has no
 // value, and so has everything computed from it, with one exception: "a || b"

@@ -98,28 +98,50 @@ func TestScores(t *testing.T) {
 		values instrument.Values
 		want   instrument.Values
 	}{
-		{"AUDIT", audit(), answers("audit", 4, 2, 3, 1, 1, 0, 1, 2, 2, 4),
-			instrument.Values{"total": instrument.Number(20), "c": instrument.Number(9), "zone": instrument.Number(4)}},
-		{"AUDIT, zone I ends at 7", audit(), answers("audit", 4, 3, 0, 0, 0, 0, 0, 0, 0, 0),
-			instrument.Values{"total": instrument.Number(7), "c": instrument.Number(7), "zone": instrument.Number(1)}},
-		{"AUDIT, zone II begins at 8", audit(), answers("audit", 4, 4, 0, 0, 0, 0, 0, 0, 0, 0),
-			instrument.Values{"total": instrument.Number(8), "c": instrument.Number(8), "zone": instrument.Number(2)}},
-		{"AUDIT, greatest", audit(), answers("audit", repeat(4, 10)...),
-			instrument.Values{"total": instrument.Number(40), "c": instrument.Number(12), "zone": instrument.Number(4)}},
-		{"DUDIT", dudit(), with(answers("dudit", 4, 1, 3, 2, 1, 1, 0, 2, 0, 2, 4), "sex", "male"),
-			instrument.Values{"total": instrument.Number(20), "problem": instrument.Number(1), "dependent": instrument.Number(0)}},
-		{"DUDIT, a man below 6", dudit(), with(answers("dudit", 4, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0), "sex", "male"),
-			instrument.Values{"total": instrument.Number(5), "problem": instrument.Number(0), "dependent": instrument.Number(0)}},
-		{"DUDIT, a woman at 2", dudit(), with(answers("dudit", 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), "sex", "female"),
-			instrument.Values{"total": instrument.Number(2), "problem": instrument.Number(1), "dependent": instrument.Number(0)}},
-		{"DUDIT without the sex", dudit(), answers("dudit", 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
-			instrument.Values{"total": instrument.Number(2), "dependent": instrument.Number(0)}},
-		{"HSCL-25, a case", hscl(), answers("h", repeat(2, 19, 1, 6)...),
-			instrument.Values{"mean": instrument.Number(1.76), "case": instrument.Number(1)}},
-		{"HSCL-25, no case", hscl(), answers("h", repeat(2, 18, 1, 7)...),
-			instrument.Values{"mean": instrument.Number(1.72), "case": instrument.Number(0)}},
-		{"EQ-5D-5L", eq5d(), answers("eq", 2, 3, 2, 4, 5),
-			instrument.Values{"profile": instrument.String("23245"), "levels": instrument.Number(16)}},
+		{
+			"AUDIT", audit(), answers("audit", 4, 2, 3, 1, 1, 0, 1, 2, 2, 4),
+			instrument.Values{"total": instrument.Number(20), "c": instrument.Number(9), "zone": instrument.Number(4)},
+		},
+		{
+			"AUDIT, zone I ends at 7", audit(), answers("audit", 4, 3, 0, 0, 0, 0, 0, 0, 0, 0),
+			instrument.Values{"total": instrument.Number(7), "c": instrument.Number(7), "zone": instrument.Number(1)},
+		},
+		{
+			"AUDIT, zone II begins at 8", audit(), answers("audit", 4, 4, 0, 0, 0, 0, 0, 0, 0, 0),
+			instrument.Values{"total": instrument.Number(8), "c": instrument.Number(8), "zone": instrument.Number(2)},
+		},
+		{
+			"AUDIT, greatest", audit(), answers("audit", repeat(4, 10)...),
+			instrument.Values{"total": instrument.Number(40), "c": instrument.Number(12), "zone": instrument.Number(4)},
+		},
+		{
+			"DUDIT", dudit(), with(answers("dudit", 4, 1, 3, 2, 1, 1, 0, 2, 0, 2, 4), "sex", "male"),
+			instrument.Values{"total": instrument.Number(20), "problem": instrument.Number(1), "dependent": instrument.Number(0)},
+		},
+		{
+			"DUDIT, a man below 6", dudit(), with(answers("dudit", 4, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0), "sex", "male"),
+			instrument.Values{"total": instrument.Number(5), "problem": instrument.Number(0), "dependent": instrument.Number(0)},
+		},
+		{
+			"DUDIT, a woman at 2", dudit(), with(answers("dudit", 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), "sex", "female"),
+			instrument.Values{"total": instrument.Number(2), "problem": instrument.Number(1), "dependent": instrument.Number(0)},
+		},
+		{
+			"DUDIT without the sex", dudit(), answers("dudit", 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+			instrument.Values{"total": instrument.Number(2), "dependent": instrument.Number(0)},
+		},
+		{
+			"HSCL-25, a case", hscl(), answers("h", repeat(2, 19, 1, 6)...),
+			instrument.Values{"mean": instrument.Number(1.76), "case": instrument.Number(1)},
+		},
+		{
+			"HSCL-25, no case", hscl(), answers("h", repeat(2, 18, 1, 7)...),
+			instrument.Values{"mean": instrument.Number(1.72), "case": instrument.Number(0)},
+		},
+		{
+			"EQ-5D-5L", eq5d(), answers("eq", 2, 3, 2, 4, 5),
+			instrument.Values{"profile": instrument.String("23245"), "levels": instrument.Number(16)},
+		},
 		{"EQ-5D-5L without an answer", eq5d(), answers("eq", 2, 3, 2, 4), instrument.Values{}},
 		{"WHOQOL-BREF, all 3", whoqol(), answers("q", repeat(3, 26)...), instrument.Values{
 			"physical": instrument.Number(12), "physical_100": instrument.Number(50),

@@ -152,14 +152,11 @@ func (t tokens) skip() error {
 
 // oneOf lists words for a message.
 func oneOf[S ~string](words []S) string {
-	var b strings.Builder
-	for i, w := range words {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(string(w))
+	var list []string
+	for _, w := range words {
+		list = append(list, string(w))
 	}
-	return b.String()
+	return strings.Join(list, ", ")
 }
 
 // known reports whether word is one of words.

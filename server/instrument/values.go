@@ -141,8 +141,7 @@ func (v Values) Encode() ([]byte, error) {
 func encodeValue(v Value) ([]byte, error) {
 	switch v := v.(type) {
 	case Number:
-		_, err := parseNumber(v.String())
-		return []byte(v.String()), err
+		return []byte(v.String()), nil // Encode sees whether it can be read
 	case String:
 		return quote(string(v)), nil
 	case Codes:

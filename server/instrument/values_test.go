@@ -68,7 +68,8 @@ func TestEncodeValues(t *testing.T) {
 func TestEncodeValuesRefuses(t *testing.T) {
 	for _, v := range []instrument.Value{
 		nil, instrument.Number(math.NaN()), instrument.Number(math.Inf(-1)), instrument.Number(math.Pi), instrument.Number(1e300),
-		instrument.Missing(""), instrument.Missing("lost"), instrument.String("\xff"), instrument.Codes{"\xff"},
+		instrument.Missing(""), instrument.Missing("lost"), instrument.String("\xff"),
+		instrument.Codes{"\xff"},
 		instrument.String(strings.Repeat("x", 60000)),
 	} {
 		if b, err := (instrument.Values{"a": v}).Encode(); err == nil {

@@ -42,7 +42,7 @@ type Created struct {
 	Administrator  bool
 }
 
-// Disabled ends an account.
+// Disabled ends an account and every role that it holds.
 type Disabled struct{ User, Reason string }
 
 // SignedIn records a sign-in.

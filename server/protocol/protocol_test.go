@@ -82,16 +82,20 @@ func TestParse(t *testing.T) {
 		Criteria: []trial.Criterion{{ID: "adult", Text: en("Adult?"), Want: true}},
 		Consents: []trial.Consent{{Version: "1.0", Approved: trial.Date{Year: 2026, Month: time.January, Day: 15}}},
 		Forms: []trial.Form{
-			{ID: "first", Version: 1, Title: en("First"), Visits: []trial.VisitID{"start", "end"}, By: trial.Coordinator,
+			{
+				ID: "first", Version: 1, Title: en("First"), Visits: []trial.VisitID{"start", "end"}, By: trial.Coordinator,
 				Definition: []byte(`{"schema":"lodd.form/1","id":"first","version":1,"title":{"en":"First"},"class":"open","items":[` +
-					`{"id":"age","type":"integer","label":{"en":"Age"},"required":true}]}`)},
-			{ID: "second", Version: 2, Title: en("Second"), Visits: []trial.VisitID{"end"}, By: trial.Assessor, After: "first",
+					`{"id":"age","type":"integer","label":{"en":"Age"},"required":true}]}`),
+			},
+			{
+				ID: "second", Version: 2, Title: en("Second"), Visits: []trial.VisitID{"end"}, By: trial.Assessor, After: "first",
 				Definition: []byte(`{"schema":"lodd.form/1","id":"second","version":2,"title":{"en":"Second"},"class":"blinded","items":[` +
 					`{"id":"mood","type":"scale","label":{"en":"Mood"},"options":[{"code":"0","label":{"en":"None"}},{"code":"4","label":{"en":"All"}}]},` +
-					`{"id":"sleep","type":"scale","label":{"en":"Sleep"},"options":[{"code":"0","label":{"en":"None"}},{"code":"4","label":{"en":"All"}}]}]}`)},
+					`{"id":"sleep","type":"scale","label":{"en":"Sleep"},"options":[{"code":"0","label":{"en":"None"}},{"code":"4","label":{"en":"All"}}]}]}`),
+			},
 		},
 	}
-	for name, data := range map[string]string{"LF": small, "CRLF": strings.ReplaceAll(small, "\n", "\r\n")} {
+	for name, data := range map[string]string{"LF": small, "CRLF": strings.ReplaceAll(small+strings.Repeat("# end\n", 6000), "\n", "\r\n")} {
 		got, err := protocol.Parse("protocol.yaml", []byte(data))
 		if err != nil {
 			t.Fatal(err)
@@ -144,8 +148,10 @@ func TestParseRefuses(t *testing.T) {
 		{"criterion without want", ", want: true", "", `18: criterion: key "want" is missing`},
 		{"want in words", "want: true", "want: yes", `18: criterion: want: text, want true (an inclusion criterion) or false (an exclusion criterion)`},
 		{"date", "2026-01-15", "2026-02-30", `20: consent: approved: "2026-02-30" is no date of the form 2026-11-22`},
-		{"consents out of order", "approved: 2026-01-15}", "approved: 2026-01-15}\n  - {version: 2, approved: 2026-01-14}",
-			`21: consent: approved: 2026-01-14 is before the version above it, 2026-01-15; list the versions in their order`},
+		{
+			"consents out of order", "approved: 2026-01-15}", "approved: 2026-01-15}\n  - {version: 2, approved: 2026-01-14}",
+			`21: consent: approved: 2026-01-14 is before the version above it, 2026-01-15; list the versions in their order`,
+		},
 		{"consent twice", "approved: 2026-01-15}", "approved: 2026-01-15}\n  - {version: 1.0, approved: 2026-01-16}", `21: consent: version: "1.0" stands twice`},
 		{"visit that isn't there", "[start, end]", "[start, mid]", `24: form: visits: there is no visit "mid"; expected one of start, later, end
 33: form: after: form "first" is not filled in at visit "end", so this form could never be`},
@@ -197,6 +203,14 @@ func refused(t *testing.T, data, want string) {
 	if _, ok := errors.AsType[*protocol.Error](err); !ok {
 		t.Errorf("%T, want an Error", err)
 	}
+}
+
+// Windows are kept apart in every year: from 36 to 37 months after February
+// 2022 are 28 days, after February 2021 29.
+func TestParseRefusesWindowsThatOverlapInSomeYears(t *testing.T) {
+	data := strings.Replace(small, "months: 6}", "months: 36, after: 14}", 1)
+	refused(t, strings.Replace(data, "months: 12,", "months: 37,", 1),
+		`16: visit: before: the window begins 14 days before the target and so overlaps that of "later" by 1 day; shorten one of them`)
 }
 
 // Forms that wait for each other could never be filled in.

@@ -15,8 +15,10 @@ import (
 	"google.golang.org/protobuf/protoadapt"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/lodd-rct/lodd/audit/store"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 	"github.com/lodd-rct/lodd/server/authn"
+	"github.com/lodd-rct/lodd/server/ledger"
 )
 
 // Domain is the domain of the reasons of refusal.
@@ -40,6 +42,12 @@ var (
 // in. Any other error is INTERNAL, without its text; that includes a status of
 // someone else, whose text would name peers.
 func Status(err error) *status.Status {
+	switch { // what a store says of a key reaches callers as of an entry
+	case errors.Is(err, store.ErrUnknown):
+		err = ledger.ErrUnknown
+	case errors.Is(err, store.ErrFull):
+		err = ledger.ErrFull
+	}
 	for _, row := range outcomes() { // first: these wrap others
 		if errors.Is(err, row.Err) {
 			return row.status()

@@ -1,0 +1,223 @@
+package server_test
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+)
+
+// The first account is the administrator's, and the way to it closes behind.
+func TestBootstrapMakesOneAdministrator(t *testing.T) {
+	w := newWorld(t, nil)
+	text, _ := w.server.BootstrapInvite()
+	code := w.code(text)
+
+	errs := make([]error, 2)
+	var wg sync.WaitGroup
+	for i, user := range []string{"one", "two"} {
+		wg.Go(func() { errs[i] = w.join(code, user) })
+	}
+	wg.Wait()
+	if (errs[0] == nil) == (errs[1] == nil) {
+		t.Fatalf("two who raced for the bootstrap code got %v", errs)
+	}
+	winner, lost := "one", errs[1]
+	if errs[0] != nil {
+		winner, lost = "two", errs[0]
+	}
+	refused(t, lost, codes.FailedPrecondition, "INVITE")
+
+	me, err := w.session().WhoAmI(w.as(winner), &loddv1.WhoAmIRequest{})
+	w.must(err)
+	if !me.GetAdministrator() || me.GetFullName() != "Person "+winner || me.GetLogKey() != w.keys.LogVerifier || me.GetExportKey() != w.keys.ExportVerifier {
+		t.Errorf("WhoAmI = %v", me)
+	}
+	w.restart()
+	if text, ok := w.server.BootstrapInvite(); ok {
+		t.Errorf("a server with an account made the bootstrap invite %q", text)
+	}
+}
+
+// A code that was never used is worth nothing after a restart.
+func TestBootstrapCodeDiesWithTheProcess(t *testing.T) {
+	w := newWorld(t, nil)
+	text, _ := w.server.BootstrapInvite()
+	w.restart()
+	refused(t, w.join(w.code(text), "late"), codes.FailedPrecondition, "INVITE")
+	w.bootstrap()
+}
+
+func TestJoinRefuses(t *testing.T) {
+	w := newWorld(t, nil)
+	w.bootstrap()
+	used := w.invite()
+	w.must(w.join(used, "taken"))
+	old := w.invite()
+	w.wait(73 * time.Hour)
+	good := w.invite()
+
+	for _, tt := range []struct {
+		name, code, user, full, password string
+		want                             codes.Code
+		reason                           string
+		fields                           []string
+	}{
+		{"used", used, "kari", "Kari", password, codes.FailedPrecondition, "INVITE", nil},
+		{"expired", old, "kari", "Kari", password, codes.FailedPrecondition, "INVITE", nil},
+		{"unknown", "ABCD-EFGH-ABCD-EFGH-ABCD-EFGH-ABCD-EFGH", "kari", "Kari", password, codes.FailedPrecondition, "INVITE", nil},
+		{"no code", "hello", "kari", "Kari", password, codes.FailedPrecondition, "INVITE", nil},
+		{"name in use", good, "taken", "Kari", password, codes.AlreadyExists, "EXISTS", nil},
+		{"name of capitals", good, "Kari", "Kari", password, codes.InvalidArgument, "", []string{"user"}},
+		{"name of a digit", good, "1kari", "Kari", password, codes.InvalidArgument, "", []string{"user"}},
+		{"short name", good, "k", "Kari", password, codes.InvalidArgument, "", []string{"user"}},
+		{"long name", good, strings.Repeat("k", 33), "Kari", password, codes.InvalidArgument, "", []string{"user"}},
+		{"no printed name", good, "kari", " \u200b", password, codes.InvalidArgument, "", []string{"full_name"}},
+		{"short password", good, "kari", "Kari", "fourteen chars", codes.InvalidArgument, "", []string{"password"}},
+		{"everything", good, "", "", "", codes.InvalidArgument, "", []string{"user", "full_name", "password"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := w.session().Join(t.Context(), &loddv1.JoinRequest{Code: tt.code, User: tt.user, FullName: tt.full, Password: tt.password})
+			refused(t, err, tt.want, tt.reason)
+			if got := fields(err); !slices.Equal(got, tt.fields) {
+				t.Errorf("fields = %v, want %v", got, tt.fields)
+			}
+		})
+	}
+	w.must(w.join(strings.ToLower(good), "kari"))
+	refused(t, w.join(good, "kari"), codes.FailedPrecondition, "INVITE") // as after a lost answer
+	w.as("kari")
+}
+
+// Whoever gets a name gets it with their own password, however many want it.
+func TestJoinersOfOneNameDontMixUp(t *testing.T) {
+	w := newWorld(t, nil)
+	w.bootstrap()
+	const n = 8
+	codesOf, errs := make([]string, n), make([]error, n)
+	for i := range codesOf {
+		codesOf[i] = w.invite()
+	}
+	own := func(i int) string { return strings.Repeat(string(rune('a'+i)), 3) + " brave new worlds" }
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			_, errs[i] = w.session().Join(t.Context(), &loddv1.JoinRequest{Code: codesOf[i], User: "kari", FullName: "Kari", Password: own(i)})
+		})
+	}
+	wg.Wait()
+	for i, err := range errs {
+		_, login := w.session().Login(t.Context(), &loddv1.LoginRequest{User: "kari", Password: own(i)})
+		if (err == nil) != (login == nil) && status.Code(login) != codes.ResourceExhausted {
+			t.Errorf("joiner %d: joined %v, signed in %v", i, err, login)
+		}
+		w.wait(time.Hour) // for the limiter
+	}
+}
+
+// The answer doesn't tell whether the account exists.
+func TestRefusedSignInsLookTheSame(t *testing.T) {
+	w := newWorld(t, nil)
+	w.bootstrap()
+	w.must(w.join(w.invite(), "kari"))
+	w.must(w.join(w.invite(), "gone"))
+	_, err := w.people().DisableAccount(w.as("admin"), &loddv1.DisableAccountRequest{User: "gone", Reason: "left"})
+	w.must(err)
+
+	login := func(user, password string) error {
+		_, err := w.session().Login(t.Context(), &loddv1.LoginRequest{User: user, Password: password})
+		return err
+	}
+	wrong := login("kari", "not this one at all")
+	refused(t, wrong, codes.Unauthenticated, "SIGN_IN")
+	same(t, wrong, login("nobody", password))
+	same(t, wrong, login("gone", password))
+	same(t, wrong, login("", password))
+	same(t, wrong, login("Robert'); --", password))
+	same(t, wrong, login("kari", ""))
+	if got := w.kinds("system"); !slices.Equal(got[len(got)-6:], []string{
+		"sign_in_refused kari", "sign_in_refused ", "sign_in_refused gone", "sign_in_refused ", "sign_in_refused ", "sign_in_refused kari",
+	}) {
+		t.Errorf("entries = %q", got)
+	}
+}
+
+func TestGuessingIsSlowedDown(t *testing.T) {
+	w := newWorld(t, nil)
+	w.bootstrap()
+	for range 3 {
+		_, err := w.session().Login(t.Context(), &loddv1.LoginRequest{User: "admin", Password: "a wrong password, surely"})
+		refused(t, err, codes.Unauthenticated, "SIGN_IN")
+	}
+	_, err := w.session().Login(t.Context(), &loddv1.LoginRequest{User: "admin", Password: password})
+	refused(t, err, codes.ResourceExhausted, "SLOW_DOWN")
+	_, stranger := w.session().Login(t.Context(), &loddv1.LoginRequest{User: "nobody", Password: password})
+	refused(t, stranger, codes.Unauthenticated, "SIGN_IN")
+	w.wait(time.Second)
+	w.as("admin")
+}
+
+// Strangers who guess don't shut a person out of a device used before.
+func TestKnownDeviceStillGetsIn(t *testing.T) {
+	w := newWorld(t, nil)
+	w.bootstrap()
+	var header metadata.MD
+	_, err := w.session().Login(t.Context(), &loddv1.LoginRequest{User: "admin", Password: password}, grpc.Header(&header))
+	w.must(err)
+	for range 3 {
+		_, _ = w.session().Login(t.Context(), &loddv1.LoginRequest{User: "admin", Password: "a wrong password, surely"})
+	}
+	known := metadata.AppendToOutgoingContext(t.Context(), "lodd-device", header.Get("lodd-device")[0])
+	_, err = w.session().Login(known, &loddv1.LoginRequest{User: "admin", Password: password})
+	w.must(err)
+}
+
+func TestSessionsEnd(t *testing.T) {
+	w := newWorld(t, nil)
+	w.bootstrap()
+	w.must(w.join(w.invite(), "kari"))
+	whoami := func(user string) error {
+		_, err := w.session().WhoAmI(w.as(user), &loddv1.WhoAmIRequest{})
+		return err
+	}
+
+	_, err := w.session().WhoAmI(t.Context(), &loddv1.WhoAmIRequest{})
+	refused(t, err, codes.Unauthenticated, "")
+
+	w.must(whoami("kari"))
+	_, err = w.session().Logout(w.as("kari"), &loddv1.LogoutRequest{})
+	w.must(err)
+	refused(t, whoami("kari"), codes.Unauthenticated, "")
+
+	delete(w.tokens, "kari")
+	w.must(whoami("kari"))
+	_, err = w.people().DisableAccount(w.as("admin"), &loddv1.DisableAccountRequest{User: "kari", Reason: "left"})
+	w.must(err)
+	refused(t, whoami("kari"), codes.Unauthenticated, "")
+
+	old := w.as("admin")
+	w.wait(31 * time.Minute)
+	_, err = w.session().WhoAmI(old, &loddv1.WhoAmIRequest{})
+	refused(t, err, codes.Unauthenticated, "")
+	if got := w.kinds("system"); got[len(got)-1] != "account_disabled kari" {
+		t.Errorf("entries = %q", got)
+	}
+}
+
+func TestLoginTellsHowLongTheSessionLasts(t *testing.T) {
+	w := newWorld(t, nil)
+	w.bootstrap()
+	resp, err := w.session().Login(t.Context(), &loddv1.LoginRequest{User: "admin", Password: password})
+	w.must(err)
+	if got := resp.GetExpires().AsTime().Sub(w.clock.now()); got != 12*time.Hour || resp.GetIdleSeconds() != 1800 {
+		t.Errorf("session of %v, idle %d s", got, resp.GetIdleSeconds())
+	}
+}
