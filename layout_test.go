@@ -52,7 +52,7 @@ var layout = map[string][]string{
 	"server/instrument":  {"cel.dev/cel-go"},
 	"server/protocol":    {"server/trial", "server/instrument", "randomization", "github.com/goccy/go-yaml"},
 	"server/ledger": {
-		"server/trial", "server/trial/entry", "server/people", "server/instrument", "server/vault",
+		"server/trial", "server/trial/entry", "server/people", "server/instrument", "server/vault", "server/export",
 		"audit", "audit/store", "randomization", "golang.org/x/mod/sumdb/tlog",
 	},
 	"server/vault":       {"golang.org/x/crypto"},
@@ -68,8 +68,8 @@ var layout = map[string][]string{
 		"server/authn", "server/identifiers", "server/export", "audit", "audit/store", "proto",
 		"google.golang.org/grpc", "google.golang.org/protobuf", "google.golang.org/genproto/googleapis/rpc",
 	},
-	"server/export":             {"server/trial", "server/instrument"},
-	"server/export/csv":         {"server/export"},
+	"server/export":             {"server/trial", "server/instrument", "audit", "golang.org/x/mod/sumdb/note"},
+	"server/export/csv":         {"server/export", "server/instrument"},
 	"server/export/odm":         {"server/export"},
 	"server/export/datasetjson": {"server/export"},
 	"server/export/xpt":         {"server/export"},
@@ -87,7 +87,7 @@ var layout = map[string][]string{
 	},
 	"client/app":       {"client", "client/app/shell", "proto", "audit", "randomization", "google.golang.org/protobuf"},
 	"client/app/shell": {},
-	"client/demo":      {"client", "proto", "audit"},
+	"client/demo":      {"client", "proto", "proto/invite", "audit", "golang.org/x/mod/sumdb/note", "google.golang.org/protobuf"},
 }
 
 // comesLater lists the rows whose folders don't exist yet.

@@ -4,31 +4,22 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
-	"encoding/binary"
-	"fmt"
 	"io"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
-	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/stats"
-	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/lodd-rct/lodd/client"
 	"github.com/lodd-rct/lodd/client/demo"
 	"github.com/lodd-rct/lodd/proto/invite"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
-	"github.com/lodd-rct/lodd/randomization"
 	"github.com/lodd-rct/lodd/server"
 	"github.com/lodd-rct/lodd/server/authn"
 )
@@ -189,128 +180,6 @@ func drain[T any](recv func() (T, error)) {
 	}
 }
 
-// A recorder notes what the server sends to each account.
-type recorder struct {
-	mu    sync.Mutex // guards the fields below
-	calls []*rpc
-	teams map[string][]string
-	users map[string]string // by session token
-}
-
-type rpcKey struct{}
-
-// An rpc is one call and what was sent in answer.
-type rpc struct {
-	method, user, login string
-	sent                []string
-}
-
-// TagRPC begins a call. Its order among others is that of the calls' arrival:
-// the last notes of one may come after the first of the next.
-func (r *recorder) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	call := &rpc{method: info.FullMethodName}
-	r.calls = append(r.calls, call)
-	return context.WithValue(ctx, rpcKey{}, call)
-}
-
-// seen returns what each account was sent.
-func (r *recorder) seen() map[string][]string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	out := map[string][]string{}
-	for _, c := range r.calls {
-		out[c.user] = append(out[c.user], c.sent...)
-	}
-	return out
-}
-
-func (r *recorder) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
-func (r *recorder) HandleConn(context.Context, stats.ConnStats)                       {}
-
-func (r *recorder) HandleRPC(ctx context.Context, s stats.RPCStats) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	call, _ := ctx.Value(rpcKey{}).(*rpc)
-	switch s := s.(type) {
-	case *stats.InHeader:
-		if md, ok := metadata.FromIncomingContext(ctx); ok && len(md.Get("authorization")) == 1 {
-			call.user = r.users[strings.TrimPrefix(md.Get("authorization")[0], "Bearer ")]
-		}
-	case *stats.InPayload:
-		if req, ok := s.Payload.(*loddv1.LoginRequest); ok {
-			call.login = req.GetUser()
-		}
-	case *stats.OutPayload:
-		r.answer(call, s)
-	case *stats.OutTrailer:
-		r.note(call, fmt.Sprint("trailer ", s.Trailer))
-	case *stats.End:
-		r.note(call, fmt.Sprintf("end %v %q", status.Code(s.Error), status.Convert(s.Error).Message()))
-	}
-}
-
-func (r *recorder) note(call *rpc, what string) {
-	call.sent = append(call.sent, call.method+" "+what)
-}
-
-func (r *recorder) answer(call *rpc, s *stats.OutPayload) {
-	msg := s.Payload.(proto.Message)
-	switch m := msg.(type) {
-	case *loddv1.LoginResponse:
-		r.users[m.GetToken()] = call.login
-	case *loddv1.DownloadExportResponse:
-		// Bundles hold signed heads, which are hiding; compareExports looks inside.
-		r.note(call, fmt.Sprintf("export %s of %d bytes, piece of %d", m.GetFileName(), m.GetSizeBytes(), len(m.GetChunk())))
-		return
-	case *loddv1.ListTeamResponse:
-		for _, p := range m.GetParticipants() {
-			key := p.GetArm().GetId() + " " + p.GetSite()
-			r.teams[key] = append(r.teams[key], p.GetParticipant())
-		}
-	}
-	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(masked(msg))
-	if err != nil {
-		panic(err) // the server has just marshalled it
-	}
-	r.note(call, fmt.Sprintf("answer of %d bytes %x", s.WireLength, b))
-}
-
-// masked returns m with every hiding field overwritten by its length. The entry
-// with the commitment is the one place where a hiding value stands in a text.
-func masked(m proto.Message) proto.Message {
-	m = proto.Clone(m)
-	if e, ok := m.(*loddv1.ListEntriesResponse); ok && e.GetKind() == "design_sealed" {
-		e.Detail = strings.Repeat("x", len(e.GetDetail()))
-	}
-	mask(m.ProtoReflect())
-	return m
-}
-
-func mask(m protoreflect.Message) {
-	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		hiding := proto.GetExtension(f.Options(), loddv1.E_Hiding).(bool)
-		switch {
-		case hiding && f.IsList():
-			for i := range v.List().Len() {
-				v.List().Set(i, protoreflect.ValueOfBytes(make([]byte, len(v.List().Get(i).Bytes()))))
-			}
-		case hiding && f.Kind() == protoreflect.BytesKind:
-			m.Set(f, protoreflect.ValueOfBytes(make([]byte, len(v.Bytes()))))
-		case hiding:
-			m.Set(f, protoreflect.ValueOfString(strings.Repeat("x", len(v.String()))))
-		case f.Message() != nil && f.IsList():
-			for i := range v.List().Len() {
-				mask(v.List().Get(i).Message())
-			}
-		case f.Message() != nil && !f.IsMap():
-			mask(v.Message())
-		}
-		return true
-	})
-}
-
 // compareExports wants bundles of one size whose data are equal to the byte.
 func compareExports(t *testing.T, a, b worldView) {
 	t.Helper()
@@ -393,47 +262,4 @@ func compareStores(t *testing.T, a, b worldView) {
 	if diff := cmp.Diff(map[string]int{"IPS/allocation": 25, "IPS/conduct": 1}, different); diff != "" {
 		t.Errorf("entries that differ:\n%s", diff)
 	}
-}
-
-// twinSeeds returns two seeds whose sequences are opposite in every stratum as
-// far as the story goes: 10, 7 and 7 slots. Among some ten thousand seeds there
-// are such pairs, as there are shared birthdays in a school.
-func twinSeeds(t *testing.T) (a, b []byte) {
-	t.Helper()
-	sizes := []randomization.BlockSize{{Size: 4, Weight: 1}, {Size: 6, Weight: 1}, {Size: 8, Weight: 1}}
-	design := randomization.Blocks{Ratio: []int{1, 1}, Sizes: sizes}
-	known := map[string][]byte{} // seed by the arms that it draws
-	for i := range uint64(200_000) {
-		seed := binary.BigEndian.AppendUint64(bytes.Repeat([]byte{7}, 24), i)
-		arms, opposite := drawn(t, design, seed)
-		if twin, ok := known[opposite]; ok {
-			return twin, seed
-		}
-		known[arms] = seed
-	}
-	t.Fatal("no twins among 200,000 seeds")
-	return nil, nil
-}
-
-// drawn returns the arms that the story's participants get from a seed, and
-// their opposites.
-func drawn(t *testing.T, design randomization.Blocks, secret []byte) (arms, opposite string) {
-	t.Helper()
-	seed, err := randomization.SeedFromBytes(secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, stratum := range []struct {
-		name  string
-		slots int
-	}{{"OSL", 10}, {"BGO", 7}, {"TRD", 7}} {
-		q, err := randomization.NewSequence(seed, design, "IPS", stratum.name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, arm := range q.First(stratum.slots) {
-			arms, opposite = arms+fmt.Sprint(int(arm)), opposite+fmt.Sprint(1-int(arm))
-		}
-	}
-	return arms, opposite
 }

@@ -164,7 +164,9 @@ func TestRandomizeOnAFailingStore(t *testing.T) {
 	}
 
 	w.store.WriteUnknown = true
-	w.store.FailAppend = func(...store.Part) error { return errors.Join(store.ErrUnknown, errors.New("meta page of /var/lib/lodd")) }
+	w.store.FailAppend = func(...store.Part) error {
+		return errors.Join(store.ErrUnknown, errors.New("meta page of /var/lib/lodd"))
+	}
 	_, err = w.commit("tc-osl", intent, "S-1")
 	refused(t, err, codes.Unavailable, "OUTCOME_UNKNOWN")
 	w.store.FailAppend = nil

@@ -109,11 +109,11 @@ func TestErrorMessages(t *testing.T) {
 		{refuse(codes.FailedPrecondition, "NO_CONSENT"), "randomize prepare --screening OSL-1 --lang nb"},
 		{refuse(codes.InvalidArgument, "", &errdetails.BadRequest_FieldViolation{Field: "trial.yaml:4", Description: "unknown key \x1b[31msies, want sites"}), "trial create -f -"},
 		{refuse(codes.Internal, ""), "trial list"},
-		{refuse(codes.Unavailable, "OUTCOME_UNKNOWN"), "trial open --timeout 300ms --quiet"},
-		{refuse(codes.Unavailable, "OUTCOME_UNKNOWN"), "randomize commit 30313233-3435-4637-b839-616263646566 --confirm OSL-1 --timeout 300ms"},
-		{refuse(codes.Unavailable, "OUTCOME_UNKNOWN"), "randomize commit 30313233-3435-4637-b839-616263646566 --confirm OSL-1 --timeout 300ms --lang nb"},
-		{refuse(codes.Unavailable, ""), "role grant ola assessor --timeout 300ms"},
-		{refuse(codes.Unavailable, ""), "trial list --timeout 300ms"},
+		{refuse(codes.Unavailable, "OUTCOME_UNKNOWN"), "trial open --timeout 900ms --quiet"},
+		{refuse(codes.Unavailable, "OUTCOME_UNKNOWN"), "randomize commit 30313233-3435-4637-b839-616263646566 --confirm OSL-1 --timeout 900ms"},
+		{refuse(codes.Unavailable, "OUTCOME_UNKNOWN"), "randomize commit 30313233-3435-4637-b839-616263646566 --confirm OSL-1 --timeout 900ms --lang nb"},
+		{refuse(codes.Unavailable, ""), "role grant ola assessor --timeout 900ms"},
+		{refuse(codes.Unavailable, ""), "trial list --timeout 900ms"},
 	} {
 		w := newWorld(t, map[string]any{})
 		w.stdin = "id: IPS"

@@ -78,6 +78,7 @@ func (f *filling) check() error {
 		cleared := false
 		for _, id := range f.state.GetHidden() {
 			if _, ok := f.values[id]; ok {
+				delete(f.values, id)
 				delete(f.passed, id)
 				cleared = true
 				f.app.note("note.cleared", id)

@@ -55,10 +55,12 @@ func (c *compiler) choice(e ast.Expr) (Item, bool) {
 // literals returns the texts that e writes out: itself or the elements of a
 // list.
 func literals(e ast.Expr) []string {
-	if s, ok := e.AsLiteral().(types.String); ok {
-		return []string{string(s)}
-	}
 	var all []string
+	if e.Kind() == ast.LiteralKind {
+		if s, ok := e.AsLiteral().(types.String); ok {
+			all = append(all, string(s))
+		}
+	}
 	if e.Kind() == ast.ListKind {
 		for _, element := range e.AsList().Elements() {
 			all = append(all, literals(element)...)

@@ -1,0 +1,165 @@
+package server_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+	"google.golang.org/grpc/codes"
+
+	"github.com/lodd-rct/lodd/audit"
+	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+)
+
+// Each role checks the compartments that hold what it works with.
+func TestListCompartments(t *testing.T) {
+	w := newTrial(t, nil)
+	want := map[string]string{
+		"au": "conduct outcome delivery allocation system", "oa-osl": "conduct outcome", "dm": "conduct outcome", "es-north": "conduct delivery",
+	}
+	for _, p := range cast {
+		got, err := w.audit().ListCompartments(w.as(p.user), &loddv1.ListCompartmentsRequest{TrialId: "T1"})
+		w.must(err)
+		lists := strings.ReplaceAll(strings.Join(got.GetLists(), " "), "T1/", "")
+		if expect, ok := want[p.user]; lists != expect && (ok || lists != "conduct") {
+			t.Errorf("%s checks %q", p.user, lists)
+		}
+	}
+	// A compartment of others is as if it weren't there.
+	checkpoint := func(list string) error {
+		_, err := w.audit().GetCheckpoint(w.as("oa-osl"), &loddv1.GetCheckpointRequest{TrialId: "T1", List: list})
+		return err
+	}
+	refused(t, checkpoint("T1/none"), codes.NotFound, "NOT_FOUND")
+	for _, list := range []string{"T1/delivery", "T1/allocation", "system", "", "T2/conduct"} {
+		same(t, checkpoint(list), checkpoint("T1/none"))
+	}
+	w.must(checkpoint("T1/outcome")) // which has no entries yet
+}
+
+func (w *world) leaves(user, list string, from, size int64) (hashes []tlog.Hash, err error) {
+	s, err := w.audit().ListLeaves(w.as(user), &loddv1.ListLeavesRequest{TrialId: "T1", List: list, From: from, Size: size})
+	w.must(err)
+	for {
+		piece, err := s.Recv()
+		if errors.Is(err, io.EOF) {
+			return hashes, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		for b := piece.GetHashes(); len(b) > 0; b = b[tlog.HashSize:] {
+			hashes = append(hashes, tlog.Hash(b[:tlog.HashSize]))
+		}
+	}
+}
+
+// A client can recompute the head that the server signed, and hold a later one
+// to it.
+func TestCheckpointsLeavesAndProofs(t *testing.T) {
+	w := newTrial(t, nil)
+	verifier, err := note.NewVerifier(w.keys.LogVerifier)
+	w.must(err)
+	checkpoint := func() audit.Checkpoint {
+		t.Helper()
+		got, err := w.audit().GetCheckpoint(w.as("tc-osl"), &loddv1.GetCheckpointRequest{TrialId: "T1", List: "T1/conduct"})
+		w.must(err)
+		c, err := audit.OpenCheckpoint([]byte(got.GetCheckpoint()), note.VerifierList(verifier))
+		w.must(err)
+		return c
+	}
+	older := checkpoint()
+	w.randomize("S-1", "OSL")
+	newer := checkpoint()
+	leaves, err := w.leaves("tc-osl", "T1/conduct", 0, newer.Size)
+	w.must(err)
+	var tree audit.Tree
+	for _, l := range leaves {
+		tree.Add(l)
+	}
+	if tree.Root() != newer.Root || newer.Size <= older.Size {
+		t.Errorf("leaves add up to %v, signed is %v", tree.Root(), newer)
+	}
+	proof, err := w.audit().ProveConsistency(w.as("tc-osl"), &loddv1.ProveConsistencyRequest{TrialId: "T1", List: "T1/conduct", OldSize: older.Size, NewSize: newer.Size})
+	w.must(err)
+	var hashes tlog.TreeProof
+	for _, h := range proof.GetHashes() {
+		hashes = append(hashes, tlog.Hash(h))
+	}
+	w.must(newer.CheckTree(older, hashes))
+
+	for _, bad := range [][2]int64{{-1, 1}, {2, 1}, {0, newer.Size + 1}, {0, -1}} {
+		_, err := w.leaves("tc-osl", "T1/conduct", bad[0], bad[1])
+		refused(t, err, codes.InvalidArgument, "")
+		_, err = w.audit().ProveConsistency(w.as("tc-osl"), &loddv1.ProveConsistencyRequest{TrialId: "T1", List: "T1/conduct", OldSize: bad[0], NewSize: bad[1]})
+		refused(t, err, codes.InvalidArgument, "")
+	}
+}
+
+// entries returns what a user may read.
+func (w *world) entries(user string, req *loddv1.ListEntriesRequest) (out []*loddv1.ListEntriesResponse, err error) {
+	w.t.Helper()
+	req.TrialId = "T1"
+	s, err := w.audit().ListEntries(w.as(user), req)
+	w.must(err)
+	for {
+		e, err := s.Recv()
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+	}
+}
+
+// An auditor sees every entry of the trial, others their own.
+func TestListEntries(t *testing.T) {
+	w := newTrial(t, nil)
+	w.must(w.join(w.invite(), "stranger")) // who has nothing to do with the trial
+	w.as("stranger")
+	w.randomize("S-1", "OSL")
+	w.randomize("S-2", "OSL")
+	_, err := w.delivery().ListTeam(w.as("es-north"), &loddv1.ListTeamRequest{TrialId: "T1"})
+	w.must(err)
+
+	all, err := w.entries("au", &loddv1.ListEntriesRequest{})
+	w.must(err)
+	perList := map[string]int64{}
+	for _, e := range all {
+		perList[e.GetList()]++
+		if strings.Contains(e.GetDetail(), "sealed") || strings.Contains(e.GetDetail(), "stranger") || e.GetActor() == "stranger" {
+			t.Errorf("entry %v", e)
+		}
+		if leaves, err := w.leaves("au", e.GetList(), e.GetIndex(), e.GetIndex()+1); err != nil || !bytes.Equal(leaves[0][:], e.GetLeafHash()) {
+			t.Errorf("entry %d of %s has another hash than the log, %v", e.GetIndex(), e.GetList(), err)
+		}
+	}
+	for _, list := range []string{"T1/conduct", "T1/delivery", "T1/allocation"} {
+		if n := w.log.Len(list); perList[list] != n || n == 0 {
+			t.Errorf("%d entries of %s, want %d", perList[list], list, n)
+		}
+	}
+	if n := w.log.Len("system"); perList["system"] == 0 || perList["system"] >= n {
+		t.Errorf("%d entries of system out of %d, want those of the trial's people", perList["system"], n)
+	}
+
+	own, err := w.entries("tc-osl", &loddv1.ListEntriesRequest{})
+	w.must(err)
+	if len(own) == 0 || slices.ContainsFunc(own, func(e *loddv1.ListEntriesResponse) bool { return e.GetActor() != "tc-osl" || e.GetList() != "T1/conduct" }) {
+		t.Errorf("own entries = %v", own)
+	}
+	one, err := w.entries("au", &loddv1.ListEntriesRequest{List: "T1/allocation", Participant: "S-2"})
+	w.must(err)
+	if len(one) != 1 || one[0].GetKind() != "allocated" {
+		t.Errorf("about S-2: %v", one)
+	}
+	_, err = w.entries("tc-osl", &loddv1.ListEntriesRequest{List: "T1/allocation"})
+	refused(t, err, codes.NotFound, "NOT_FOUND")
+}

@@ -1,0 +1,166 @@
+package ledger_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/lodd-rct/lodd/audit/store"
+	"github.com/lodd-rct/lodd/audit/store/storetest"
+	"github.com/lodd-rct/lodd/server/ledger"
+	"github.com/lodd-rct/lodd/server/trial"
+	"github.com/lodd-rct/lodd/server/trial/entry"
+	"github.com/lodd-rct/lodd/server/vault"
+)
+
+var w3 = trial.Withdrawn{Participant: "P1", Scope: trial.FromData, Reason: "no-longer-wants", On: date("2020-09-02")}
+
+// After an erasure the data are gone, the event and the slot stay, and the log
+// verifies and replays.
+func TestErasureDestroysTheDataAndKeepsTheLog(t *testing.T) {
+	w := recruiting(t, &storetest.Memory{})
+	w.tell()
+	slot := view(w, func(s *trial.State) int { p, _ := s.Participant("P1"); return p.Slot })
+	w.must(w.trial().Withdraw(t.Context(), w.as(trial.Coordinator), w3))
+	for restarted := range 2 {
+		if restarted == 1 {
+			w = w.reopen()
+		}
+		if _, err := w.trial().ReadForm(t.Context(), audit6); !errors.Is(err, trial.ErrErased) {
+			t.Errorf("reading a form: %v", err)
+		}
+		if _, err := w.vault.Open(t.Context(), "IPS/participant/P1", nil, nil); !errors.Is(err, vault.ErrDestroyed) {
+			t.Errorf("the key: %v", err)
+		}
+		if _, _, err := w.trial().Correct(t.Context(), w.as(trial.Assessor), audit6, ledger.Patch{Set: numbers(1)}, "late"); !errors.Is(err, trial.ErrErased) {
+			t.Errorf("correcting: %v", err)
+		}
+		if _, err := w.trial().Screen(t.Context(), w.as(trial.Coordinator), screened("P1"), eligible); err == nil {
+			t.Error("the number was used again")
+		}
+		if got := view(w, func(s *trial.State) int { p, _ := s.Participant("P1"); return p.Slot }); got != slot {
+			t.Errorf("slot %d, was %d", got, slot)
+		}
+		if got := view(w, func(s *trial.State) []int { return s.LocksHolding("P1") }); len(got) != 1 {
+			t.Errorf("locks that hold the data: %v", got)
+		}
+		for _, c := range trial.Compartments() {
+			if err := w.log.Verify(t.Context(), w.trial().List(c), nil); err != nil {
+				t.Error(err)
+			}
+		}
+		if _, err := w.trial().ReadForm(t.Context(), ledger.Place{Participant: "P2", Visit: "baseline", Form: "audit"}); err != nil {
+			t.Errorf("another participant's form: %v", err)
+		}
+	}
+	checkAllocations(t, w, 3)
+}
+
+// A server that ends between the entry and the destruction has promised it: the
+// next start keeps the promise, and so does whoever asks again before.
+func TestErasureIsFinished(t *testing.T) {
+	for _, how := range []string{"at the next start", "by the same request", "by another request"} {
+		t.Run(how, func(t *testing.T) {
+			m := &storetest.Memory{}
+			w := recruiting(t, m)
+			w.tell()
+			m.FailAppend = func(parts ...store.Part) error {
+				if len(parts) == 0 {
+					return errors.New("power cut")
+				}
+				return nil
+			}
+			by := w.as(trial.Coordinator)
+			if _, err := w.trial().Withdraw(t.Context(), by, w3); !errors.Is(err, ledger.ErrUnknown) {
+				t.Fatalf("cut: %v", err)
+			}
+			m.FailAppend = nil
+			if _, err := w.vault.Seal(t.Context(), "IPS/participant/P1", nil, nil); err != nil {
+				t.Fatalf("the key is gone already: %v", err)
+			}
+			switch how {
+			case "at the next start":
+				w = w.reopen()
+			case "by the same request":
+				w.must(w.trial().Withdraw(t.Context(), by, w3))
+			default:
+				if _, err := w.trial().Withdraw(t.Context(), w.as(trial.Coordinator), w3); !errors.Is(err, trial.ErrErased) {
+					t.Errorf("another request: %v", err)
+				}
+			}
+			if _, err := w.vault.Open(t.Context(), "IPS/participant/P1", nil, nil); !errors.Is(err, vault.ErrDestroyed) {
+				t.Errorf("the key: %v", err)
+			}
+			if n := len(of[trial.Withdrawn](w)); n != 3 {
+				t.Errorf("%d withdrawals, want those of the story and one", n)
+			}
+		})
+	}
+}
+
+// Whoever changes the sealed design or a sealed arm in the store is found when
+// the ledger is opened, and where.
+func TestOpenFindsChangedAllocations(t *testing.T) {
+	change := func(f func(any) any) func([]byte) []byte {
+		return func(b []byte) []byte {
+			e, err := entry.Unmarshal(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.Event = f(e.Event)
+			if b, err = entry.Marshal(e); err != nil {
+				t.Fatal(err)
+			}
+			return b
+		}
+	}
+	for _, tt := range []struct {
+		name  string
+		index int64
+		do    func(w *world) func(any) any
+		want  string
+	}{
+		{"a byte of the design", 0, func(*world) func(any) any {
+			return func(e any) any { k := e.(trial.DesignKept); k.Sealed[40] ^= 1; return k }
+		}, "ledger: trial IPS: entry 0 of allocation: open design: vault: the sealed bytes do not open with this key and context"},
+		{"a byte of an arm", 2, func(*world) func(any) any {
+			return func(e any) any { a := e.(trial.Allocated); a.Sealed[40] ^= 1; return a }
+		}, "ledger: trial IPS: entry 2 of allocation: open allocation: vault: the sealed bytes do not open with this key and context"},
+		{"the arm of another slot", 2, func(w *world) func(any) any {
+			other := of[trial.Allocated](w)[0].Event.(trial.Allocated)
+			return func(e any) any { a := e.(trial.Allocated); a.Sealed = other.Sealed; return a }
+		}, "ledger: trial IPS: entry 2 of allocation: open allocation: vault: the sealed bytes do not open with this key and context"},
+		{"another arm, sealed with the right key", 2, func(w *world) func(any) any {
+			return func(e any) any { a := e.(trial.Allocated); a.Sealed = w.otherArm(a); return a }
+		}, "ledger: trial IPS: entry 2 of allocation: sealed allocation does not follow from the sealed design"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := &storetest.Memory{}
+			w := recruiting(t, m)
+			w.randomize("P1")
+			w.randomize("P2")
+			w.close()
+			again := m.Reopen()
+			w.log, w.ledger = open(t, m.Reopen()).log, nil
+			again.Tamper("IPS/allocation", tt.index, change(tt.do(open(t, m.Reopen()))))
+			if _, err := try(t, again); err == nil || err.Error() != tt.want {
+				t.Errorf("opened: %v\nwant %s", err, tt.want)
+			}
+		})
+	}
+}
+
+// otherArm seals the arm that the participant doesn't have.
+func (w *world) otherArm(a trial.Allocated) []byte {
+	w.Helper()
+	ad := bound("arm", string(a.Participant), string(a.Stratum), "1")
+	arm := w.unsealed(a.Sealed, ad)
+	plain, err := vault.Pad([]byte{1 - arm[0]}, 32)
+	if err != nil {
+		w.Fatal(err)
+	}
+	sealed, err := w.vault.Seal(w.Context(), "IPS/allocation", plain, ad)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return sealed
+}
