@@ -74,7 +74,7 @@ func playDemo(ctx context.Context, o demoOptions) error {
 		start = time.Now().UTC().AddDate(0, -14, -7).Truncate(24 * time.Hour).Add(8 * time.Hour) // ends about now
 	}
 	clock.set(start)
-	result, err := o.story(ctx, c, w, demo.Config{Clock: clock.set, Start: start, Random: w.random, Out: o.stdout, Dir: out})
+	result, err := o.story(ctx, c, w, demo.Config{Clock: clock.set, Start: start, Random: w.random, Out: o.stdout, Dir: out, Open: !o.script})
 	if err != nil {
 		return err
 	}
@@ -124,16 +124,16 @@ func (o demoOptions) after(ctx context.Context, c config, w world, clock *clock,
 // signIns prints how to sign in as each role.
 func (o demoOptions) signIns(n *node, result demo.Result) {
 	fmt.Fprintf(o.stdout, `
-The demo's server stays at %s until Ctrl+C. In another terminal:
+The demo's server stays at %[1]s until Ctrl+C. In another terminal:
 
   export LODD_CONFIG_DIR=$(mktemp -d) LODD_STATE_DIR=$(mktemp -d)
-  export LODD_SERVER=%s LODD_PIN=%s
-  lodd login --user tove
-  lodd worklist list --trial %s
+  export LODD_SERVER=%[1]s LODD_PIN=%[2]s
+  lodd login --user tove && lodd participant list --trial %[4]s
+  lodd login --user olav && lodd worklist list --trial %[4]s
 
-The password of each is: %s
+The password of each is: %[3]s
 
-`, n.address(), n.address(), n.pin, result.Trial, result.People[0].Password)
+`, n.address(), n.pin, result.People[0].Password, result.Trial)
 	t := tabwriter.NewWriter(o.stdout, 0, 0, 2, ' ', 0)
 	for _, p := range result.People {
 		where := p.Site

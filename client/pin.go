@@ -82,7 +82,7 @@ func (p *pinned) verify(chain []*x509.Certificate) *CertificateError {
 	roots, others := x509.NewCertPool(), x509.NewCertPool()
 	found := false
 	for _, c := range chain[1:] {
-		if c.IsCA && sha256.Sum256(c.RawSubjectPublicKeyInfo) == p.pin {
+		if sha256.Sum256(c.RawSubjectPublicKeyInfo) == p.pin {
 			roots.AddCert(c)
 			found = true
 			continue

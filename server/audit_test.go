@@ -20,13 +20,14 @@ import (
 func TestListCompartments(t *testing.T) {
 	w := newTrial(t, nil)
 	want := map[string]string{
-		"au": "conduct outcome delivery allocation system", "oa-osl": "conduct outcome", "dm": "conduct outcome", "es-north": "conduct delivery",
+		"auditor": "conduct outcome delivery allocation system", "assessor": "conduct outcome", "monitor": "conduct outcome",
+		"treatment-team": "conduct delivery",
 	}
 	for _, p := range cast {
 		got, err := w.audit().ListCompartments(w.as(p.user), &loddv1.ListCompartmentsRequest{TrialId: "T1"})
 		w.must(err)
 		lists := strings.ReplaceAll(strings.Join(got.GetLists(), " "), "T1/", "")
-		if expect, ok := want[p.user]; lists != expect && (ok || lists != "conduct") {
+		if expect, ok := want[p.role]; lists != expect && (ok || lists != "conduct") {
 			t.Errorf("%s checks %q", p.user, lists)
 		}
 	}
@@ -152,7 +153,9 @@ func TestListEntries(t *testing.T) {
 
 	own, err := w.entries("tc-osl", &loddv1.ListEntriesRequest{})
 	w.must(err)
-	if len(own) == 0 || slices.ContainsFunc(own, func(e *loddv1.ListEntriesResponse) bool { return e.GetActor() != "tc-osl" || e.GetList() != "T1/conduct" }) {
+	if len(own) == 0 || slices.ContainsFunc(own, func(e *loddv1.ListEntriesResponse) bool {
+		return e.GetActor() != "tc-osl" || e.GetList() != "T1/conduct"
+	}) {
 		t.Errorf("own entries = %v", own)
 	}
 	one, err := w.entries("au", &loddv1.ListEntriesRequest{List: "T1/allocation", Participant: "S-2"})

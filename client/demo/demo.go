@@ -27,6 +27,8 @@ type Config struct {
 	// Dir is an existing folder for protocol, exports, checkpoints, keys and
 	// sealing record.
 	Dir string
+	// Open leaves something to do at the end, for whoever signs in afterwards.
+	Open bool
 }
 
 // A Person is somebody in the story.
@@ -119,6 +121,11 @@ func Play(ctx context.Context, c Config) (Result, error) {
 		s.say("== %s (%s)", act.title, s.now.Format(time.DateOnly))
 		if err := act.play(ctx); err != nil {
 			return Result{}, fmt.Errorf("demo: %s: %w", act.title, err)
+		}
+	}
+	if c.Open {
+		if err := s.leaveOpen(ctx); err != nil {
+			return Result{}, fmt.Errorf("demo: %w", err)
 		}
 	}
 	return s.result(), nil

@@ -191,3 +191,25 @@ func (s *story) teams(ctx context.Context) error {
 	s.say("balance: no site is further from 1:1 than half its open block")
 	return nil
 }
+
+// leaveOpen screens two more people: one waits for the baseline assessment, the
+// other for everything.
+func (s *story) leaveOpen(ctx context.Context) error {
+	site := s.protocol.GetSites()[0].GetId()
+	if err := s.screen(ctx, site+"-201", site, ""); err != nil {
+		return err
+	}
+	if err := s.assess(ctx, "tove", site+"-201", s.protocol.GetVisits()[0].GetId()); err != nil {
+		return err
+	}
+	c, err := s.as(ctx, "tove")
+	if err != nil {
+		return err
+	}
+	id, err := s.requestID()
+	if err != nil {
+		return err
+	}
+	_, err = c.Screening().AddScreening(ctx, &loddv1.AddScreeningRequest{TrialId: s.trial, RequestId: id, Participant: site + "-202", Site: site})
+	return err
+}

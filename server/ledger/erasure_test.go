@@ -138,10 +138,8 @@ func TestOpenFindsChangedAllocations(t *testing.T) {
 			w := recruiting(t, m)
 			w.randomize("P1")
 			w.randomize("P2")
-			w.close()
 			again := m.Reopen()
-			w.log, w.ledger = open(t, m.Reopen()).log, nil
-			again.Tamper("IPS/allocation", tt.index, change(tt.do(open(t, m.Reopen()))))
+			again.Tamper("IPS/allocation", tt.index, change(tt.do(w)))
 			if _, err := try(t, again); err == nil || err.Error() != tt.want {
 				t.Errorf("opened: %v\nwant %s", err, tt.want)
 			}

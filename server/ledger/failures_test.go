@@ -10,7 +10,6 @@ import (
 
 	"github.com/lodd-rct/lodd/audit/store"
 	"github.com/lodd-rct/lodd/audit/store/storetest"
-	"github.com/lodd-rct/lodd/server/instrument"
 	"github.com/lodd-rct/lodd/server/ledger"
 	"github.com/lodd-rct/lodd/server/trial"
 )
@@ -139,10 +138,6 @@ func TestManyLargeCommandsAreSeveralAppends(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &storetest.Memory{}
 		w := recruiting(t, m)
-		long := instrument.Values{}
-		for i := range 10 {
-			long[fmt.Sprintf("t%d", i)] = instrument.String(fmt.Sprintf("%04000d", i))
-		}
 		for i := range 60 {
 			w.must(w.trial().Screen(t.Context(), w.as(trial.Coordinator), screened(trial.ParticipantID(fmt.Sprintf("P%d", i))), eligible))
 		}
@@ -152,8 +147,9 @@ func TestManyLargeCommandsAreSeveralAppends(t *testing.T) {
 		for i := range 60 {
 			by := w.as(trial.Assessor)
 			callers.Go(func() {
-				p := ledger.Place{Participant: trial.ParticipantID(fmt.Sprintf("P%d", i)), Visit: "baseline", Form: "audit"}
-				if _, _, err := w.trial().Submit(t.Context(), by, p, date("2020-03-01"), long); err != nil {
+				p := trial.ParticipantID(fmt.Sprintf("P%d", i))
+				e := trial.FormSubmitted{Participant: p, Visit: "baseline", Form: "audit", Version: 1, On: date("2020-03-01"), Sealed: make([]byte, 40_000)}
+				if _, err := w.trial().Do(t.Context(), by, e); err != nil {
 					t.Error(err)
 				}
 			})
@@ -192,17 +188,12 @@ func TestRefusalIsNotOfWhatWasNeverWritten(t *testing.T) {
 		ask(screened("P1"), ledger.ErrFull)
 		ask(screened("P1"), ledger.ErrFull)
 		synctest.Wait()
-		m.FailAppend = failing(first, store.ErrFull)
+		m.FailAppend = func(...store.Part) error { return store.ErrFull }
 		close(first.open)
 		callers.Wait()
 		m.FailAppend = nil
 		w.do(trial.Coordinator, screened("P1"))
 	})
-}
-
-// failing lets through what the gate holds and fails what comes after.
-func failing(_ *gate, err error) func(...store.Part) error {
-	return func(...store.Part) error { return err }
 }
 
 // A clock that steps back is an entry, one for each step, and entries keep the
