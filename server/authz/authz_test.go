@@ -107,7 +107,8 @@ func staff(t *testing.T, grants ...people.Grant) *people.State {
 		}
 	}
 	apply(people.Created{User: "admin", Administrator: true})
-	for _, u := range []string{"kari", "gone"} {
+	for i, u := range []string{"kari", "gone"} {
+		apply(people.Invited{Invite: u, CodeHash: [32]byte{byte(i + 1)}, Expires: at})
 		apply(people.Created{User: u, Invite: u})
 	}
 	for _, g := range grants {
