@@ -93,7 +93,11 @@ func TestGuardThatIsNotOursIsRefused(t *testing.T) {
 	m := filled(t, nil, map[string]int{"a": 5})
 	signer, _ := key(t, "other.example.org")
 	ours, _ := key(t, origin)
-	c := audit.Checkpoint{Origin: origin + "/a", Size: 5}
+	root, err := open(t, config(t, m.Reopen())).RootAt(t.Context(), "a", 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := audit.Checkpoint{Origin: origin + "/a", Size: 5, Root: root} // of the right list, size and root
 	foreign, err := c.Sign(signer)
 	if err != nil {
 		t.Fatal(err)
@@ -106,8 +110,8 @@ func TestGuardThatIsNotOursIsRefused(t *testing.T) {
 	for name, g := range map[string]memoryGuard{
 		"foreign key": {"a": foreign}, "other list": {"a": moved}, "no checkpoint": {"a": []byte("x")}, "cut": {"a": moved[:len(moved)-2]},
 	} {
-		if err := openWith(t, m, g); err == nil {
-			t.Errorf("%s: Open succeeded", name)
+		if err := openWith(t, m, g); err == nil || errors.Is(err, audit.ErrRolledBack) {
+			t.Errorf("%s: %v, want the guard to be refused", name, err)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func (c check) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 // context is a field because a grpc.ServerStream has to answer with one.
 type checkedStream struct {
 	grpc.ServerStream
-	ctx    context.Context //nolint:containedctx // it is what Context returns
+	ctx    context.Context
 	method string
 	check  check
 	passed bool

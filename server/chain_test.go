@@ -124,7 +124,7 @@ func TestPanicIsAnInternalError(t *testing.T) {
 }
 
 func TestRequestsOverTheLimitAreRefused(t *testing.T) {
-	w := newWorld(t, func(c *server.Config) { c.Limits = server.Limits{PerSecond: 2, Burst: 5} })
+	w := newWorld(t, func(c *server.Config) { c.Limits = server.Limits{PerSecond: 10, Burst: 50} })
 	w.bootstrap()
 	w.must(w.join(w.invite(), "kari"))
 	kari, admin := w.as("kari"), w.as("admin")
@@ -132,21 +132,24 @@ func TestRequestsOverTheLimitAreRefused(t *testing.T) {
 		_, err := w.session().WhoAmI(ctx, &loddv1.WhoAmIRequest{})
 		return err
 	}
-	for range 5 {
+	for range 50 {
 		w.must(call(kari))
 	}
 	refused(t, call(kari), codes.ResourceExhausted, "BUSY")
 	w.must(call(admin)) // others are served
-	w.wait(time.Second)
+	w.wait(200 * time.Millisecond)
 	w.must(call(kari))
 	w.must(call(kari))
 	refused(t, call(kari), codes.ResourceExhausted, "BUSY")
 
 	// Before signing in, an address is the caller.
 	var err error
-	for range 6 {
-		_, err = w.session().Login(t.Context(), &loddv1.LoginRequest{User: "nobody", Password: password})
+	w.wait(time.Hour)
+	for range 5 {
+		_, err = w.session().Join(t.Context(), &loddv1.JoinRequest{})
+		refused(t, err, codes.InvalidArgument, "")
 	}
+	_, err = w.session().Login(t.Context(), &loddv1.LoginRequest{User: "admin", Password: password})
 	refused(t, err, codes.ResourceExhausted, "BUSY")
 }
 

@@ -29,10 +29,9 @@ type core struct {
 	devices   *authn.Devices
 
 	// joining is held while an account is made, so that the password that is
-	// kept is that of the person who got the name.
+	// kept is that of the person who got the name. It guards bootstrap.
 	joining   sync.Mutex
-	bootstrap [32]byte // digest of the bootstrap code, if there is one
-	booting   bool     // whether there is one
+	bootstrap bootstrap
 }
 
 func newCore(c Config) (*core, error) {
@@ -74,19 +73,29 @@ func (k *core) enter(ctx context.Context, req interface{ GetTrialId() string }) 
 	return t, authz.FromContext(ctx), err
 }
 
-// newBootstrap returns the invite for the first administrator, or nothing if
-// there is an account.
-func (k *core) newBootstrap() (string, error) {
-	k.people.View(func(s *people.State) { k.booting = len(s.Accounts()) == 0 })
-	if !k.booting {
-		return "", nil
+// A bootstrap is the way to the first account. It is closed, the zero
+// bootstrap, as soon as there is one.
+type bootstrap struct {
+	invite string
+	digest [32]byte // of the code in it
+}
+
+func (b bootstrap) open() bool { return b.invite != "" }
+
+// newBootstrap returns the way to the first account, if there is none.
+func (k *core) newBootstrap() (b bootstrap, err error) {
+	none := false
+	k.people.View(func(s *people.State) { none = len(s.Accounts()) == 0 })
+	if !none {
+		return bootstrap{}, nil
 	}
 	code, digest, err := k.codes.New()
 	if err != nil {
-		return "", err
+		return bootstrap{}, err
 	}
-	copy(k.bootstrap[:], digest)
-	return k.invite(code)
+	copy(b.digest[:], digest)
+	b.invite, err = k.invite(code)
+	return b, err
 }
 
 // invite returns the string that a person pastes to join.
@@ -113,8 +122,9 @@ func (k *core) newInvite(administrator bool, expires time.Time) (string, people.
 	return text, e, err
 }
 
-// credentialKey is the key that password hashes are sealed with.
-const credentialKey vault.KeyID = "server/credentials"
+// hashKey is the key that password hashes are sealed with. No trial's name has
+// small letters, so it is nobody else's.
+const hashKey vault.KeyID = "server/credentials"
 
 // password returns the hash of a user's password, or nothing if there is none.
 func (k *core) password(ctx context.Context, user string) (string, error) {
@@ -125,7 +135,7 @@ func (k *core) password(ctx context.Context, user string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("server: read credentials: %w", err)
 	}
-	hash, err := k.config.Vault.Open(ctx, credentialKey, sealed, []byte("cred/"+user))
+	hash, err := k.config.Vault.Open(ctx, hashKey, sealed, []byte("cred/"+user))
 	if err != nil {
 		return "", fmt.Errorf("server: open credentials: %w", err)
 	}
@@ -138,10 +148,10 @@ func (k *core) keepPassword(ctx context.Context, user, password string) error {
 	if err != nil {
 		return err
 	}
-	if err := k.config.Vault.Create(ctx, credentialKey); err != nil {
+	if err := k.config.Vault.Create(ctx, hashKey); err != nil {
 		return fmt.Errorf("server: seal credentials: %w", err)
 	}
-	sealed, err := k.config.Vault.Seal(ctx, credentialKey, []byte(hash), []byte("cred/"+user))
+	sealed, err := k.config.Vault.Seal(ctx, hashKey, []byte(hash), []byte("cred/"+user))
 	if err != nil {
 		return fmt.Errorf("server: seal credentials: %w", err)
 	}

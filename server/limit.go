@@ -13,17 +13,21 @@ import (
 )
 
 // Limits bound how many requests one caller may send. A caller is an account,
-// or an address before it has signed in.
+// or an address before it has signed in; a request counts as ten then, because
+// a password is to be hashed and a refusal is an entry.
 type Limits struct {
 	PerSecond int // in the long run; default 200
-	Burst     int // at once; default 1,000
+	Burst     int // at once, at least 10; default 1,000
 }
+
+// strangerCost is what a request counts before signing in.
+const strangerCost = 10
 
 // maxCallers bounds the callers that are counted at a time.
 const maxCallers = 100_000
 
 // A meter counts requests. Each caller has a bucket of tokens that fills up
-// with time; a request takes one.
+// with time; a request takes some.
 type meter struct {
 	limits Limits
 	now    func() time.Time
@@ -49,29 +53,31 @@ func newMeter(l Limits, now func() time.Time) *meter {
 
 // check is a [check] that refuses a caller's requests beyond the limits.
 func (m *meter) check(ctx context.Context, _ string, _ any) (context.Context, error) {
-	if !m.take(caller(ctx)) {
+	who, cost := caller(ctx)
+	if !m.take(who, cost) {
 		return nil, rpcerr.Wire(rpcerr.ErrLimit)
 	}
 	return ctx, nil
 }
 
-// caller returns the account, or the host that calls.
-func caller(ctx context.Context) string {
+// caller returns the account, or the host that calls, and what a request of it
+// costs.
+func caller(ctx context.Context) (who string, cost float64) {
 	if p, ok := authn.FromContext(ctx); ok {
-		return "user " + p.User
+		return "user " + p.User, 1
 	}
 	p, ok := peer.FromContext(ctx)
 	if !ok {
-		return ""
+		return "", strangerCost
 	}
 	host, _, err := net.SplitHostPort(p.Addr.String())
 	if err != nil {
 		host = p.Addr.String()
 	}
-	return "host " + host
+	return "host " + host, strangerCost
 }
 
-func (m *meter) take(caller string) bool {
+func (m *meter) take(caller string, cost float64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now, full := m.now(), float64(m.limits.Burst)
@@ -82,9 +88,9 @@ func (m *meter) take(caller string) bool {
 	}
 	b.tokens = min(full, b.tokens+m.gained(b, now))
 	b.at = now
-	enough := b.tokens >= 1
+	enough := b.tokens >= cost
 	if enough {
-		b.tokens--
+		b.tokens -= cost
 	}
 	m.buckets[caller] = b
 	return enough

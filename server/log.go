@@ -45,10 +45,11 @@ func (l callLog) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 	return err
 }
 
-// contextStream is a stream with another context.
+// contextStream is a stream with another context, which is a field because a
+// grpc.ServerStream has to answer with one.
 type contextStream struct {
 	grpc.ServerStream
-	ctx context.Context //nolint:containedctx // it is what Context returns
+	ctx context.Context
 }
 
 func (s contextStream) Context() context.Context { return s.ctx }

@@ -14,11 +14,10 @@ import (
 //
 // Source: randomization.md of the design, "The seed, and who can bias it".
 type sealing struct {
-	trial                       trial.ID
-	server, version, commitment string
-	custodian                   string
-	receipt                     ledger.Receipt
-	logKey, exportKey           string
+	trial                         trial.ID
+	server, commitment, custodian string
+	receipt                       ledger.Receipt
+	logKey, exportKey             string
 }
 
 // String returns the record for the trial master file. The same sealing has the

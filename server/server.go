@@ -76,17 +76,16 @@ func (c Config) check() error {
 		return errors.New("server: Ledger, Log, Vault and Keys are needed")
 	case c.Credentials == nil || c.NotFound == nil || c.Now == nil || c.Random == nil:
 		return errors.New("server: Credentials, NotFound, Now and Random are needed")
-	case c.Limits.PerSecond < 0 || c.Limits.Burst < 0:
-		return errors.New("server: a limit is negative")
+	case c.Limits.PerSecond < 0 || c.Limits.Burst < 0 || 0 < c.Limits.Burst && c.Limits.Burst < strangerCost:
+		return fmt.Errorf("server: a limit is negative, or Limits.Burst is less than %d", strangerCost)
 	}
 	return nil
 }
 
 // A Server is a gRPC server of the API.
 type Server struct {
-	core      *core
-	grpc      *grpc.Server
-	bootstrap string // the invite that makes the first administrator, or empty
+	core *core
+	grpc *grpc.Server
 }
 
 // New returns a server. It refuses to be made while a method of the API has no
@@ -100,8 +99,10 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{core: k}
-	if s.bootstrap, err = k.newBootstrap(); err != nil {
+	if _, err := k.invite("rehearsal"); err != nil { // now, and not when somebody is to be invited
+		return nil, err
+	}
+	if k.bootstrap, err = k.newBootstrap(); err != nil {
 		return nil, err
 	}
 	methods, err := authz.Methods()
@@ -112,7 +113,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.grpc = grpc.NewServer(append(transport(c), chain(c, k, guard)...)...)
+	s := &Server{k, grpc.NewServer(append(transport(c), chain(c, k, guard)...)...)}
 	k.register(s.grpc)
 	return s, nil
 }
@@ -153,7 +154,11 @@ func chain(c Config, k *core, guard *authz.Guard) []grpc.ServerOption {
 // BootstrapInvite returns the invite that makes the first administrator, and
 // whether there is one: only while there is no account. It is made anew at each
 // start, kept in memory only, and works once.
-func (s *Server) BootstrapInvite() (string, bool) { return s.bootstrap, s.bootstrap != "" }
+func (s *Server) BootstrapInvite() (string, bool) {
+	s.core.joining.Lock()
+	defer s.core.joining.Unlock()
+	return s.core.bootstrap.invite, s.core.bootstrap.open()
+}
 
 // Serve answers calls on l until Stop, and closes it. After Stop it returns nil.
 func (s *Server) Serve(l net.Listener) error {

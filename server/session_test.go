@@ -78,6 +78,7 @@ func TestJoinRefuses(t *testing.T) {
 		{"name in use", good, "taken", "Kari", password, codes.AlreadyExists, "EXISTS", nil},
 		{"name of capitals", good, "Kari", "Kari", password, codes.InvalidArgument, "", []string{"user"}},
 		{"name of a digit", good, "1kari", "Kari", password, codes.InvalidArgument, "", []string{"user"}},
+		{"the server's name", good, "server", "Kari", password, codes.InvalidArgument, "", []string{"user"}},
 		{"short name", good, "k", "Kari", password, codes.InvalidArgument, "", []string{"user"}},
 		{"long name", good, strings.Repeat("k", 33), "Kari", password, codes.InvalidArgument, "", []string{"user"}},
 		{"no printed name", good, "kari", " \u200b", password, codes.InvalidArgument, "", []string{"full_name"}},

@@ -60,7 +60,7 @@ func (s *trialService) SealDesign(ctx context.Context, req *loddv1.SealDesignReq
 		return nil, err
 	}
 	record := sealing{
-		trial: c.trial.ID(), server: s.config.Name, version: s.config.Version, commitment: commitment, custodian: c.access.User,
+		trial: c.trial.ID(), server: s.config.Name, commitment: commitment, custodian: c.access.User,
 		receipt: r, logKey: s.config.Keys.LogVerifier, exportKey: s.config.Keys.ExportVerifier,
 	}
 	return &loddv1.SealDesignResponse{Commitment: commitment, Receipt: receipt(r), Record: record.String()}, nil
@@ -111,10 +111,12 @@ func (s *trialService) ListTrials(ctx context.Context, _ *loddv1.ListTrialsReque
 	return resp, nil
 }
 
-// mayseeFlow are the roles that see the flow, which is pooled: it is no use to
-// those who work with single participants, and they could difference it.
-func maySeeFlow() []trial.Role {
-	return []trial.Role{trial.Monitor, trial.Investigator, trial.Custodian, trial.Statistician, trial.Auditor}
+// seesFlow reports whether the caller sees the flow. It is pooled over the
+// arms, but whoever works with participants could watch it change with one of
+// them; for those whom that could tell something, no other role outweighs it.
+func seesFlow(a authz.Access) bool {
+	return a.Holds(trial.Monitor, trial.Investigator, trial.Custodian, trial.Statistician, trial.Auditor) &&
+		!a.Holds(trial.Assessor, trial.TreatmentTeam)
 }
 
 func (s *trialService) GetTrial(ctx context.Context, req *loddv1.GetTrialRequest) (*loddv1.GetTrialResponse, error) {
@@ -129,7 +131,7 @@ func (s *trialService) GetTrial(ctx context.Context, req *loddv1.GetTrialRequest
 		if c, sealed := st.Commitment(); sealed {
 			resp.Commitment = hex.EncodeToString(c[:])
 		}
-		if a.Holds(maySeeFlow()...) {
+		if seesFlow(a) {
 			resp.Flow = flowMessage(st.Flow())
 		}
 		return nil

@@ -316,8 +316,11 @@ func (w *world) file(name string) []byte {
 }
 
 func (w *world) session() loddv1.SessionServiceClient { return loddv1.NewSessionServiceClient(w.conn) }
-func (w *world) people() loddv1.PeopleServiceClient   { return loddv1.NewPeopleServiceClient(w.conn) }
-func (w *world) trials() loddv1.TrialServiceClient    { return loddv1.NewTrialServiceClient(w.conn) }
+
+func (w *world) people() loddv1.PeopleServiceClient { return loddv1.NewPeopleServiceClient(w.conn) }
+
+func (w *world) trials() loddv1.TrialServiceClient { return loddv1.NewTrialServiceClient(w.conn) }
+
 func (w *world) screening() loddv1.ScreeningServiceClient {
 	return loddv1.NewScreeningServiceClient(w.conn)
 }
@@ -333,8 +336,10 @@ func (w *world) assessment() loddv1.AssessmentServiceClient {
 func (w *world) participants() loddv1.ParticipantServiceClient {
 	return loddv1.NewParticipantServiceClient(w.conn)
 }
+
 func (w *world) delivery() loddv1.DeliveryServiceClient {
 	return loddv1.NewDeliveryServiceClient(w.conn)
 }
+
 func (w *world) exports() loddv1.ExportServiceClient { return loddv1.NewExportServiceClient(w.conn) }
 func (w *world) audit() loddv1.AuditServiceClient    { return loddv1.NewAuditServiceClient(w.conn) }

@@ -197,7 +197,7 @@ func (t *Trial) noteClock(ctx context.Context, b *appending, back time.Duration)
 // decide decides one command and adds its entries to the batch.
 func (t *Trial) decide(ctx context.Context, b *appending, c *call) {
 	if at, ok := t.requests[c.by.Request]; ok && c.by.Request != (trial.RequestID{}) {
-		c.at, c.repeated = at, true
+		c.at, c.repeated = at.place(), true
 		return
 	}
 	if c.unless != nil {

@@ -33,7 +33,7 @@ func TestParallelCorrectionsAreAllKept(t *testing.T) {
 	w.on("2020-09-02")
 	w.submit("P1", "month-6", "audit", numbers(0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
 	var callers sync.WaitGroup
-	const n = 10
+	const n = 9
 	for i := range n {
 		by := w.as(trial.Assessor)
 		callers.Go(func() {

@@ -138,6 +138,11 @@ func TestOpenFindsChangedAllocations(t *testing.T) {
 			w := recruiting(t, m)
 			w.randomize("P1")
 			w.randomize("P2")
+			other := protocol()
+			other.ID = "A-TRIAL" // which is opened before, and closed again
+			if _, err := w.ledger.Create(t.Context(), w.as(trial.Administrator), other); err != nil {
+				t.Fatal(err)
+			}
 			again := m.Reopen()
 			again.Tamper("IPS/allocation", tt.index, change(tt.do(w)))
 			if _, err := try(t, again); err == nil || err.Error() != tt.want {

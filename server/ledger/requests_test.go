@@ -107,6 +107,11 @@ func TestRequestIDs(t *testing.T) {
 			correct(audit6, ledger.Patch{Set: numbers(6), Drop: []string{"n1"}}, "misread"), correct(audit6, ledger.Patch{Set: numbers(5)}, "misread"),
 			correct(audit6, ledger.Patch{Set: numbers(5), Drop: []string{"n1"}}, "mistyped"), submit(audit6, "2020-09-02", numbers(4, 2)),
 		}, correct(audit6, ledger.Patch{Set: numbers(9)}, "misread again"), false},
+		{"correct what the form would not accept today", func(w *world) {
+			followUp(w)
+			w.submit("P1", "month-6", "audit", instrument.Values{"n8": instrument.Number(9)})
+		}, correct(audit6, ledger.Patch{Set: instrument.Values{"n9": instrument.Number(9)}}, "misread"), nil,
+			correct(audit6, ledger.Patch{Set: instrument.Values{"n8": instrument.Number(1), "n9": instrument.Number(1)}}, "misread again"), false},
 		{"withdraw", followUp, withdraw(w2), []request{withdraw(w2other)}, do(trial.EnrolmentClosed{}), false},
 		{"lock", nil, do(trial.Locked{}), []request{do(trial.Exported{Lock: 1})}, do(trial.EnrolmentClosed{}), false},
 	} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,7 +35,7 @@ type Trial struct {
 // A fold is what a trial's entries add up to.
 type fold struct {
 	state    *trial.State
-	requests map[trial.RequestID]place
+	requests map[trial.RequestID]packed
 	deck     *deck
 	forms    map[trial.FormID]*instrument.Instrument
 }
@@ -45,12 +46,22 @@ type place struct {
 	index int64
 }
 
+// A packed place is a third as large: there is one for each request of a trial's
+// life.
+type packed int64
+
+func pack(p place) packed {
+	return packed(p.index<<2) | packed(slices.Index(trial.Compartments(), p.in))
+}
+
+func (p packed) place() place { return place{trial.Compartments()[p&3], int64(p >> 2)} }
+
 func newTrial(c Config, id trial.ID) *Trial {
 	return &Trial{id: id, config: c, queue: make(chan *call, maxWaiting), done: make(chan struct{}), fold: newFold()}
 }
 
 func newFold() *fold {
-	return &fold{state: &trial.State{}, requests: map[trial.RequestID]place{}, forms: map[trial.FormID]*instrument.Instrument{}}
+	return &fold{state: &trial.State{}, requests: map[trial.RequestID]packed{}, forms: map[trial.FormID]*instrument.Instrument{}}
 }
 
 // ID returns the trial's name.
@@ -126,7 +137,7 @@ func (t *Trial) fold1(ctx context.Context, f *fold, in trial.Compartment, m tria
 		return err
 	}
 	if _, known := f.requests[m.Request]; !known && m.Request != (trial.RequestID{}) {
-		f.requests[m.Request] = place{in, m.Index}
+		f.requests[m.Request] = pack(place{in, m.Index})
 	}
 	switch e := e.(type) {
 	case trial.FormDefined:

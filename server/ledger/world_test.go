@@ -209,7 +209,8 @@ func protocol() trial.Protocol {
 	}
 }
 
-// definition is a form of ten numbers and ten long texts.
+// definition is a form of ten numbers, the last of which is at most the one
+// before it, and ten long texts.
 func definition(id string, class instrument.Class) []byte {
 	f := instrument.Form{Schema: instrument.Schema, ID: id, Version: 1, Title: instrument.Text{EN: id}, Class: class}
 	for i := range 10 {
@@ -218,6 +219,7 @@ func definition(id string, class instrument.Class) []byte {
 			instrument.Item{ID: fmt.Sprintf("n%d", i), Type: instrument.TypeInteger, Label: instrument.Text{EN: "n"}, Min: &low, Max: &high},
 			instrument.Item{ID: fmt.Sprintf("t%d", i), Type: instrument.TypeText, Label: instrument.Text{EN: "t"}, MaxLength: 4000})
 	}
+	f.Items[18].Check = &instrument.Check{Rule: "n9 <= n8", Message: instrument.Text{EN: "n9 is more than n8"}}
 	b, err := f.Encode()
 	if err != nil {
 		panic(err)

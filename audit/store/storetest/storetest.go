@@ -3,8 +3,6 @@
 package storetest
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -239,109 +237,6 @@ func lists(t *testing.T, open Open) {
 		}
 		for _, name := range got {
 			wantList(t, s, name, "of "+name)
-		}
-	}
-}
-
-func owns(t *testing.T, open Open) {
-	s := use(t, open)
-	written := part("a", 0, "0")
-	mustAppend(t, s, written)
-	value := []byte("v")
-	if err := s.Put(t.Context(), "k", value); err != nil {
-		t.Fatal(err)
-	}
-	written.Records[0][0], value[0] = 'X', 'X'
-	records, err := s.Read(t.Context(), "a", 0, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	records[0][0] = 'X'
-	wantList(t, s, "a", "0")
-	got, err := s.Get(t.Context(), "k")
-	if err != nil || string(got) != "v" {
-		t.Fatalf("Get = %q, %v", got, err)
-	}
-	got[0] = 'X'
-	if got, err := s.Get(t.Context(), "k"); err != nil || string(got) != "v" {
-		t.Errorf("Get = %q, %v", got, err)
-	}
-}
-
-func forgets(t *testing.T, open Open) {
-	s := use(t, open)
-	secret := []byte("wrapped key of participant 17")
-	get := func(want string) {
-		t.Helper()
-		got, err := s.Get(t.Context(), "k")
-		if want == "" && !errors.Is(err, store.ErrNotFound) || want != "" && (err != nil || string(got) != want) {
-			t.Errorf("Get = %q, %v; want %q", got, err, want)
-		}
-	}
-	get("")
-	for _, value := range [][]byte{[]byte("old"), secret} {
-		if err := s.Put(t.Context(), "k", value); err != nil {
-			t.Fatal(err)
-		}
-		get(string(value))
-	}
-	if err := s.Put(t.Context(), "l", []byte{}); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 { // the second time there is nothing to delete
-		if err := s.Delete(t.Context(), "k"); err != nil {
-			t.Fatal(err)
-		}
-		get("")
-	}
-	if v, err := s.Get(t.Context(), "l"); err != nil || len(v) != 0 {
-		t.Errorf("Get = %q, %v; another key was deleted", v, err)
-	}
-	var copied bytes.Buffer
-	if err := s.Snapshot(t.Context(), &copied); err != nil {
-		t.Fatal(err)
-	}
-	if bytes.Contains(copied.Bytes(), secret) {
-		t.Error("a snapshot holds the deleted value")
-	}
-}
-
-func stops(t *testing.T, open Open) {
-	s := use(t, open)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	for what, err := range map[string]error{
-		"Append": s.Append(ctx, part("a", 0, "0")),
-		"Put":    s.Put(ctx, "k", nil),
-		"Delete": s.Delete(ctx, "k"),
-	} {
-		if !errors.Is(err, context.Canceled) {
-			t.Errorf("%s: %v, want Canceled", what, err)
-		}
-	}
-	wantList(t, s, "a")
-}
-
-func closed(t *testing.T, open Open) {
-	s := open(t)
-	mustAppend(t, s, part("a", 0, "0"))
-	for range 2 {
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	ctx := t.Context()
-	_, lenErr := s.Len(ctx, "a")
-	_, readErr := s.Read(ctx, "a", 0, 1)
-	_, listsErr := s.Lists(ctx, "")
-	_, getErr := s.Get(ctx, "k")
-	for what, err := range map[string]error{
-		"Append": s.Append(ctx, part("a", 1, "1")), "Len": lenErr, "Read": readErr,
-		"Lists": listsErr, "Snapshot": s.Snapshot(ctx, &bytes.Buffer{}), "Get": getErr,
-		"Put": s.Put(ctx, "k", nil), "Delete": s.Delete(ctx, "k"),
-	} {
-		if err == nil || errors.Is(err, store.ErrNotFound) {
-			t.Errorf("%s of a closed store: %v, want an error", what, err)
 		}
 	}
 }

@@ -144,23 +144,35 @@ func compact(j []byte) string {
 }
 
 // unknown reports whether m or a message in it has fields that this version
-// doesn't know.
+// doesn't know. It looks at fields that hold messages only: ranging over all of
+// them would cost as much as reading the entry.
 func unknown(m protoreflect.Message) bool {
 	if len(m.GetUnknown()) > 0 {
 		return true
 	}
-	found := false
-	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		switch {
-		case f.Message() == nil:
-		case f.IsList():
-			for i := range v.List().Len() {
-				found = found || unknown(v.List().Get(i).Message())
-			}
-		default:
-			found = found || unknown(v.Message())
+	if kind := m.Descriptor().Oneofs().ByName("kind"); kind != nil { // of an entry, nothing else is a message
+		f := m.WhichOneof(kind)
+		return f != nil && unknownIn(m, f)
+	}
+	fields := m.Descriptor().Fields()
+	for i := range fields.Len() {
+		if f := fields.Get(i); f.Message() != nil && m.Has(f) && unknownIn(m, f) {
+			return true
 		}
-		return !found
-	})
-	return found
+	}
+	return false
+}
+
+// unknownIn is unknown for the messages in a field of m.
+func unknownIn(m protoreflect.Message, f protoreflect.FieldDescriptor) bool {
+	if !f.IsList() {
+		return unknown(m.Get(f).Message())
+	}
+	list := m.Get(f).List()
+	for i := range list.Len() {
+		if unknown(list.Get(i).Message()) {
+			return true
+		}
+	}
+	return false
 }
