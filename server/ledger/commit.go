@@ -80,7 +80,7 @@ func fits(by Caller, e trial.Event) error {
 		return &trial.Invalid{Field: "request", Problem: err.Error()}
 	}
 	if n := len(b) + nonce + place; n > store.MaxRecord {
-		return &trial.Invalid{Field: "request", Problem: fmt.Sprintf("makes an entry of %d bytes, at most %d are stored; send less at once", n, store.MaxRecord)}
+		return tooLarge(n)
 	}
 	return nil
 }

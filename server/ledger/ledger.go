@@ -146,7 +146,15 @@ func (c Config) marshal(e entry.Entry) ([]byte, error) {
 	if _, err := io.ReadFull(c.Random, e.Nonce[:]); err != nil {
 		return nil, fmt.Errorf("ledger: read nonce: %w", err)
 	}
-	return entry.Marshal(e)
+	b, err := entry.Marshal(e)
+	if err == nil && len(b) > store.MaxRecord {
+		err = tooLarge(len(b))
+	}
+	return b, err
+}
+
+func tooLarge(size int) error {
+	return &trial.Invalid{Field: "request", Problem: fmt.Sprintf("makes an entry of %d bytes, at most %d are stored; send less at once", size, store.MaxRecord)}
 }
 
 // outcome translates what the log says of an append into what callers are

@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,6 +78,18 @@ func TestPeopleAppendNothingThatCannotBeReplayed(t *testing.T) {
 	})
 	if diff := cmp.Diff(w.accounts(), w.reopen().accounts()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// An entry that is too large was not written: nobody has to wonder whether it
+// was.
+func TestPeopleRefuseWhatIsTooLarge(t *testing.T) {
+	w := staffed(t, &storetest.Memory{})
+	if err := w.enter(people.Disabled{User: "liv", Reason: strings.Repeat("x", store.MaxRecord)}); !invalid("request")(err) {
+		t.Error(err)
+	}
+	if a := w.accounts(); a[1].Disabled || w.log.Len(ledger.System) != 3 {
+		t.Errorf("%+v, %d entries", a, w.log.Len(ledger.System))
 	}
 }
 
