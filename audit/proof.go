@@ -90,7 +90,7 @@ func (l *Log) headAt(list string, size int64) (head, error) {
 // tileReader reads nodes of a tree: low ones out of the tiles of level 0, each
 // tile once, and the others from memory. It implements tlog.HashReader.
 type tileReader struct {
-	ctx  context.Context //nolint:containedctx // it lives for one call; tlog.HashReader passes none
+	ctx  context.Context // it lives for one call; tlog.HashReader passes none
 	log  *Log
 	list string
 	head head

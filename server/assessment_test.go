@@ -167,8 +167,10 @@ func TestSubmitReadAndCorrectForm(t *testing.T) {
 	refused(t, err, codes.FailedPrecondition, "NOTHING_CHANGED")
 	_, err = correct("oa-osl", `{"calm": 5}`, "typed wrong")
 	refused(t, err, codes.InvalidArgument, "")
-	_, err = correct("oa-osl", `{"calm": 4, "calm": 1}`, "typed wrong")
-	refused(t, err, codes.InvalidArgument, "")
+	for _, broken := range []string{`{"calm": 4, "calm": 1}`, `{"note": null, "note": "y"}`, `{"calm": 4} {}`, `{"calm": 4`, `[]`, ``, `null`} {
+		_, err = correct("oa-osl", broken, "typed wrong")
+		refused(t, err, codes.InvalidArgument, "")
+	}
 	_, err = correct("oa-bgo", `{"calm": 4}`, "typed wrong")
 	refused(t, err, codes.NotFound, "NOT_FOUND")
 

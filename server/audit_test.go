@@ -125,9 +125,15 @@ func TestListEntries(t *testing.T) {
 	w := newTrial(t, nil)
 	w.must(w.join(w.invite(), "stranger")) // who has nothing to do with the trial
 	w.as("stranger")
+	_, err := w.trials().CreateTrial(w.as("admin"), &loddv1.CreateTrialRequest{
+		RequestId: w.id(), Protocol: bytes.ReplaceAll(w.file("protocol.yaml"), []byte("id: T1"), []byte("id: T2")),
+	})
+	w.must(err)
+	_, err = w.people().GrantRole(w.as("admin"), &loddv1.GrantRoleRequest{TrialId: "T2", User: "cus", Role: "custodian"})
+	w.must(err)
 	w.randomize("S-1", "OSL")
 	w.randomize("S-2", "OSL")
-	_, err := w.delivery().ListTeam(w.as("es-north"), &loddv1.ListTeamRequest{TrialId: "T1"})
+	_, err = w.delivery().ListTeam(w.as("es-north"), &loddv1.ListTeamRequest{TrialId: "T1"})
 	w.must(err)
 
 	all, err := w.entries("au", &loddv1.ListEntriesRequest{})
@@ -135,7 +141,7 @@ func TestListEntries(t *testing.T) {
 	perList := map[string]int64{}
 	for _, e := range all {
 		perList[e.GetList()]++
-		if strings.Contains(e.GetDetail(), "sealed") || strings.Contains(e.GetDetail(), "stranger") || e.GetActor() == "stranger" {
+		if strings.Contains(e.GetDetail(), "sealed") || strings.Contains(e.GetDetail(), "stranger") || strings.Contains(e.GetDetail(), "T2") || e.GetActor() == "stranger" {
 			t.Errorf("entry %v", e)
 		}
 		if leaves, err := w.leaves("au", e.GetList(), e.GetIndex(), e.GetIndex()+1); err != nil || !bytes.Equal(leaves[0][:], e.GetLeafHash()) {

@@ -233,3 +233,30 @@ func TestStop(t *testing.T) {
 		})
 	}
 }
+
+// What can't work is refused at the start, and not when it is needed.
+func TestNewRefusesAConfigThatCannotWork(t *testing.T) {
+	var good server.Config
+	newWorld(t, func(c *server.Config) { good = *c })
+	for name, spoil := range map[string]func(*server.Config){
+		"no ledger":           func(c *server.Config) { c.Ledger = nil },
+		"no clock":            func(c *server.Config) { c.Now = nil },
+		"no store":            func(c *server.Config) { c.Credentials = nil },
+		"no name":             func(c *server.Config) { c.Name = "" },
+		"no address":          func(c *server.Config) { c.Addresses = nil },
+		"an address in words": func(c *server.Config) { c.Addresses = []string{"at the office"} },
+		"a negative limit":    func(c *server.Config) { c.Limits.PerSecond = -1 },
+		"too small a limit":   func(c *server.Config) { c.Limits.Burst = 9 },
+		"costly passwords":    func(c *server.Config) { c.Passwords.Passes = 1000 },
+		"a negative session":  func(c *server.Config) { c.Sessions.Idle = -1 },
+	} {
+		c := good
+		spoil(&c)
+		if _, err := server.New(c); err == nil {
+			t.Errorf("%s: a server was made", name)
+		}
+	}
+	if _, err := server.New(good); err != nil {
+		t.Error(err)
+	}
+}

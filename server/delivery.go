@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"slices"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -25,10 +24,7 @@ func (s *deliveryService) ListTeam(ctx context.Context, req *loddv1.ListTeamRequ
 	}
 	var teams []ledger.Team
 	for _, g := range a.Teams() {
-		team := ledger.Team{Site: trial.SiteID(g.Site), Arm: trial.ArmID(g.Team)}
-		if !slices.Contains(teams, team) {
-			teams = append(teams, team)
-		}
+		teams = append(teams, ledger.Team{Site: trial.SiteID(g.Site), Arm: trial.ArmID(g.Team)})
 	}
 	members, err := t.Members(ctx, ledger.Caller{Actor: a.User, Role: trial.TreatmentTeam}, teams)
 	if err != nil {

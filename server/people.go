@@ -123,7 +123,7 @@ func (s *peopleService) RevokeRole(ctx context.Context, req *loddv1.RevokeRoleRe
 	if err != nil {
 		return nil, rpcerr.Field("reason", err)
 	}
-	if a.Role() != trial.Custodian { // an administrator only ever gives the first custodian
+	if a.Role() != trial.Custodian { // an administrator only ever names a custodian
 		return nil, people.ErrNotYours
 	}
 	g := people.Grant{User: req.GetUser(), Trial: req.GetTrialId(), Role: req.GetRole(), Site: req.GetSite(), Team: req.GetTeam()}

@@ -1,9 +1,12 @@
 package server_test
 
 import (
+	"context"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+	"github.com/lodd-rct/lodd/server"
 )
 
 // The first account is the administrator's, and the way to it closes behind.
@@ -36,6 +40,9 @@ func TestBootstrapMakesOneAdministrator(t *testing.T) {
 	}
 	refused(t, lost, codes.FailedPrecondition, "INVITE")
 
+	if text, ok := w.server.BootstrapInvite(); ok {
+		t.Errorf("the bootstrap invite %q is left", text)
+	}
 	me, err := w.session().WhoAmI(w.as(winner), &loddv1.WhoAmIRequest{})
 	w.must(err)
 	if !me.GetAdministrator() || me.GetFullName() != "Person "+winner || me.GetLogKey() != w.keys.LogVerifier || me.GetExportKey() != w.keys.ExportVerifier {
@@ -98,9 +105,34 @@ func TestJoinRefuses(t *testing.T) {
 	w.as("kari")
 }
 
-// Whoever gets a name gets it with their own password, however many want it.
+// hookedMap is a map of credentials that tells when it is used.
+type hookedMap struct {
+	server.Map
+	onGet, onPut func()
+}
+
+func (m hookedMap) Get(ctx context.Context, key string) ([]byte, error) {
+	m.onGet()
+	return m.Map.Get(ctx, key)
+}
+
+func (m hookedMap) Put(ctx context.Context, key string, value []byte) error {
+	m.onPut()
+	return m.Map.Put(ctx, key, value)
+}
+
+// Whoever gets a name gets it with their own password, however many want it:
+// nobody else's is kept under the name, not even for a moment.
 func TestJoinersOfOneNameDontMixUp(t *testing.T) {
-	w := newWorld(t, nil)
+	var puts atomic.Int64
+	w := newWorld(t, func(c *server.Config) {
+		c.Credentials = hookedMap{c.Credentials, func() {}, func() {
+			puts.Add(1)
+			for range 10_000 {
+				runtime.Gosched() // so that the others come meanwhile
+			}
+		}}
+	})
 	w.bootstrap()
 	const n = 8
 	codesOf, errs := make([]string, n), make([]error, n)
@@ -121,6 +153,9 @@ func TestJoinersOfOneNameDontMixUp(t *testing.T) {
 			t.Errorf("joiner %d: joined %v, signed in %v", i, err, login)
 		}
 		w.wait(time.Hour) // for the limiter
+	}
+	if n := puts.Load(); n != 2 { // the administrator's, and one for the name
+		t.Errorf("%d passwords were kept, want 2", n)
 	}
 }
 
@@ -163,7 +198,29 @@ func TestGuessingIsSlowedDown(t *testing.T) {
 	_, stranger := w.session().Login(t.Context(), &loddv1.LoginRequest{User: "nobody", Password: password})
 	refused(t, stranger, codes.Unauthenticated, "SIGN_IN")
 	w.wait(time.Second)
-	w.as("admin")
+	for range 10 { // a success ends the row of wrong ones
+		w.tokens = map[string]string{}
+		w.as("admin")
+	}
+}
+
+// An account that ends while its password is looked at doesn't get a session.
+func TestDisabledWhileSigningIn(t *testing.T) {
+	var w *world
+	disable := func() {}
+	w = newWorld(t, func(c *server.Config) { c.Credentials = hookedMap{c.Credentials, func() { disable() }, func() {}} })
+	w.bootstrap()
+	w.must(w.join(w.invite(), "kari"))
+	admin := w.as("admin")
+	disable = func() {
+		_, err := w.people().DisableAccount(admin, &loddv1.DisableAccountRequest{User: "kari", Reason: "left"})
+		w.must(err)
+	}
+	_, err := w.session().Login(t.Context(), &loddv1.LoginRequest{User: "kari", Password: password})
+	refused(t, err, codes.Unauthenticated, "SIGN_IN")
+	if n := w.count("system", "signed_in"); n != 1 {
+		t.Errorf("%d sign-ins, want the administrator's", n)
+	}
 }
 
 // Strangers who guess don't shut a person out of a device used before.

@@ -132,7 +132,13 @@ func TestGetTrialTellsWhatTheRoleMayKnow(t *testing.T) {
 			t.Errorf("%s: %v", p.user, got)
 		}
 	}
-	got, err := get("admin", "T1")
+	w.must(w.grant("cus", "oa-osl", "monitor", "", "")) // which doesn't outweigh being an assessor
+	got, err := get("oa-osl", "T1")
+	w.must(err)
+	if got.GetFlow() != nil {
+		t.Error("an assessor sees the flow")
+	}
+	got, err = get("admin", "T1")
 	w.must(err)
 	if got.GetFlow() != nil {
 		t.Error("the administrator sees the flow")

@@ -19,7 +19,9 @@ const System = "system"
 type People struct {
 	config Config
 
-	mu    sync.RWMutex // guards the fields below; held for writing until an append is durable
+	deciding sync.Mutex // held from a decision until it is durable
+
+	mu    sync.RWMutex // guards state, which is replaced and never changed
 	state *people.State
 }
 
@@ -45,10 +47,14 @@ func openPeople(ctx context.Context, c Config) (*People, error) {
 }
 
 // View calls f with the present state, which f must not keep.
-func (p *People) View(f func(*people.State)) {
+//
+// It doesn't wait for appends: what isn't durable yet isn't part of it.
+func (p *People) View(f func(*people.State)) { f(p.now()) }
+
+func (p *People) now() *people.State {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	f(p.state)
+	return p.state
 }
 
 // Do appends what decide returns, and returns when it is durable. Events are
@@ -56,27 +62,27 @@ func (p *People) View(f func(*people.State)) {
 // then decide's. If the rules of package people refuse one of the events, none
 // is appended.
 func (p *People) Do(ctx context.Context, by Caller, decide func(*people.State, time.Time) ([]people.Event, error)) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.deciding.Lock()
+	defer p.deciding.Unlock()
+	state := p.now()
 	at := p.config.stamp()
-	if at.Before(p.state.Last()) {
-		at = p.state.Last()
+	if at.Before(state.Last()) {
+		at = state.Last()
 	}
-	events, refusal := decide(p.state, at)
+	events, refusal := decide(state, at)
 	if len(events) == 0 {
 		return refusal
 	}
-	if err := p.append(ctx, by, at, events); err != nil {
+	if err := p.append(ctx, by, at, state.Clone(), events); err != nil {
 		return err
 	}
 	return refusal
 }
 
-// append applies events to a copy of the state first: an entry that the rules
-// refuse must never reach the log, which could not be opened again.
-func (p *People) append(ctx context.Context, by Caller, at time.Time, events []people.Event) error {
-	part := audit.Part{List: System, At: p.state.Len()}
-	next := p.state.Clone()
+// append applies events to next, a copy of the state, first: an entry that the
+// rules refuse must never reach the log, which could not be opened again.
+func (p *People) append(ctx context.Context, by Caller, at time.Time, next *people.State, events []people.Event) error {
+	part := audit.Part{List: System, At: next.Len()}
 	for i, e := range events {
 		if err := next.Apply(part.At+int64(i), at, e); err != nil {
 			return err
@@ -90,6 +96,8 @@ func (p *People) append(ctx context.Context, by Caller, at time.Time, events []p
 	if _, err := p.config.Log.Append(ctx, part); err != nil {
 		return outcome(err)
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.state = next
 	return nil
 }

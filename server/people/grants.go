@@ -39,6 +39,9 @@ func excluded() [][2]string {
 		{statistician, custodian},
 		{administrator, custodian}, // holds the keys and would know the design
 		{custodian, coordinator},   // would know the design and enrol
+		{custodian, treatmentTeam}, // gives roles, and must not see what they show
+		{custodian, dsmb},
+		{custodian, assessor},
 		{monitor, treatmentTeam},
 	}
 }
@@ -76,7 +79,7 @@ func (s *State) Grant(by string, g Grant) (Event, error) {
 	if s.held(g) >= 0 {
 		return nil, nil
 	}
-	if !s.mayGrant(by, g) {
+	if by == g.User || !s.mayGrant(by, g) {
 		return Refused{Grant: g}, ErrNotYours
 	}
 	if c := s.Conflict(g); c != "" {
@@ -96,14 +99,17 @@ func (s *State) grantable(g Grant) error {
 }
 
 // mayGrant reports whether by may give g: the custodian of the trial may give
-// every role, an administrator only that of the first custodian.
+// every role, an administrator only that of a custodian for a trial that has
+// none: the first one, or the next after the last has left.
 func (s *State) mayGrant(by string, g Grant) bool {
 	if s.Holds(by, g.Trial, custodian) {
 		return true
 	}
 	a, ok := s.accounts[by]
-	anyCustodian := slices.ContainsFunc(s.tenures, func(t Tenure) bool { return t.Trial == g.Trial && t.Role == custodian })
-	return ok && a.Administrator && g.Role == custodian && !anyCustodian
+	orphaned := !slices.ContainsFunc(s.tenures, func(t Tenure) bool {
+		return t.Trial == g.Trial && t.Role == custodian && t.Until.IsZero() && s.active(t.User) == nil
+	})
+	return ok && a.Administrator && g.Role == custodian && orphaned
 }
 
 // Revoke decides to take g away. It returns no event if the user doesn't hold

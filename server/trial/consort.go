@@ -52,24 +52,30 @@ func (s *State) visitFlow(visit int) VisitFlow {
 
 // class returns the counter that p belongs to at a visit. A destroyed record
 // comes before an inclusion in error, that before a death before the target,
-// that before the end of follow-up, that before a missed visit; what was
-// observed before such an end stays observed.
+// that before an end of follow-up before the target. What was observed or
+// missed before such an end stays so: a later death doesn't rewrite an earlier
+// visit.
 func (s *State) class(f *VisitFlow, p *Participant, visit int) *int {
 	observed := s.complete(p, visit)
-	died := !p.Died.IsZero()
+	target := s.window(p, visit).Target
+	died, withdrew := !p.Died.IsZero(), !p.Withdrew.IsZero()
 	switch {
 	case !p.Erased.IsZero():
 		return &f.Erased
 	case p.Error != "":
 		return &f.InError
-	case died && (!observed || p.Died.Before(s.window(p, visit).Target)):
+	case died && p.Died.Before(target):
 		return &f.Died
-	case !p.Withdrew.IsZero() && !observed:
-		return &f.Withdrew
 	case observed:
 		return &f.Observed
+	case withdrew && p.Withdrew.Before(target):
+		return &f.Withdrew
 	case p.missedVisit(visit):
 		return &f.Lost
+	case died:
+		return &f.Died
+	case withdrew:
+		return &f.Withdrew
 	default:
 		return &f.Awaited
 	}

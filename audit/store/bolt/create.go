@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"go.etcd.io/bbolt"
 )
@@ -70,6 +71,9 @@ func fsync(path string) error {
 
 // syncDir makes a new name in a folder durable.
 func syncDir(dir string) error {
+	if runtime.GOOS == "windows" { // can't sync a folder, and needn't
+		return nil
+	}
 	d, err := os.Open(dir)
 	if err != nil {
 		return fmt.Errorf("bolt: %w", err)

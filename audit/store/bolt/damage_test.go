@@ -65,7 +65,7 @@ func served(t testing.TB, path string) (map[string]string, error) {
 		for i := range n { // one by one: each finds its own way through the pages
 			record, err := db.Read(ctx, name, i, i+1)
 			if err != nil {
-				return nil, fmt.Errorf("opened, but: %v", err)
+				return nil, errors.New("opened, but: " + err.Error())
 			}
 			all[name] += fmt.Sprintf("%x ", record)
 		}

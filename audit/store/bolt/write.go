@@ -124,7 +124,7 @@ func (d *DB) transact(f func(*bbolt.Tx) error) error {
 		if err != nil {
 			return err
 		}
-		defer tx.Rollback() // does nothing after a commit
+		defer func() { _ = tx.Rollback() }() // does nothing after a commit
 		if refused = f(tx); refused != nil {
 			return nil
 		}
