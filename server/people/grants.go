@@ -26,44 +26,49 @@ func Roles() []string {
 	return []string{coordinator, assessor, monitor, dsmb, statistician, custodian, investigator, treatmentTeam, auditor}
 }
 
-// excluded returns the pairs of roles that nobody may hold in one trial, now
-// or ever: what a person once saw stays known.
+// unblinded are the roles that show an arm. They go with no other role in the
+// same trial, now or ever, nor with running the server: what a person once saw
+// stays known, and every other role decides something that it would sway.
+func unblinded() []string { return []string{treatmentTeam, dsmb} }
+
+// excluded returns the further pairs of roles that nobody may hold in one
+// trial, now or ever.
 //
 // Source: product.md of the design, "People", after ICH E6(R3) (2025), 4.1.2,
 // and EMA guideline on computerised systems (2023), annex 3.
 func excluded() [][2]string {
 	return [][2]string{
-		{assessor, treatmentTeam}, // an assessor stays blind
-		{assessor, dsmb},
 		{assessor, investigator}, // may unblind in an emergency
+		{assessor, custodian},    // gives roles, and would know the design
 		{statistician, custodian},
 		{administrator, custodian}, // holds the keys and would know the design
 		{custodian, coordinator},   // would know the design and enrol
-		{custodian, treatmentTeam}, // gives roles, and must not see what they show
-		{custodian, dsmb},
-		{custodian, assessor},
-		{monitor, treatmentTeam},
 	}
 }
 
-// Conflict returns the role that the user holds or held and that excludes g,
-// or nothing. Being an administrator counts as a role in every trial.
-func (s *State) Conflict(g Grant) string {
-	held := func(role string) bool {
-		if role == administrator {
-			a, ok := s.accounts[g.User]
-			return ok && a.Administrator
-		}
-		return slices.ContainsFunc(s.tenures, func(t Tenure) bool {
-			return t.User == g.User && t.Trial == g.Trial && t.Role == role
-		})
+// exclude reports whether nobody may hold both roles.
+func exclude(a, b string) bool {
+	if a == b {
+		return false
 	}
-	for _, pair := range excluded() {
-		if pair[0] == g.Role && held(pair[1]) {
-			return pair[1]
+	return slices.Contains(unblinded(), a) || slices.Contains(unblinded(), b) ||
+		slices.Contains(excluded(), [2]string{a, b}) || slices.Contains(excluded(), [2]string{b, a})
+}
+
+// Conflict returns the role that the user holds or held and that excludes g,
+// or nothing. Being an administrator counts as a role in every trial, and the
+// treatment team of one arm excludes that of another: whoever sees both lists
+// of a site sees the sequence.
+func (s *State) Conflict(g Grant) string {
+	if a, ok := s.accounts[g.User]; ok && a.Administrator && exclude(administrator, g.Role) {
+		return administrator
+	}
+	for _, t := range s.tenures {
+		if t.User != g.User || t.Trial != g.Trial {
+			continue
 		}
-		if pair[1] == g.Role && held(pair[0]) {
-			return pair[0]
+		if exclude(t.Role, g.Role) || t.Role == g.Role && t.Team != g.Team {
+			return t.Role
 		}
 	}
 	return ""
@@ -99,17 +104,16 @@ func (s *State) grantable(g Grant) error {
 }
 
 // mayGrant reports whether by may give g: the custodian of the trial may give
-// every role, an administrator only that of a custodian for a trial that has
-// none: the first one, or the next after the last has left.
+// every role, an administrator only that of the first custodian ever. If an
+// administrator could name the next one too, disabling an account would be a
+// way to every role.
 func (s *State) mayGrant(by string, g Grant) bool {
 	if s.Holds(by, g.Trial, custodian) {
 		return true
 	}
 	a, ok := s.accounts[by]
-	orphaned := !slices.ContainsFunc(s.tenures, func(t Tenure) bool {
-		return t.Trial == g.Trial && t.Role == custodian && t.Until.IsZero() && s.active(t.User) == nil
-	})
-	return ok && a.Administrator && g.Role == custodian && orphaned
+	anyCustodian := slices.ContainsFunc(s.tenures, func(t Tenure) bool { return t.Trial == g.Trial && t.Role == custodian })
+	return ok && a.Administrator && g.Role == custodian && !anyCustodian
 }
 
 // Revoke decides to take g away. It returns no event if the user doesn't hold

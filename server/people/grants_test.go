@@ -12,12 +12,15 @@ import (
 
 // apart are the pairs that nobody may hold in one trial, written out once more.
 var apart = map[string]string{
-	"assessor treatment-team": "an assessor stays blind", "assessor dsmb": "an assessor stays blind",
 	"assessor investigator": "may unblind in an emergency", "statistician custodian": "knows the design",
-	"custodian coordinator": "knows the design and would enrol", "monitor treatment-team": "a monitor stays blind",
+	"custodian coordinator": "knows the design and would enrol", "assessor custodian": "knows the design",
 }
 
-func forbidden(a, b string) bool { return apart[a+" "+b] != "" || apart[b+" "+a] != "" }
+// forbidden adds the roles that show an arm, which go with no other.
+func forbidden(a, b string) bool {
+	shows := func(role string) bool { return role == "treatment-team" || role == "dsmb" }
+	return a != b && (shows(a) || shows(b)) || apart[a+" "+b] != "" || apart[b+" "+a] != ""
+}
 
 // Every pair of roles, in both orders, while the first is held and after it was
 // taken away: what a person once saw stays known.
@@ -70,9 +73,8 @@ func checkGrant(t *testing.T, d *diary, g people.Grant, refused bool, because st
 // doesn't make it forgotten.
 func TestConflictsLookAtTheWholeHistoryOfOneTrial(t *testing.T) {
 	d := custody(t, "kari")
-	team := role("kari", "treatment-team")
 	for _, e := range []people.Event{
-		people.Granted{Grant: team}, people.Revoked{Grant: team, Reason: "left"},
+		people.Granted{Grant: role("kari", "statistician")}, people.Revoked{Grant: role("kari", "statistician"), Reason: "left"},
 		people.Granted{Grant: role("kari", "coordinator")}, people.Revoked{Grant: role("kari", "coordinator"), Reason: "left"},
 		people.Granted{Grant: role("kari", "auditor")},
 	} {
@@ -81,13 +83,26 @@ func TestConflictsLookAtTheWholeHistoryOfOneTrial(t *testing.T) {
 	for _, tt := range []struct {
 		trial, role, want string
 	}{
-		{"IPS", "assessor", "treatment-team"}, {"IPS", "monitor", "treatment-team"}, {"IPS", "custodian", "coordinator"},
-		{"IPS", "dsmb", ""}, {"OTHER", "assessor", ""}, {"OTHER", "custodian", ""},
+		{"IPS", "custodian", "statistician"}, {"IPS", "dsmb", "statistician"}, {"IPS", "monitor", ""},
+		{"IPS", "investigator", ""}, {"OTHER", "dsmb", ""}, {"OTHER", "custodian", ""},
 	} {
 		if got := d.Conflict(people.Grant{User: "kari", Trial: tt.trial, Role: tt.role}); got != tt.want {
 			t.Errorf("%s in %s conflicts with %q, want %q", tt.role, tt.trial, got, tt.want)
 		}
 	}
+}
+
+// Whoever saw the lists of both arms of a site would know the sequence.
+func TestNobodyIsInTheTeamsOfTwoArms(t *testing.T) {
+	d := custody(t, "kari")
+	team := role("kari", "treatment-team")
+	d.must(people.Granted{Grant: team})
+	elsewhere, otherArm := team, team
+	elsewhere.Site, otherArm.Team = "BERGEN", "tau"
+	checkGrant(t, d, otherArm, true, "treatment-team")
+	d.must(people.Revoked{Grant: team, Reason: "left"})
+	checkGrant(t, d, otherArm, true, "treatment-team")
+	checkGrant(t, d, elsewhere, false, "")
 }
 
 func TestWhoMayGrant(t *testing.T) {
@@ -104,14 +119,18 @@ func TestWhoMayGrant(t *testing.T) {
 		{"the first custodian by anybody else", nil, "kari", role("kari", "custodian"), people.ErrNotYours},
 		{"the first custodian by nobody", nil, "nobody", role("kari", "custodian"), people.ErrNotYours},
 		{"a second custodian by an administrator", revokedCustodian[:1], "root", role("kari", "custodian"), people.ErrNotYours},
-		{"a custodian after the first left, by an administrator", revokedCustodian, "root", role("kari", "custodian"), nil},
+		{"a custodian after the first left, by an administrator", revokedCustodian, "root", role("kari", "custodian"), people.ErrNotYours},
+		{"a custodian after the first was disabled, by an administrator", []people.Event{revokedCustodian[0], people.Disabled{User: "liv"}}, "root", role("kari", "custodian"), people.ErrNotYours},
+		{"a role by the custodian to themselves", revokedCustodian[:1], "liv", role("liv", "monitor"), people.ErrNotYours},
 		{"a second custodian by the first", revokedCustodian[:1], "liv", role("kari", "custodian"), nil},
 		{"a role by the custodian", revokedCustodian[:1], "liv", role("kari", "coordinator"), nil},
 		{"a role by an administrator", revokedCustodian[:1], "root", role("kari", "coordinator"), people.ErrNotYours},
 		{"a role by a former custodian", revokedCustodian, "liv", role("kari", "coordinator"), people.ErrNotYours},
 		{"a role by the custodian of another trial", revokedCustodian[:1], "liv", people.Grant{User: "kari", Trial: "OTHER", Role: "coordinator"}, people.ErrNotYours},
 		{"a role by a disabled custodian", []people.Event{revokedCustodian[0], people.Disabled{User: "liv"}}, "liv", role("kari", "coordinator"), people.ErrNotYours},
-		{"a custodian who runs the server", nil, "root", role("root", "custodian"), people.ErrConflict},
+		{"a custodian who runs the server", nil, "root", role("root", "custodian"), people.ErrNotYours},
+		{"another administrator as custodian", revokedCustodian[:1], "liv", role("root", "custodian"), people.ErrConflict},
+		{"an administrator in a treatment team", revokedCustodian[:1], "liv", people.Grant{User: "root", Trial: "IPS", Role: "treatment-team", Site: "OSLO", Team: "ips"}, people.ErrConflict},
 		{"nobody", revokedCustodian[:1], "liv", role("ola", "assessor"), people.ErrNoAccount},
 		{"a disabled account", []people.Event{revokedCustodian[0], people.Disabled{User: "kari"}}, "liv", role("kari", "assessor"), people.ErrDisabled},
 		{"an unknown role", revokedCustodian[:1], "liv", role("kari", "nurse"), people.ErrRole},

@@ -19,7 +19,7 @@ var (
 	ErrInvite    = errors.New("the invitation is unknown, used or too old; ask for another, or sign in if it was you who used it")
 	ErrConflict  = errors.New("the account holds or held a role that excludes this one")
 	ErrDisabled  = errors.New("the account is disabled")
-	ErrNotYours  = errors.New("an administrator may name a custodian only while the trial has none; all other roles are the custodian's to give, and nobody gives one to themselves")
+	ErrNotYours  = errors.New("an administrator may name only the first custodian of a trial; all other roles are the custodian's to give, and nobody gives one to themselves")
 	ErrNoGrant   = errors.New("the account does not hold this role")
 	ErrRole      = errors.New("there is no such role, or it needs a site or a team")
 )

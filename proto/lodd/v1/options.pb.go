@@ -38,7 +38,7 @@ const (
 	// PERMISSION_ADMINISTER allows accounts, invitations and new trials.
 	Permission_PERMISSION_ADMINISTER Permission = 3
 	// PERMISSION_GRANT allows giving and taking roles. An administrator holds it
-	// for the custodian of a trial that has none.
+	// for the first custodian of a trial only.
 	Permission_PERMISSION_GRANT Permission = 4
 	// PERMISSION_READ_TRIAL allows reading the protocol.
 	Permission_PERMISSION_READ_TRIAL Permission = 5
