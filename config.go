@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"path/filepath"
 	"time"
 
 	"github.com/BurntSushi/toml"
@@ -15,6 +16,16 @@ import (
 type config struct {
 	// Data is the folder of the server's database and keys.
 	Data string `toml:"data"`
+	// Keys is the folder of the server's keys, best not in the same backup as
+	// Data. The default is "keys" in Data.
+	Keys string `toml:"keys"`
+	// Checkpoints is the folder of the signed heads of the log, best on another
+	// disk: whoever restores an older Data together with it is not noticed by
+	// the server, only by clients. The default is "checkpoints" in Data.
+	Checkpoints string `toml:"checkpoints"`
+	// LostCheckpoints lets the server start though the folder of checkpoints is
+	// empty and the database is not.
+	LostCheckpoints bool `toml:"lost_checkpoints"`
 	// Listen is the address to listen on, for example ":8443". The default is
 	// "localhost:8443".
 	Listen string `toml:"listen"`
@@ -67,6 +78,12 @@ func load(path string) (config, error) {
 func (c *config) check() error {
 	if c.Data == "" {
 		return errors.New("no data folder is named: give --data DIR or data in the configuration")
+	}
+	if c.Keys == "" {
+		c.Keys = filepath.Join(c.Data, "keys")
+	}
+	if c.Checkpoints == "" {
+		c.Checkpoints = filepath.Join(c.Data, "checkpoints")
 	}
 	if c.Listen == "" {
 		c.Listen = "localhost:8443"

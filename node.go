@@ -74,7 +74,7 @@ func (n *node) open(ctx context.Context, c config) error {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
-	k, err := keys.Load(filepath.Join(c.Data, "keys"), keys.Config{
+	k, err := keys.Load(c.Keys, keys.Config{
 		Fresh: fresh, Name: c.Name, Hosts: hosts(c), Now: n.world.wall(), Random: n.world.random,
 	})
 	if err != nil {
@@ -97,16 +97,24 @@ func (n *node) openLedger(ctx context.Context, c config, k *keys.Keys) error {
 	if err != nil {
 		return err
 	}
-	heads := filepath.Join(c.Data, "checkpoints")
-	if err := os.MkdirAll(heads, 0o700); err != nil {
+	if err := os.MkdirAll(c.Checkpoints, 0o700); err != nil {
 		return fmt.Errorf("checkpoints: %w", err)
+	}
+	guard := audit.FileGuard{Dir: c.Checkpoints}
+	heads, err := guard.Load()
+	if err != nil {
+		return err
 	}
 	n.log, err = audit.Open(ctx, audit.Config{
 		Store: n.store, Origin: strings.TrimSuffix(verifier.Name(), "/log"), Signer: k.LogSigner, Verifier: verifier,
-		Guard: audit.FileGuard{Dir: heads},
+		Guard: guard,
 	})
 	if err != nil {
 		return err
+	}
+	if len(heads) == 0 && len(n.log.Lists("")) > 0 && !c.LostCheckpoints {
+		return fmt.Errorf("%s holds no signed head though the database has entries: put the folder back; "+
+			"without it an older or shortened database cannot be told from the newest, so start with --lost-checkpoints only if it is gone", c.Checkpoints)
 	}
 	n.vault, err = vault.New(vault.Config{Master: k.Master(), Store: n.store, NotFound: store.ErrNotFound, Random: n.world.random})
 	if err != nil {
@@ -188,11 +196,15 @@ func (n *node) guard(ctx context.Context) {
 // close closes what is open, in the order in which it depends on one another.
 func (n *node) close() error {
 	var errs []error
-	if n.listener != nil && n.server == nil {
-		errs = append(errs, n.listener.Close())
+	if n.listener != nil {
+		if err := n.listener.Close(); !errors.Is(err, net.ErrClosed) { // Serve has closed it
+			errs = append(errs, err)
+		}
 	}
 	if n.ledger != nil {
 		n.ledger.Close()
+		// Only what the ledger has read and found right is signed.
+		errs = append(errs, n.log.SaveGuard(context.Background()))
 	}
 	if n.log != nil {
 		errs = append(errs, n.log.Close())

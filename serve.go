@@ -35,6 +35,9 @@ under way finish and stops it.`,
 	}
 	cmd.Flags().StringVar(&file, "config", "", "configuration `FILE` (TOML)")
 	cmd.Flags().StringVar(&flags.Data, "data", "", "`DIR` of database and keys")
+	cmd.Flags().StringVar(&flags.Keys, "keys", "", "`DIR` of the keys (default keys in the data folder)")
+	cmd.Flags().StringVar(&flags.Checkpoints, "checkpoints", "", "`DIR` of the signed heads, best on another disk (default checkpoints in the data folder)")
+	cmd.Flags().BoolVar(&flags.LostCheckpoints, "lost-checkpoints", false, "start though the signed heads are lost; clients still compare theirs")
 	cmd.Flags().StringVar(&flags.Listen, "listen", "", "`ADDRESS` to listen on (default localhost:8443)")
 	cmd.Flags().StringVar(&flags.Name, "name", "", "`NAME` of the server in its signatures (default lodd)")
 	cmd.Flags().StringSliceVar(&flags.Addresses, "address", nil, "`HOST:PORT` at which clients reach it, may be repeated")
@@ -50,15 +53,15 @@ func settings(file string, flags config) (config, error) {
 			return c, err
 		}
 	}
-	if flags.Data != "" {
-		c.Data = flags.Data
+	for _, set := range []struct {
+		flag string
+		key  *string
+	}{{flags.Data, &c.Data}, {flags.Keys, &c.Keys}, {flags.Checkpoints, &c.Checkpoints}, {flags.Listen, &c.Listen}, {flags.Name, &c.Name}} {
+		if set.flag != "" {
+			*set.key = set.flag
+		}
 	}
-	if flags.Listen != "" {
-		c.Listen = flags.Listen
-	}
-	if flags.Name != "" {
-		c.Name = flags.Name
-	}
+	c.LostCheckpoints = c.LostCheckpoints || flags.LostCheckpoints
 	if len(flags.Addresses) > 0 {
 		c.Addresses = flags.Addresses
 	}
