@@ -41,10 +41,7 @@ type Created struct {
 type FormDefined struct{ Form Form }
 
 // DesignSealed commits to the design of the randomization.
-type DesignSealed struct {
-	Commitment  [32]byte
-	Contributed bool // whether a second party added entropy
-}
+type DesignSealed struct{ Commitment [32]byte }
 
 // DesignKept keeps design, seed and salt.
 type DesignKept struct{ Sealed []byte }

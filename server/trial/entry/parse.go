@@ -17,7 +17,7 @@ func trialKind(pb *logv1.Entry) (trial.Event, error) {
 	case *logv1.Entry_FormDefined:
 		return trial.FormDefined{Form: formFromProto(k.FormDefined)}, nil
 	case *logv1.Entry_DesignSealed:
-		e := trial.DesignSealed{Contributed: k.DesignSealed.GetContributed()}
+		e := trial.DesignSealed{}
 		err := fill(e.Commitment[:], k.DesignSealed.GetCommitment(), "commitment")
 		return e, err
 	case *logv1.Entry_DesignKept:

@@ -58,7 +58,7 @@ func enrolmentSamples() []any {
 			ID: "audit", Version: 2, Title: both("AUDIT"), Visits: []trial.VisitID{"baseline", "month-6"}, By: trial.Assessor,
 			After: "guess", Definition: []byte(`{"schema":"lodd.form/1"}`),
 		}},
-		trial.DesignSealed{Commitment: filled(1), Contributed: true},
+		trial.DesignSealed{Commitment: filled(1)},
 		trial.DesignKept{Sealed: sealed},
 		trial.EnrolmentOpened{},
 		trial.EnrolmentClosed{},

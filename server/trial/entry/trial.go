@@ -14,7 +14,7 @@ func setTrialKind(pb *logv1.Entry, event trial.Event) error {
 	case trial.FormDefined:
 		pb.Kind = &logv1.Entry_FormDefined{FormDefined: formToProto(e.Form)}
 	case trial.DesignSealed:
-		pb.Kind = &logv1.Entry_DesignSealed{DesignSealed: &logv1.DesignSealed{Commitment: e.Commitment[:], Contributed: e.Contributed}}
+		pb.Kind = &logv1.Entry_DesignSealed{DesignSealed: &logv1.DesignSealed{Commitment: e.Commitment[:]}}
 	case trial.DesignKept:
 		pb.Kind = &logv1.Entry_DesignKept{DesignKept: &logv1.DesignKept{Sealed: e.Sealed}}
 	case trial.EnrolmentOpened:

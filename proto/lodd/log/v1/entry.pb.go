@@ -83,7 +83,11 @@ type Entry struct {
 	//	*Entry_RoleGranted
 	//	*Entry_RoleRevoked
 	//	*Entry_GrantRefused
-	Kind          isEntry_Kind `protobuf_oneof:"kind"`
+	Kind isEntry_Kind `protobuf_oneof:"kind"`
+	// mac is a keyed hash of the bytes before this field and of the entry's
+	// place, 16 bytes: without the server's key nobody can add an entry. Its
+	// number is the highest, so that it is the end of the entry.
+	Mac           []byte `protobuf:"bytes,100,opt,name=mac,proto3" json:"mac,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -462,6 +466,13 @@ func (x *Entry) GetGrantRefused() *GrantRefused {
 	return nil
 }
 
+func (x *Entry) GetMac() []byte {
+	if x != nil {
+		return x.Mac
+	}
+	return nil
+}
+
 type isEntry_Kind interface {
 	isEntry_Kind()
 }
@@ -694,7 +705,7 @@ var File_lodd_log_v1_entry_proto protoreflect.FileDescriptor
 
 const file_lodd_log_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	"\x17lodd/log/v1/entry.proto\x12\vlodd.log.v1\x1a\x18lodd/log/v1/people.proto\x1a\x17lodd/log/v1/trial.proto\"\xd5\x11\n" +
+	"\x17lodd/log/v1/entry.proto\x12\vlodd.log.v1\x1a\x18lodd/log/v1/people.proto\x1a\x17lodd/log/v1/trial.proto\"\xe7\x11\n" +
 	"\x05Entry\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x14\n" +
 	"\x05nonce\x18\x02 \x01(\fR\x05nonce\x12\x1c\n" +
@@ -741,7 +752,8 @@ const file_lodd_log_v1_entry_proto_rawDesc = "" +
 	"signed_out\x18A \x01(\v2\x16.lodd.log.v1.SignedOutH\x00R\tsignedOut\x12=\n" +
 	"\frole_granted\x18B \x01(\v2\x18.lodd.log.v1.RoleGrantedH\x00R\vroleGranted\x12=\n" +
 	"\frole_revoked\x18C \x01(\v2\x18.lodd.log.v1.RoleRevokedH\x00R\vroleRevoked\x12@\n" +
-	"\rgrant_refused\x18D \x01(\v2\x19.lodd.log.v1.GrantRefusedH\x00R\fgrantRefusedB\x06\n" +
+	"\rgrant_refused\x18D \x01(\v2\x19.lodd.log.v1.GrantRefusedH\x00R\fgrantRefused\x12\x10\n" +
+	"\x03mac\x18d \x01(\fR\x03macB\x06\n" +
 	"\x04kindB2Z0github.com/lodd-rct/lodd/proto/lodd/log/v1;logv1b\x06proto3"
 
 var (

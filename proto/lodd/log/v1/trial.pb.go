@@ -311,9 +311,7 @@ func (x *FormDefined) GetDefinition() []byte {
 type DesignSealed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// commitment is the hash over trial, design, seed and salt, 32 bytes.
-	Commitment []byte `protobuf:"bytes,1,opt,name=commitment,proto3" json:"commitment,omitempty"`
-	// contributed tells whether a second party added entropy to the seed.
-	Contributed   bool `protobuf:"varint,2,opt,name=contributed,proto3" json:"contributed,omitempty"`
+	Commitment    []byte `protobuf:"bytes,1,opt,name=commitment,proto3" json:"commitment,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -353,13 +351,6 @@ func (x *DesignSealed) GetCommitment() []byte {
 		return x.Commitment
 	}
 	return nil
-}
-
-func (x *DesignSealed) GetContributed() bool {
-	if x != nil {
-		return x.Contributed
-	}
-	return false
 }
 
 // DesignKept keeps design, seed and salt as ciphertext. Compartment:
@@ -2113,12 +2104,11 @@ const file_lodd_log_v1_trial_proto_rawDesc = "" +
 	"\x05after\x18\x06 \x01(\tR\x05after\x12\x1e\n" +
 	"\n" +
 	"definition\x18\a \x01(\fR\n" +
-	"definition\"P\n" +
+	"definition\".\n" +
 	"\fDesignSealed\x12\x1e\n" +
 	"\n" +
 	"commitment\x18\x01 \x01(\fR\n" +
-	"commitment\x12 \n" +
-	"\vcontributed\x18\x02 \x01(\bR\vcontributed\"$\n" +
+	"commitment\"$\n" +
 	"\n" +
 	"DesignKept\x12\x16\n" +
 	"\x06sealed\x18\x01 \x01(\fR\x06sealed\"\x11\n" +
