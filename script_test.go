@@ -5,10 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -45,8 +49,17 @@ func TestScripts(t *testing.T) {
 	})
 }
 
+// A running server ends once; ended is closed then.
+type running struct {
+	process *os.Process
+	ended   chan struct{}
+}
+
+// servers are the servers that scripts have started, by process id.
+var servers sync.Map
+
 // cmdServer starts "lodd serve --data NAME" with further flags and waits until
-// it serves. It sets INVITE if there is one, and ADDRESS.
+// it serves. It sets ADDRESS, and INVITE if there is one.
 func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: server NAME [FLAG ...]")
@@ -58,73 +71,67 @@ func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 	stderr, err := cmd.StderrPipe()
 	ts.Check(err)
 	ts.Check(cmd.Start())
-	ts.Setenv("PID_"+args[0], fmt.Sprint(cmd.Process.Pid))
-	ts.Setenv("INVITE", "")
-	ts.Defer(func() {
-		_ = cmd.Process.Kill() // ours, and gone already if the script stopped it
-		_ = cmd.Wait()
-	})
-	lines := make(chan string, 64)
+	server := &running{cmd.Process, make(chan struct{})}
+	pid := strconv.Itoa(cmd.Process.Pid)
+	servers.Store(pid, server)
+	ts.Setenv("PID_"+args[0], pid)
+	ready := make(chan map[string]string, 1)
 	go func() {
-		defer close(lines)
-		for s := bufio.NewScanner(stderr); s.Scan(); {
-			lines <- s.Text()
-		}
+		follow(stderr, ready)
+		_ = cmd.Wait() // killed on purpose, or its status was in what it printed
+		close(server.ended)
 	}()
-	serving := regexp.MustCompile(`^lodd: serving on (\S+),`)
-	invite := regexp.MustCompile(`lodd join (lodd1\.\S+)`)
-	ready := time.After(20 * time.Second)
-	for {
-		select {
-		case line, ok := <-lines:
-			if !ok {
-				ts.Fatalf("server %s ended before it served", args[0])
-			}
-			if m := serving.FindStringSubmatch(line); m != nil {
-				ts.Setenv("ADDRESS", m[1])
-			}
-			if m := invite.FindStringSubmatch(line); m != nil {
-				ts.Setenv("INVITE", m[1])
-			}
-			if strings.Contains(line, "lodd: ready") {
-				go func() {
-					for range lines { // so that the server never blocks on its log
-					}
-				}()
-				return
-			}
-		case <-ready:
-			ts.Fatalf("server %s did not get ready within 20 s", args[0])
+	ts.Defer(func() {
+		_ = server.process.Kill() // gone already if the script ended it
+		<-server.ended
+	})
+	select {
+	case told := <-ready:
+		ts.Setenv("ADDRESS", told["address"])
+		ts.Setenv("INVITE", told["invite"])
+	case <-server.ended:
+		ts.Fatalf("server %s ended before it served", args[0])
+	case <-time.After(30 * time.Second):
+		ts.Fatalf("server %s did not get ready within 30 s", args[0])
+	}
+}
+
+// follow reads all that a server prints, so that it never blocks, and tells
+// what a script needs of it once it is ready.
+func follow(stderr io.Reader, ready chan<- map[string]string) {
+	told := map[string]string{}
+	for s := bufio.NewScanner(stderr); s.Scan(); {
+		if m := regexp.MustCompile(`^lodd: serving on (\S+),`).FindStringSubmatch(s.Text()); m != nil {
+			told["address"] = m[1]
+		}
+		if m := regexp.MustCompile(`lodd join (lodd1\.\S+)`).FindStringSubmatch(s.Text()); m != nil {
+			told["invite"] = m[1]
+		}
+		if s.Text() == "lodd: ready" {
+			ready <- told
 		}
 	}
 }
 
-func end(ts *testscript.TestScript, name, sig string) {
-	pid := ts.Getenv("PID_" + name)
-	if pid == "" {
+func end(ts *testscript.TestScript, name string, sig os.Signal) {
+	v, ok := servers.Load(ts.Getenv("PID_" + name))
+	if !ok {
 		ts.Fatalf("there is no server %s", name)
 	}
-	ts.Check(exec.Command("kill", "-"+sig, pid).Run())
-	for range 200 {
-		if exec.Command("kill", "-0", pid).Run() != nil || zombie(pid) {
-			return
-		}
-		time.Sleep(50 * time.Millisecond)
+	server := v.(*running)
+	ts.Check(server.process.Signal(sig))
+	select {
+	case <-server.ended:
+	case <-time.After(20 * time.Second):
+		ts.Fatalf("server %s did not end after %v", name, sig)
 	}
-	ts.Fatalf("server %s did not end after SIG%s", name, sig)
-}
-
-// zombie reports whether a process has ended and waits to be collected.
-func zombie(pid string) bool {
-	out, err := exec.Command("ps", "-o", "stat=", "-p", pid).Output()
-	return err == nil && strings.HasPrefix(strings.TrimSpace(string(out)), "Z")
 }
 
 // cmdKill9 ends a server as a power cut would.
-func cmdKill9(ts *testscript.TestScript, _ bool, args []string) { end(ts, args[0], "KILL") }
+func cmdKill9(ts *testscript.TestScript, _ bool, args []string) { end(ts, args[0], os.Kill) }
 
 // cmdStop ends a server as an operator would.
-func cmdStop(ts *testscript.TestScript, _ bool, args []string) { end(ts, args[0], "TERM") }
+func cmdStop(ts *testscript.TestScript, _ bool, args []string) { end(ts, args[0], syscall.SIGTERM) }
 
 // cmdShell runs one line of shell, as a person types it.
 func cmdShell(ts *testscript.TestScript, neg bool, args []string) {

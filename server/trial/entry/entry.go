@@ -54,8 +54,9 @@ func Marshal(e Entry) ([]byte, error) {
 	return b, nil
 }
 
-// Unmarshal returns the entry that Marshal made b of. It refuses what it
-// doesn't know in full: an entry of a later version must not be half read.
+// Unmarshal returns the entry that Marshal made b of, with its code or without:
+// see [Authentic]. It refuses what it doesn't know in full: an entry of a later
+// version must not be half read.
 func Unmarshal(b []byte) (Entry, error) {
 	pb := &logv1.Entry{}
 	if err := proto.Unmarshal(b, pb); err != nil {
@@ -100,7 +101,7 @@ func kind(pb *logv1.Entry) (any, error) {
 
 // Describe returns what an auditor may read of b: the kind of the event as the
 // schema names it, and its open fields as a JSON object. What is sealed is left
-// out.
+// out, and so is every other field of bytes but the commitment and the intent.
 func Describe(b []byte) (kind, detail string, err error) {
 	pb := &logv1.Entry{}
 	if err := proto.Unmarshal(b, pb); err != nil {
@@ -112,16 +113,35 @@ func Describe(b []byte) (kind, detail string, err error) {
 		return "", "", fmt.Errorf("entry: no kind")
 	}
 	msg := m.Mutable(field).Message()
-	for _, name := range []protoreflect.Name{"sealed", "definition", "code_hash"} {
-		if f := msg.Descriptor().Fields().ByName(name); f != nil {
-			msg.Clear(f)
-		}
-	}
+	hideBytes(msg)
 	j, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(msg.Interface())
 	if err != nil {
 		return "", "", fmt.Errorf("entry: describe: %w", err)
 	}
 	return string(field.Name()), compact(j), nil
+}
+
+// shownBytes are the fields of bytes that may be read by whoever may read the
+// entry: a commitment is made to be seen, and an intent is the id of a request.
+func shownBytes(name protoreflect.Name) bool { return name == "commitment" || name == "intent" }
+
+// hideBytes takes every other field of bytes out of m and the messages in it:
+// ciphertext, hashes of codes, and whatever a later version adds.
+func hideBytes(m protoreflect.Message) {
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case f.Kind() == protoreflect.BytesKind && !shownBytes(f.Name()):
+			m.Clear(f)
+		case f.Message() == nil:
+		case f.IsList():
+			for i := range v.List().Len() {
+				hideBytes(v.List().Get(i).Message())
+			}
+		default:
+			hideBytes(v.Message())
+		}
+		return true
+	})
 }
 
 // compact takes out the white space that protojson adds at random.
