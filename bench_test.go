@@ -42,7 +42,7 @@ func BenchmarkRandomize(b *testing.B) {
 func benchRandomize(b *testing.B, callers int) {
 	dir := b.TempDir()
 	w := world{
-		now: time.Now, wall: time.Now, random: rand.Reader, seeds: rand.Reader, log: zerolog.Nop(),
+		now: wall, wall: wall, random: rand.Reader, seeds: rand.Reader, log: zerolog.Nop(),
 		passwords: authn.PasswordConfig{MemoryKiB: 64, Passes: 1}, limits: server.Limits{PerSecond: 1e9, Burst: 1e9},
 	}
 	n, err := open(b.Context(), config{Data: filepath.Join(dir, "data"), Listen: "127.0.0.1:0", Name: "bench"}, w)
@@ -205,7 +205,7 @@ func (x *bench) prepareOne(i int, intent *trial.IntentID) {
 		return
 	}
 	ctx, by := x.b.Context(), ledger.Caller{Actor: "bench", Role: trial.Coordinator}
-	on := trial.DateOf(time.Now(), time.UTC).AddDays(-1)
+	on := trial.DateOf(wall(), time.UTC).AddDays(-1)
 	p := trial.ParticipantID(number(i))
 	if _, err := x.trial.Screen(ctx, by, trial.Screened{
 		Participant: p, Site: "OSL", On: on, Consent: trial.ConsentGiven{Version: "1", On: on},
@@ -228,12 +228,12 @@ func (x *bench) measure(clients []*client.Client, callers, n int, call func(*cli
 		c := clients[caller%len(clients)]
 		wg.Go(func() {
 			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-				start := time.Now()
+				start := wall()
 				if err := call(c, i); err != nil {
 					x.b.Error(err)
 					return
 				}
-				times[i] = time.Since(start)
+				times[i] = wall().Sub(start)
 			}
 		})
 	}
@@ -252,14 +252,14 @@ func syncTime(b *testing.B, dir string) time.Duration {
 	times := make([]time.Duration, 300)
 	record := make([]byte, 256)
 	for i := range times {
-		start := time.Now()
+		start := wall()
 		if _, err := f.Write(record); err != nil {
 			b.Fatal(err)
 		}
 		if err := syscall.Fdatasync(int(f.Fd())); err != nil {
 			b.Fatal(err)
 		}
-		times[i] = time.Since(start)
+		times[i] = wall().Sub(start)
 	}
 	return median(times)
 }

@@ -71,7 +71,7 @@ func playDemo(ctx context.Context, o demoOptions) error {
 	c := config{Data: data, Listen: o.listen, Name: "lodd-demo"}
 	start := time.Date(2025, 1, 6, 8, 0, 0, 0, time.UTC)
 	if !o.script {
-		start = time.Now().UTC().AddDate(0, -14, -7).Truncate(24 * time.Hour).Add(8 * time.Hour) // ends about now
+		start = wall().UTC().AddDate(0, -14, -7).Truncate(24 * time.Hour).Add(8 * time.Hour) // ends about now
 	}
 	clock.set(start)
 	result, err := o.story(ctx, c, w, demo.Config{Clock: clock.set, Start: start, Random: w.random, Out: o.stdout, Dir: out, Open: !o.script})
@@ -178,7 +178,7 @@ func (o demoOptions) folders() (data, out string, clean func(), err error) {
 func (o demoOptions) world() (world, *clock) {
 	c := &clock{}
 	w := world{
-		now: c.now, wall: time.Now, random: rand.Reader, seeds: rand.Reader, log: zerolog.Nop(),
+		now: c.now, wall: wall, random: rand.Reader, seeds: rand.Reader, log: zerolog.Nop(),
 		limits:    server.Limits{PerSecond: 1e6, Burst: 1e6},        // its clock stands still between steps
 		passwords: authn.PasswordConfig{MemoryKiB: 4096, Passes: 1}, // everyone signs in again at each jump of it
 	}
@@ -202,6 +202,7 @@ func newEntropy(seed uint64, label string) *entropy {
 	if err != nil {
 		panic(err) // the key has 32 bytes
 	}
+	//nolint:gosec // the key is used for one stream, which is what a demo repeats
 	return &entropy{stream: cipher.NewCTR(block, make([]byte, aes.BlockSize))}
 }
 
@@ -225,7 +226,7 @@ func (c *clock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.running {
-		return time.Now()
+		return wall()
 	}
 	return c.at
 }

@@ -31,10 +31,14 @@ func main() {
 func run(ctx context.Context, args []string) int {
 	return cli.Run(ctx, args, cli.Deps{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Env: os.Getenv, Random: rand.Reader, Now: time.Now, Version: version(),
+		Env: os.Getenv, Random: rand.Reader, Now: wall, Version: version(),
 		Extra: []func() *cobra.Command{serveCommand, demoCommand},
 	})
 }
+
+// wall is the machine's clock. It is read here and passed down, so that the
+// rest of the program can be given another one.
+func wall() time.Time { return time.Now() }
 
 // version returns the version that the module system knows the program by.
 func version() string {

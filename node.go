@@ -137,7 +137,7 @@ func (n *node) openServer(c config, k *keys.Keys) error {
 	n.server, err = server.New(server.Config{
 		Ledger: n.ledger, Log: n.log, Vault: n.vault, Keys: k,
 		Credentials: n.store, NotFound: store.ErrNotFound,
-		Name: c.Name, Addresses: addresses, Version: version(),
+		Name: c.Name, Addresses: addresses,
 		Passwords: n.world.passwords, Limits: n.world.limits,
 		Sessions: authn.SessionConfig{Idle: time.Duration(c.SessionIdle), Absolute: time.Duration(c.SessionLife)},
 		Stats:    n.world.stats,
@@ -166,13 +166,34 @@ func (n *node) during(ctx context.Context, f func(context.Context) error) error 
 		cancel() // if it ends by itself, f has no server
 	})
 	wg.Go(func() { n.guard(ctx) })
+	wg.Go(func() { n.watch(ctx, cancel) })
 	err := f(ctx)
 	cancel()
 	stopping, done := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 	defer done()
 	n.server.Stop(stopping)
 	wg.Wait()
-	return errors.Join(err, served)
+	return errors.Join(err, served, n.lost())
+}
+
+// watch ends the server when the log can no longer say what is durable: what it
+// would answer from then on may be old. Starting it again reads what is there.
+func (n *node) watch(ctx context.Context, stop func()) {
+	select {
+	case <-ctx.Done():
+	case <-n.log.Failed():
+		stop()
+	}
+}
+
+// lost returns an error if the log has failed.
+func (n *node) lost() error {
+	select {
+	case <-n.log.Failed():
+		return errors.New("the outcome of a write to the database is not known; start the server again to read what is there")
+	default:
+		return nil
+	}
 }
 
 // guard saves the checkpoints of what has changed, once a second, so that a

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -70,7 +69,7 @@ func settings(file string, flags config) (config, error) {
 
 // serve runs a server until ctx ends.
 func serve(ctx context.Context, c config, out io.Writer) error {
-	n, err := open(ctx, c, world{now: time.Now, wall: time.Now, random: rand.Reader, seeds: rand.Reader, log: zerolog.New(out)})
+	n, err := open(ctx, c, world{now: wall, wall: wall, random: rand.Reader, seeds: rand.Reader, log: zerolog.New(out)})
 	if err != nil {
 		return err
 	}

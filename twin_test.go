@@ -89,7 +89,7 @@ func playWorld(t *testing.T, seed []byte) worldView {
 	rec := &recorder{teams: map[string][]string{}, users: map[string]string{}}
 	clock := &clock{}
 	w := world{
-		now: clock.now, wall: time.Now, random: newEntropy(1, "random"),
+		now: clock.now, wall: wall, random: newEntropy(1, "random"),
 		seeds:     io.MultiReader(bytes.NewReader(seed), newEntropy(1, "salt")),
 		log:       zerolog.New(log),
 		passwords: authn.PasswordConfig{MemoryKiB: 64, Passes: 1},

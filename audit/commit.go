@@ -217,6 +217,9 @@ func (l *Log) fail(cause error) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.failed == nil {
+		close(l.broken)
+	}
 	l.failed = fmt.Errorf("audit: append: %w", cause)
 	return l.failed
 }

@@ -160,11 +160,17 @@ func TestUnknownOutcomePoisonsTheLog(t *testing.T) {
 			if err := l.SaveGuard(t.Context()); err != nil {
 				t.Fatal(err)
 			}
+			select {
+			case <-l.Failed():
+				t.Error("failed before the failure")
+			default:
+			}
 			m.WriteUnknown = written
 			m.FailAppend = func(...store.Part) error { return fmt.Errorf("disk: %w", store.ErrUnknown) }
 			ctx := t.Context()
 			_, first := l.Append(ctx, part("a", 3, 1))
 			m.FailAppend = nil
+			<-l.Failed() // or the test doesn't end
 			_, second := l.Append(ctx, part("b", 0, 1))
 			_, readErr := l.Read(ctx, "a", 0, 1)
 			_, checkpointErr := l.Checkpoint(ctx, "a")

@@ -54,7 +54,7 @@ func (l *Log) checkpoint(list string) (size int64, signed []byte, err error) {
 	if last, ok := l.signed[list]; ok && last.size == size {
 		return size, last.note, nil
 	}
-	c := Checkpoint{Origin: l.config.Origin + "/" + list, Size: size, Root: h.tree.Root()}
+	c := Checkpoint{Origin: l.Origin(list), Size: size, Root: h.tree.Root()}
 	signed, err = c.Sign(l.config.Signer)
 	if err != nil {
 		return 0, nil, err
@@ -66,8 +66,9 @@ func (l *Log) checkpoint(list string) (size int64, signed []byte, err error) {
 }
 
 // SaveGuard saves the checkpoints of the lists that have changed since the
-// last call. The caller decides how often: an older copy of the store goes
-// unnoticed as far as the checkpoints are old. Close does it, too.
+// last call. The caller decides how often, and does it before Close: an older
+// copy of the store goes unnoticed as far as the checkpoints are old. It signs
+// what is there, so the caller has read the entries first and found them good.
 func (l *Log) SaveGuard(ctx context.Context) error {
 	if l.config.Guard == nil {
 		return nil
@@ -108,7 +109,7 @@ func (l *Log) checkGuard(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("audit: guard of list %s: %w", list, err)
 		}
-		if want := l.config.Origin + "/" + list; c.Origin != want {
+		if want := l.Origin(list); c.Origin != want {
 			return fmt.Errorf("audit: guard of list %s: checkpoint is of %s, want %s; it belongs to another instance", list, c.Origin, want)
 		}
 		if err := l.checkPast(ctx, list, c); err != nil {

@@ -127,7 +127,8 @@ func (g *countingGuard) Save(list string, checkpoint []byte) error {
 	return g.memoryGuard.Save(list, checkpoint)
 }
 
-// Only lists that have changed are saved, and Close saves the rest.
+// Only lists that have changed are saved, and Close saves nothing: what a reader
+// of the entries refused would be signed.
 func TestGuardSavesWhatHasChanged(t *testing.T) {
 	g := &countingGuard{memoryGuard: memoryGuard{}}
 	c := config(t, &storetest.Memory{})
@@ -141,11 +142,28 @@ func TestGuardSavesWhatHasChanged(t *testing.T) {
 		}
 	}
 	grow(t, l, "a", 1)
+	if err := l.SaveGuard(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	grow(t, l, "b", 1)
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"a", "b", "a"}, g.saved); diff != "" {
 		t.Errorf("saved (-want +got):\n%s", diff)
+	}
+}
+
+// The origin that the log names is the one that it signs.
+func TestOriginIsThatOfCheckpoints(t *testing.T) {
+	l := open(t, config(t, &storetest.Memory{}))
+	grow(t, l, "a", 1)
+	signed, err := l.Checkpoint(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first, _, _ := strings.Cut(string(signed), "\n"); l.Origin("a") != first || first != origin+"/a" {
+		t.Errorf("Origin = %q, the checkpoint says %q", l.Origin("a"), first)
 	}
 }
 
@@ -208,7 +226,7 @@ func TestOlderCopyOfTheFileIsRefused(t *testing.T) {
 			return err
 		}
 		work(l)
-		return l.Close()
+		return errors.Join(l.SaveGuard(t.Context()), l.Close())
 	}
 	path, copied, twin := filepath.Join(dir, "log.db"), filepath.Join(dir, "copy.db"), filepath.Join(dir, "twin.db")
 	if err := use(path, guard, func(l *audit.Log) { grow(t, l, "a", 300) }); err != nil {

@@ -49,6 +49,7 @@ type Log struct {
 	config Config
 	queue  chan *call
 	done   chan struct{} // closed when the committer has returned
+	broken chan struct{} // closed when failed is set
 
 	mu      sync.RWMutex // guards the fields below
 	heads   map[string]head
@@ -77,6 +78,7 @@ func Open(ctx context.Context, c Config) (*Log, error) {
 		config: c,
 		queue:  make(chan *call, maxWaiting),
 		done:   make(chan struct{}),
+		broken: make(chan struct{}),
 		heads:  map[string]head{},
 		signed: map[string]signedHead{},
 		saved:  map[string]int64{},
@@ -152,8 +154,19 @@ func (l *Log) claim(ctx context.Context) error {
 	return nil
 }
 
-// Close waits for the appends that were accepted, saves the guard, and makes
-// every later call fail. The store stays open: whoever opened it closes it.
+// Failed is closed when the log serves nothing more because the outcome of an
+// append is unknown. Whoever runs the log then ends, and opens it again.
+func (l *Log) Failed() <-chan struct{} { return l.broken }
+
+// Origin returns the origin of the checkpoints of a list.
+func (l *Log) Origin(list string) string { return l.config.Origin + "/" + list }
+
+// Close waits for the appends that were accepted, and makes every later call
+// fail. The store stays open: whoever opened it closes it.
+//
+// It doesn't save the guard: a log whose entries their reader refused must not
+// be signed. Whoever has read the entries and found them good calls
+// [Log.SaveGuard] before.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	if l.closing {
@@ -166,14 +179,10 @@ func (l *Log) Close() error {
 	l.mu.Unlock()
 	<-l.done
 
-	var err error
-	if l.failure() == nil { // else there is nothing that may be signed
-		err = l.SaveGuard(context.Background())
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
-	return err
+	return nil
 }
 
 // Len returns the number of durable entries of a list, 0 if it doesn't exist.

@@ -88,6 +88,9 @@ func filled(t testing.TB, guard audit.Guard, lengths map[string]int) *storetest.
 	for list, n := range lengths {
 		grow(t, l, list, n)
 	}
+	if err := l.SaveGuard(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -214,7 +214,7 @@ func (s *assessmentService) CorrectForm(ctx context.Context, req *loddv1.Correct
 	if err != nil {
 		return nil, err
 	}
-	reason := parse(&c.faults, "reason", req.GetReason(), parseReason)
+	reason := parse(&c.faults, "reason", req.GetReason(), parseText)
 	set, drop, err := parsePatch(req.GetValues())
 	if err != nil {
 		c.faults = append(c.faults, err)

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -150,15 +149,27 @@ func (s *auditService) ListEntries(req *loddv1.ListEntriesRequest, out grpc.Serv
 		}
 		lists = []string{req.GetList()}
 	}
-	r := entryReader{log: s.config.Log, access: a, trial: string(t.ID()), participant: req.GetParticipant(), send: out.Send}
+	r := &entryReader{log: s.config.Log, trial: t, people: map[string]bool{}, participant: trial.ParticipantID(req.GetParticipant()), send: out.Send}
+	r.again = func() (authz.Access, error) {
+		ctx, err := s.guard.Allow(ctx, loddv1.AuditService_ListEntries_FullMethodName, req)
+		if err != nil {
+			return authz.Access{}, rpcerr.ErrDenied
+		}
+		return authz.FromContext(ctx), nil
+	}
 	s.people.View(func(p *people.State) {
-		r.people = map[string]bool{}
-		for _, tenure := range p.Tenures(r.trial) {
+		for _, tenure := range p.Tenures(req.GetTrialId()) {
 			r.people[tenure.User] = true
 		}
 	})
-	for _, list := range lists {
-		if err := r.read(ctx, list); err != nil {
+	// What comes after this moment isn't read: the caller's role may end while
+	// the caller is slow to take what was there.
+	sizes := make([]int64, len(lists))
+	for i, list := range lists {
+		sizes[i] = s.config.Log.Len(list)
+	}
+	for i, list := range lists {
+		if err := r.read(ctx, list, sizes[i]); err != nil {
 			return err
 		}
 	}
@@ -168,17 +179,25 @@ func (s *auditService) ListEntries(req *loddv1.ListEntriesRequest, out grpc.Serv
 // An entryReader sends the entries that the caller may read.
 type entryReader struct {
 	log         *audit.Log
-	access      authz.Access
-	trial       string
+	trial       *ledger.Trial
 	people      map[string]bool // who holds or held a role in the trial
-	participant string          // whom the entries are about; empty for all
+	participant trial.ParticipantID
 	send        func(*loddv1.ListEntriesResponse) error
+	again       func() (authz.Access, error) // what the caller may do by now
+	access      authz.Access                 // what again returned last
 }
 
-// read sends the entries of a list as it is now.
-func (r entryReader) read(ctx context.Context, list string) error {
-	n := r.log.Len(list)
+// read sends the first n entries of a list. Before each batch it asks whether
+// the caller may still read them.
+func (r *entryReader) read(ctx context.Context, list string, n int64) error {
 	for lo := int64(0); lo < n; lo += entriesAtOnce {
+		var err error
+		if r.access, err = r.again(); err != nil {
+			return err
+		}
+		if !slices.Contains(compartments(r.trial, r.access), list) {
+			return rpcerr.ErrDenied // another role is left, but none that reads this list
+		}
 		batch, err := r.log.Read(ctx, list, lo, min(lo+entriesAtOnce, n))
 		if err != nil {
 			return err
@@ -193,37 +212,47 @@ func (r entryReader) read(ctx context.Context, list string) error {
 }
 
 // entry sends one entry, if the caller may read it.
-func (r entryReader) entry(list string, index int64, b []byte) error {
+func (r *entryReader) entry(list string, index int64, b []byte) error {
 	e, err := entry.Unmarshal(b)
 	if err != nil {
 		return fmt.Errorf("server: entry %d of %s: %w", index, list, err)
+	}
+	if !r.readable(list, e) {
+		return nil
 	}
 	kind, detail, err := entry.Describe(b)
 	if err != nil {
 		return fmt.Errorf("server: entry %d of %s: %w", index, list, err)
 	}
-	var open struct {
-		Participant string       `json:"participant"`
-		User        string       `json:"user"`
-		Grant       people.Grant `json:"grant"`
-	}
-	if err := json.Unmarshal([]byte(detail), &open); err != nil {
-		return fmt.Errorf("server: entry %d of %s: %w", index, list, err)
-	}
-	switch {
-	case r.participant != "" && open.Participant != r.participant:
-		return nil
-	case !r.access.Holds(trial.Auditor) && e.Actor != r.access.User:
-		return nil
-	case list == ledger.System && open.Grant.Trial != "":
-		if open.Grant.Trial != r.trial {
-			return nil
-		}
-	case list == ledger.System && !r.people[e.Actor] && !r.people[open.User]:
-		return nil // of people who have nothing to do with the trial
-	}
 	leaf := audit.Leaf(b)
 	return r.send(&loddv1.ListEntriesResponse{
 		List: list, Index: index, At: timestamppb.New(e.At), Actor: e.Actor, Role: e.Role, Kind: kind, Detail: detail, LeafHash: leaf[:],
 	})
+}
+
+// readable reports whether the caller asked for an entry and may read it: an
+// auditor reads every entry of the trial and of its people, others their own.
+func (r *entryReader) readable(list string, e entry.Entry) bool {
+	switch {
+	case r.participant != "" && participantOf(e.Event) != r.participant:
+		return false
+	case !r.access.Holds(trial.Auditor) && e.Actor != r.access.User:
+		return false
+	case list != ledger.System:
+		return true
+	}
+	switch event := e.Event.(type) {
+	case people.Granted:
+		return event.Grant.Trial == string(r.trial.ID())
+	case people.Revoked:
+		return event.Grant.Trial == string(r.trial.ID())
+	case people.Refused:
+		return event.Grant.Trial == string(r.trial.ID())
+	case people.Disabled:
+		return r.people[event.User] || r.people[e.Actor]
+	case people.SignInRefused:
+		return r.people[event.User]
+	default:
+		return r.people[e.Actor]
+	}
 }

@@ -3,10 +3,13 @@ package server_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -14,6 +17,7 @@ import (
 
 	"github.com/lodd-rct/lodd/audit"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+	"github.com/lodd-rct/lodd/server"
 )
 
 // Each role checks the compartments that hold what it works with.
@@ -171,4 +175,96 @@ func TestListEntries(t *testing.T) {
 	}
 	_, err = w.entries("tc-osl", &loddv1.ListEntriesRequest{List: "T1/allocation"})
 	refused(t, err, codes.NotFound, "NOT_FOUND")
+}
+
+// hooked returns a world in which, once something is set to happen, it does when
+// the server looks at its clock for the n-th time after that.
+func hooked(t *testing.T, n int64) (w *world, happen *func()) {
+	t.Helper()
+	var reads atomic.Int64
+	happen = new(func())
+	w = newTrial(t, func(c *server.Config) {
+		now := c.Now
+		c.Now = func() time.Time { // each message of a stream asks whether its session lasts
+			if *happen != nil && reads.Add(1) == n {
+				(*happen)()
+			}
+			return now()
+		}
+	})
+	return w, happen
+}
+
+// Whoever loses a role while reading gets what has been fetched, and no more.
+func TestListEntriesEndsWithTheRole(t *testing.T) {
+	w, happen := hooked(t, 100) // in the first batch
+	for i := range 300 {
+		req := w.screened(fmt.Sprintf("S-%d", i), "OSL")
+		req.Consent, req.Answers = nil, nil
+		_, err := w.screening().AddScreening(w.as("tc-osl"), req)
+		w.must(err)
+	}
+	custodian := w.as("cus")
+	w.as("au")
+	*happen = func() {
+		_, err := w.people().RevokeRole(custodian, &loddv1.RevokeRoleRequest{TrialId: "T1", User: "au", Role: "auditor", Reason: "left"})
+		w.must(err)
+	}
+	s, err := w.audit().ListEntries(w.as("au"), &loddv1.ListEntriesRequest{TrialId: "T1", List: "T1/conduct"})
+	w.must(err)
+	got := 0
+	for ; err == nil; got++ {
+		_, err = s.Recv()
+	}
+	refused(t, err, codes.PermissionDenied, "")
+	if got-1 != 256 {
+		t.Errorf("%d entries, want those of the first batch", got-1)
+	}
+}
+
+// Whoever keeps a role reads on only what that role reads.
+func TestListEntriesEndsWithTheRoleThatReadsTheList(t *testing.T) {
+	w, happen := hooked(t, 6) // when the lock is sent
+	w.must(w.grant("cus", "dm", "investigator", "", ""))
+	w.randomize("S-1", "OSL")
+	w.wait(180 * 24 * time.Hour)
+	_, err := w.submit("oa-osl", "S-1", "month-6", "mood", `{"glad": 3, "calm": 2}`)
+	w.must(err)
+	w.takeLock()
+	w.takeLock()
+	custodian := w.as("cus")
+	*happen = func() {
+		_, err := w.people().RevokeRole(custodian, &loddv1.RevokeRoleRequest{TrialId: "T1", User: "dm", Role: "monitor", Reason: "left"})
+		w.must(err)
+	}
+	own, err := w.entries("dm", &loddv1.ListEntriesRequest{})
+	refused(t, err, codes.PermissionDenied, "")
+	if n := w.count("system", "role_revoked dm"); n != 1 {
+		t.Errorf("%d entries of the role's end, and read %v", n, own)
+	}
+}
+
+// What happens while entries are read isn't read: the lists are those of the
+// moment of the call.
+func TestListEntriesReadsTheMomentOfTheCall(t *testing.T) {
+	w, happen := hooked(t, 10) // in the first list
+	w.randomize("S-1", "OSL")
+	w.ready("S-2", "OSL")
+	intent := w.prepare("S-2", "OSL")
+	w.as("au")
+	before := w.log.Len("T1/allocation")
+	*happen = func() {
+		_, err := w.commit("tc-osl", intent, "S-2")
+		w.must(err)
+	}
+	all, err := w.entries("au", &loddv1.ListEntriesRequest{})
+	w.must(err)
+	if n := w.log.Len("T1/allocation"); n != before+1 {
+		t.Fatalf("%d allocations, so nothing happened meanwhile", n)
+	}
+	for _, e := range all {
+		if e.GetList() == "T1/allocation" && e.GetIndex() >= before {
+			t.Errorf("an entry of later: %v", e)
+		}
+	}
 }

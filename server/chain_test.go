@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -124,7 +125,7 @@ func TestPanicIsAnInternalError(t *testing.T) {
 }
 
 func TestRequestsOverTheLimitAreRefused(t *testing.T) {
-	w := newWorld(t, func(c *server.Config) { c.Limits = server.Limits{PerSecond: 10, Burst: 50} })
+	w := newWorld(t, func(c *server.Config) { c.Limits = server.Limits{PerSecond: 10, Burst: 50, StrangersBurst: 1000} })
 	w.bootstrap()
 	w.must(w.join(w.invite(), "kari"))
 	kari, admin := w.as("kari"), w.as("admin")
@@ -141,16 +142,32 @@ func TestRequestsOverTheLimitAreRefused(t *testing.T) {
 	w.must(call(kari))
 	w.must(call(kari))
 	refused(t, call(kari), codes.ResourceExhausted, "BUSY")
+}
 
-	// Before signing in, an address is the caller.
-	var err error
+// Before signing in, a host is the caller, with a lower limit of its own; what
+// it spends is nobody's who has signed in.
+func TestStrangersAreLimitedByHost(t *testing.T) {
+	w := newWorld(t, func(c *server.Config) { c.Limits = server.Limits{} })
+	w.bootstrap()
 	w.wait(time.Hour)
-	for range 5 {
-		_, err = w.session().Join(t.Context(), &loddv1.JoinRequest{})
-		refused(t, err, codes.InvalidArgument, "")
+	admin := w.as("admin")
+	login := func(user string) error {
+		_, err := w.session().Login(t.Context(), &loddv1.LoginRequest{User: user, Password: password})
+		return err
 	}
-	_, err = w.session().Login(t.Context(), &loddv1.LoginRequest{User: "admin", Password: password})
+	for i := range 19 {
+		refused(t, login(fmt.Sprint("nobody", i)), codes.Unauthenticated, "SIGN_IN")
+	}
+	refused(t, login("admin"), codes.ResourceExhausted, "BUSY")
+	_, err := w.session().Join(t.Context(), &loddv1.JoinRequest{})
 	refused(t, err, codes.ResourceExhausted, "BUSY")
+	_, err = w.session().WhoAmI(admin, &loddv1.WhoAmIRequest{})
+	w.must(err)
+	w.wait(time.Second)
+	for i := range 5 {
+		refused(t, login(fmt.Sprint("nobody", i)), codes.Unauthenticated, "SIGN_IN")
+	}
+	refused(t, login("admin"), codes.ResourceExhausted, "BUSY")
 }
 
 func TestLargeRequestsAreRefused(t *testing.T) {
@@ -246,7 +263,7 @@ func TestNewRefusesAConfigThatCannotWork(t *testing.T) {
 		"no address":          func(c *server.Config) { c.Addresses = nil },
 		"an address in words": func(c *server.Config) { c.Addresses = []string{"at the office"} },
 		"a negative limit":    func(c *server.Config) { c.Limits.PerSecond = -1 },
-		"too small a limit":   func(c *server.Config) { c.Limits.Burst = 9 },
+		"no strangers":        func(c *server.Config) { c.Limits.StrangersBurst = -1 },
 		"costly passwords":    func(c *server.Config) { c.Passwords.Passes = 1000 },
 		"a negative session":  func(c *server.Config) { c.Sessions.Idle = -1 },
 	} {

@@ -27,6 +27,7 @@ type core struct {
 	limiter   *authn.Limiter
 	codes     *authn.Codes
 	devices   *authn.Devices
+	guard     *authz.Guard
 
 	// joining is held while an account is made, so that the password that is
 	// kept is that of the person who got the name. It guards bootstrap.

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/lodd-rct/lodd/audit"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 	"github.com/lodd-rct/lodd/server/export"
 	"github.com/lodd-rct/lodd/server/export/csv"
@@ -21,6 +21,7 @@ import (
 type exportService struct {
 	loddv1.UnimplementedExportServiceServer
 	*core
+	exporting queue
 }
 
 // chunkBytes is the most of a bundle that one message carries.
@@ -64,20 +65,26 @@ func lockMessage(l trial.Lock) *loddv1.Lock {
 
 // DownloadExport writes the bundle twice: once to learn its size, so that a
 // client can tell a whole one from a part, and once to send it. The same lock
-// gives the same bytes, and nothing of it touches the server's disk.
+// gives the same bytes, and nothing of it touches the server's disk. Only a few
+// are written at a time: each holds the state of the trial at its lock.
 func (s *exportService) DownloadExport(req *loddv1.DownloadExportRequest, out grpc.ServerStreamingServer[loddv1.DownloadExportResponse]) error {
 	ctx := out.Context()
 	c, err := s.command(ctx, req)
 	if err != nil {
 		return err
 	}
+	leave, err := s.exporting.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	lock := int(req.GetLock())
 	src, err := c.trial.AtLock(ctx, lock)
 	if err != nil {
 		return err
 	}
 	var size counter
-	if err := s.bundle(ctx, &size, src); err != nil {
+	if err := s.bundle(ctx, &size, c.trial, src); err != nil {
 		return err
 	}
 	// The entry comes before the first byte: what was handed out is in the log.
@@ -87,23 +94,43 @@ func (s *exportService) DownloadExport(req *loddv1.DownloadExportRequest, out gr
 	w := &chunkWriter{send: out.Send, next: &loddv1.DownloadExportResponse{
 		FileName: export.Name(c.trial.ID(), lock, export.Pooled), SizeBytes: int64(size),
 	}}
-	if err := s.bundle(ctx, w, src); err != nil {
+	if err := s.bundle(ctx, w, c.trial, src); err != nil {
 		return err
 	}
 	return w.flush()
 }
 
-// bundle writes the pooled export of a lock.
-func (s *exportService) bundle(ctx context.Context, w io.Writer, src export.Source) error {
+// bundle writes the pooled export of a lock. That somebody's data are destroyed
+// is never the caller's mistake: either it happened meanwhile, and the next
+// download leaves the participant out, or a key is gone that should be there.
+func (s *exportService) bundle(ctx context.Context, w io.Writer, t *ledger.Trial, src export.Source) error {
 	err := export.Bundle(ctx, w, src, export.Output{
-		Format: csv.Format{}, Producer: audit.Producer{Name: "lodd", Version: s.config.Version},
-		Signer: s.config.Keys.ExportSigner, Log: s.config.Keys.LogSigner,
+		Format: csv.Format{}, Signer: s.config.Keys.ExportSigner, Log: s.config.Keys.LogSigner,
 	})
-	if errors.Is(err, trial.ErrErased) { // meanwhile: the next download leaves the participant out
-		err = fmt.Errorf("%w: %v", ledger.ErrBusy, err) //nolint:errorlint // it is not about the caller's participant
+	if !errors.Is(err, trial.ErrErased) {
+		return err
 	}
-	return err
+	meanwhile := false
+	if stateErr := t.View(func(st *trial.State) error {
+		meanwhile = slices.ContainsFunc(src.Participants, func(id trial.ParticipantID) bool {
+			p, ok := st.Participant(id)
+			return ok && !p.Erased.IsZero()
+		})
+		return nil
+	}); stateErr != nil {
+		return stateErr
+	}
+	if meanwhile {
+		return fmt.Errorf("%w: %v", ledger.ErrBusy, err) //nolint:errorlint // it is not about the caller's participant
+	}
+	return fmt.Errorf("server: a key is gone of a participant who isn't erased: %v", err) //nolint:errorlint // the same
 }
+
+// The exports that are written at once, and those that may wait for it.
+const (
+	exportsAtOnce  = 2
+	exportsWaiting = 8
+)
 
 // A counter counts bytes.
 type counter int64

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lodd-rct/lodd/audit"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+	"github.com/lodd-rct/lodd/server"
 )
 
 func (w *world) takeLock() *loddv1.TakeLockResponse {
@@ -115,5 +116,53 @@ func TestDownloadExportRefuses(t *testing.T) {
 	}
 	if n := w.count("T1/conduct", "exported"); n != 0 {
 		t.Errorf("%d entries of what was refused", n)
+	}
+}
+
+// signing is a signer that something happens before.
+type signing struct {
+	note.Signer
+	before func()
+}
+
+func (s signing) Sign(msg []byte) ([]byte, error) {
+	s.before()
+	return s.Signer.Sign(msg)
+}
+
+// Whoever is erased while a bundle is written is no fault of the caller, who
+// may try again; a key that is gone without an erasure is a fault of the server.
+func TestDownloadExportWhileAKeyGoes(t *testing.T) {
+	for name, tt := range map[string]struct {
+		happen func(*world)
+		code   codes.Code
+		reason string
+	}{
+		"erased meanwhile": {func(w *world) {
+			_, err := w.participants().RecordWithdrawal(w.as("tc-osl"), &loddv1.RecordWithdrawalRequest{
+				TrialId: "T1", RequestId: w.id(), Participant: "S-1", Scope: "data", Reason: "not-given", Confirm: "S-1",
+			})
+			w.must(err)
+		}, codes.ResourceExhausted, "BUSY"},
+		"destroyed by nobody": {func(w *world) { w.must(w.vault.Destroy(w.t.Context(), "T1/participant/S-1")) }, codes.Internal, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var w *world
+			happen := func() {}
+			w = newTrial(t, func(c *server.Config) {
+				k := *c.Keys
+				k.ExportSigner = signing{k.ExportSigner, func() { happen(); happen = func() {} }}
+				c.Keys = &k
+			})
+			w.randomize("S-1", "OSL")
+			w.takeLock()
+			w.as("tc-osl")
+			happen = func() { tt.happen(w) }
+			_, _, _, err := w.download("dm", 1)
+			refused(t, err, tt.code, tt.reason)
+			if line := w.lastLine(); tt.code == codes.Internal && line["level"] != "error" {
+				t.Errorf("line = %v", line)
+			}
+		})
 	}
 }

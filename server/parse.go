@@ -73,12 +73,18 @@ func parseFullName(text string) (string, error) {
 	return text, nil
 }
 
-// parseReason returns words that say why something is done.
+// parseReason returns words that say why something is done to an account. That
+// there are any where data are corrected, package ledger sees to.
 func parseReason(text string) (string, error) {
-	switch {
-	case !visible(text):
+	if !visible(text) {
 		return "", errors.New("a reason is needed")
-	case utf8.RuneCountInString(text) > 500 || !utf8.ValidString(text):
+	}
+	return parseText(text)
+}
+
+// parseText returns words of a length that entries hold.
+func parseText(text string) (string, error) {
+	if utf8.RuneCountInString(text) > 500 || !utf8.ValidString(text) {
 		return "", errors.New("want at most 500 characters")
 	}
 	return text, nil

@@ -51,16 +51,16 @@ func (s *screeningService) AddScreening(ctx context.Context, req *loddv1.AddScre
 	return &loddv1.AddScreeningResponse{Receipt: receipt(a.Receipt), Excluded: done.Assessed && !done.Eligible}, nil
 }
 
-// mayEnter reports why the caller can't enter a participant at a site: the
-// number is in use at one that the caller doesn't reach, or the site itself is
-// such a one.
+// mayEnter reports why the caller can't enter a participant at a site: it is one
+// that the caller doesn't reach, or the number is in use at such a one. The site
+// comes first: who names a foreign one isn't told which numbers are in use.
 func (c *command) mayEnter(id trial.ParticipantID, site trial.SiteID) error {
+	if c.access.RoleAt(site) == "" {
+		return fmt.Errorf("site %s: %w", site, rpcerr.ErrDenied)
+	}
 	return c.trial.View(func(s *trial.State) error {
 		if p, ok := s.Participant(id); ok && c.access.RoleAt(p.Site) == "" {
 			return fmt.Errorf("screening number %s: %w", id, trial.ErrExists)
-		}
-		if c.access.RoleAt(site) == "" {
-			return fmt.Errorf("site %s: %w", site, rpcerr.ErrDenied)
 		}
 		return nil
 	})
@@ -155,7 +155,7 @@ func (s *screeningService) Exclude(ctx context.Context, req *loddv1.ExcludeReque
 	}
 	site := e.Site
 	if err := c.trial.View(func(st *trial.State) error {
-		if p, ok := st.Participant(e.Participant); ok && site == "" {
+		if p, ok := st.Participant(e.Participant); ok && site == "" && c.access.RoleAt(p.Site) != "" {
 			site = p.Site
 		}
 		return nil
@@ -163,7 +163,7 @@ func (s *screeningService) Exclude(ctx context.Context, req *loddv1.ExcludeReque
 		return nil, err
 	}
 	if site == "" {
-		return nil, &trial.Invalid{Field: "site", Problem: "is needed for a number that is not in the screening log yet"}
+		return nil, &trial.Invalid{Field: "site", Problem: "is needed for a number that is not in your screening log yet"}
 	}
 	if err := c.mayEnter(e.Participant, site); err != nil {
 		return nil, err

@@ -37,7 +37,6 @@ func (s sealing) String() string {
 	line("Leaf hash of the entry", "%x", s.receipt.Leaf[:])
 	line("Algorithm", "%s", "permuted blocks; lodd randomization specification, version 1")
 	line("Entropy", "%s", "32 bytes of the server's; no second party contributed entropy")
-	line("Sealings abandoned", "%d", 0)
 	line("Log key", "%s", s.logKey)
 	line("Export key", "%s", s.exportKey)
 	b.WriteString(`

@@ -48,7 +48,8 @@ type Config struct {
 	// reach it, as host:port, best first; both stand in invitations.
 	Name      string
 	Addresses []string
-	// Version is the version of the program, as exports tell it.
+	// Version is the version of the program. No export tells it: the same lock has
+	// the same bytes after an update.
 	Version string
 
 	// Passwords and Sessions have defaults; their Random is filled in.
@@ -76,8 +77,8 @@ func (c Config) check() error {
 		return errors.New("server: Ledger, Log, Vault and Keys are needed")
 	case c.Credentials == nil || c.NotFound == nil || c.Now == nil || c.Random == nil:
 		return errors.New("server: Credentials, NotFound, Now and Random are needed")
-	case c.Limits.PerSecond < 0 || c.Limits.Burst < 0 || 0 < c.Limits.Burst && c.Limits.Burst < strangerCost:
-		return fmt.Errorf("server: a limit is negative, or Limits.Burst is less than %d", strangerCost)
+	case !c.Limits.ok():
+		return errors.New("server: a limit is negative")
 	}
 	return nil
 }
@@ -109,11 +110,10 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	guard, err := authz.New(authz.Config{Methods: methods, People: k.people.View, Trial: k.knows})
-	if err != nil {
+	if k.guard, err = authz.New(authz.Config{Methods: methods, People: k.people.View, Trial: k.knows}); err != nil {
 		return nil, err
 	}
-	s := &Server{k, grpc.NewServer(append(transport(c), chain(c, k, guard)...)...)}
+	s := &Server{k, grpc.NewServer(append(transport(c), chain(c, k)...)...)}
 	k.register(s.grpc)
 	return s, nil
 }
@@ -138,16 +138,16 @@ func transport(c Config) []grpc.ServerOption {
 
 // chain returns the interceptors, outermost first. The log sees every call, a
 // panic too; only the handler's own errors are translated.
-func chain(c Config, k *core, guard *authz.Guard) []grpc.ServerOption {
+func chain(c Config, k *core) []grpc.ServerOption {
 	log := callLog{c.Logger, c.Now}
-	gate := authn.Gate{Sessions: k.sessions, Now: c.Now, Open: guard.Public()}
-	about, limit := check(learn), check(newMeter(c.Limits, c.Now).check)
-	allow, content := check(guard.Allow), check(noIdentifiers)
+	gate := authn.Gate{Sessions: k.sessions, Now: c.Now, Open: k.guard.Public()}
+	about, limited := check(learn), limit(c.Limits, c.Now)
+	allow, content := check(k.guard.Allow), check(noIdentifiers)
 	return []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(
-			log.unary, recoverUnary, gate.Unary, about.unary, limit.unary, allow.unary, content.unary, translateUnary),
+			log.unary, recoverUnary, gate.Unary, about.unary, limited.unary, allow.unary, content.unary, translateUnary),
 		grpc.ChainStreamInterceptor(
-			log.stream, recoverStream, gate.Stream, about.stream, limit.stream, allow.stream, content.stream, translateStream),
+			log.stream, recoverStream, gate.Stream, about.stream, limited.stream, allow.stream, content.stream, translateStream),
 	}
 }
 
@@ -194,7 +194,7 @@ func (k *core) register(s *grpc.Server) {
 	loddv1.RegisterDeliveryServiceServer(s, &deliveryService{core: k})
 	loddv1.RegisterAssessmentServiceServer(s, &assessmentService{core: k})
 	loddv1.RegisterParticipantServiceServer(s, &participantService{core: k})
-	loddv1.RegisterExportServiceServer(s, &exportService{core: k})
+	loddv1.RegisterExportServiceServer(s, &exportService{core: k, exporting: newQueue(exportsAtOnce, exportsWaiting)})
 	loddv1.RegisterAuditServiceServer(s, &auditService{core: k})
 }
 

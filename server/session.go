@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"google.golang.org/grpc"
@@ -112,6 +113,9 @@ func (s *sessionService) Login(ctx context.Context, req *loddv1.LoginRequest) (*
 		return nil, err
 	}
 	known, err := s.verify(ctx, user, req.GetPassword())
+	if errors.Is(err, authn.ErrBusy) {
+		s.limiter.Withdraw(user, device)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -157,12 +161,13 @@ func (s *sessionService) active(user string) (active bool) {
 	return active
 }
 
-// refuseSignIn records the refusal and returns it. What was mistyped for a name
-// is not kept.
+// refuseSignIn returns the refusal and records it if there is such an account.
+// What was mistyped for a name isn't kept, and strangers can't make the log grow
+// with names that nobody has.
 func (s *sessionService) refuseSignIn(ctx context.Context, user string) error {
 	return s.people.Do(ctx, ledger.Caller{Actor: serverActor}, func(p *people.State, _ time.Time) ([]people.Event, error) {
 		if _, known := p.Account(user); !known {
-			user = ""
+			return nil, rpcerr.ErrSignIn
 		}
 		return []people.Event{people.SignInRefused{User: user}}, rpcerr.ErrSignIn
 	})

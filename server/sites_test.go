@@ -3,6 +3,8 @@ package server_test
 import (
 	"testing"
 
+	"google.golang.org/grpc/codes"
+
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 )
 
@@ -76,5 +78,28 @@ func TestOtherSitesLookLikeNothing(t *testing.T) {
 	w.must(err)
 	if len(got.GetParticipants()) != 0 {
 		t.Errorf("Bergen sees %v", got)
+	}
+}
+
+// Who names no site, or one of others, learns nothing of the numbers that other
+// sites use: the answer is that for a number that nobody uses.
+func TestForeignNumbersLookUnused(t *testing.T) {
+	w := newTrial(t, nil)
+	w.ready("S-1", "OSL")
+	for _, site := range []string{"OSL", "NOWHERE", ""} {
+		add := func(p string) error {
+			_, err := w.screening().AddScreening(w.as("tc-bgo"), w.screened(p, site))
+			return err
+		}
+		exclude := func(p string) error {
+			_, err := w.screening().Exclude(w.as("tc-bgo"), &loddv1.ExcludeRequest{TrialId: "T1", RequestId: w.id(), Participant: p, Site: site, Reason: "declined"})
+			return err
+		}
+		same(t, add("S-1"), add("S-9"))
+		same(t, exclude("S-1"), exclude("S-9"))
+		if site != "" {
+			refused(t, add("S-1"), codes.PermissionDenied, "")
+			refused(t, exclude("S-1"), codes.PermissionDenied, "")
+		}
 	}
 }

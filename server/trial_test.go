@@ -90,6 +90,9 @@ func TestSealing(t *testing.T) {
 			t.Errorf("the sealing record doesn't tell %q:\n%s", want, sealed.GetRecord())
 		}
 	}
+	if strings.Contains(sealed.GetRecord(), "abandoned") {
+		t.Errorf("the sealing record tells how many sealings were abandoned, which nobody counts:\n%s", sealed.GetRecord())
+	}
 	_, err = seal(w.id(), w.file("design.yaml"))
 	refused(t, err, codes.FailedPrecondition, "ALREADY_SEALED")
 	refused(t, func() error { _, err := open(""); return err }(), codes.InvalidArgument, "")

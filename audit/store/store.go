@@ -114,8 +114,9 @@ type Store interface {
 	// that wraps ErrNotFound if there is none.
 	Get(ctx context.Context, key string) ([]byte, error)
 
-	// Put sets the value of a key and returns when it is durable. A key has 1
-	// to MaxName bytes, a value at most MaxRecord. Errors are those of Append.
+	// Put sets the value of a key and returns when it is durable. If it
+	// replaces a value, that one is gone as after Delete. A key has 1 to
+	// MaxName bytes, a value at most MaxRecord. Errors are those of Append.
 	Put(ctx context.Context, key string, value []byte) error
 
 	// Delete removes a key and returns when that is durable and the store

@@ -18,15 +18,15 @@ func (a *app) auditVerify() *cobra.Command {
 	return a.inTrial(spec{
 		use: "verify", short: "Verify on this machine that the log was not rewritten",
 		long: `Verify on this machine that the log was not rewritten: the checkpoints are
-signed, the entries add up to them, and what was seen from here before is still
-there.`,
+signed, the entries add up to them, and what was seen from here before, lists and
+entries, is still there.`,
 	}, func(c trialCall) error {
-		compartments, err := c.Audit().ListCompartments(c.ctx, &loddv1.ListCompartmentsRequest{TrialId: c.trial})
+		compartments, err := c.Compartments(c.ctx, c.trial)
 		if err != nil {
 			return err
 		}
 		r := list("audit-verification", "compartments", "list", "entries", "seen_before", "root", "verified")
-		for _, name := range compartments.GetLists() {
+		for _, name := range compartments {
 			v, err := c.VerifyList(c.ctx, c.trial, name, a.progress("note.progress-verify"))
 			if err != nil {
 				return err

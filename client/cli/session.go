@@ -124,9 +124,15 @@ func (a *app) login(ctx context.Context, user, password string) error {
 		return err
 	}
 	defer c.Close()
-	answer, err := c.Session().Login(ctx, &loddv1.LoginRequest{User: user, Password: password})
+	known := a.dirs.LoadDevice(a.settings.pin, user)
+	answer, device, err := c.Login(ctx, &loddv1.LoginRequest{User: user, Password: password}, known)
 	if err != nil {
 		return err
+	}
+	if device != known {
+		if err := a.dirs.SaveDevice(a.settings.pin, user, device); err != nil {
+			return err
+		}
 	}
 	signedIn, err := a.connect(a.settings.server, a.settings.pin, answer.GetToken())
 	if err != nil {

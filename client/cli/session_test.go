@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -139,6 +140,29 @@ func TestLoginAndUse(t *testing.T) {
 	}
 	if o := w.run("whoami"); o.code != exitSignIn {
 		t.Errorf("after logout: exit %d", o.code)
+	}
+}
+
+// The token by which the server knows this device is brought to each sign-in of
+// the same user, also after a logout.
+func TestLoginBringsTheDevice(t *testing.T) {
+	w, _ := newcomer(t)
+	w.saveProfile(client.Profile{Server: "lodd.test:443", Pin: w.pin, User: "kari"})
+	w.fake.header = map[string]metadata.MD{"Login": metadata.Pairs("lodd-device", "device-of-kari")}
+	w.fake.answers["Logout"] = &loddv1.LogoutResponse{}
+	var brought []string
+	login := func(args ...string) {
+		t.Helper()
+		w.fake.calls, w.stdin = nil, password
+		w.mustRun(append([]string{"login", "--password-stdin"}, args...)...)
+		brought = append(brought, strings.Join(w.fake.calls[0].header.Get("lodd-device"), " "))
+	}
+	login()
+	w.mustRun("logout")
+	login()
+	login("--user", "ola")
+	if diff := cmp.Diff([]string{"", "device-of-kari", ""}, brought); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -119,8 +119,17 @@ func TestAuditVerify(t *testing.T) {
 	if o := w.mustRun("audit", "verify", "--quiet"); strings.Count(o.stdout, `"seen_before":1`) != 2 || o.stderr != "" {
 		t.Errorf("second: %s, %s", o.stdout, o.stderr)
 	}
+	w.fake.answers["ListCompartments"] = &loddv1.ListCompartmentsResponse{Lists: []string{"IPS/conduct"}}
+	if o := w.run("audit", "verify"); o.code != exitNotVerified || o.stdout != "" || !strings.Contains(o.stderr, "IPS/outcome: the server doesn't show this list any more") {
+		t.Errorf("one list less: exit %d, %s, %s", o.code, o.stdout, o.stderr)
+	}
+	w.fake.answers["ListCompartments"] = &loddv1.ListCompartmentsResponse{}
+	if o := w.run("audit", "verify"); o.code != exitNotVerified || !strings.Contains(o.stderr, "IPS/conduct: the server doesn't show this list") {
+		t.Errorf("no lists: exit %d, %s, %s", o.code, o.stdout, o.stderr)
+	}
+	w.fake.answers["ListCompartments"] = &loddv1.ListCompartmentsResponse{Lists: []string{"IPS/outcome", "IPS/conduct"}}
 	entry = "another"
-	if o := w.run("audit", "verify"); o.code != exitNotVerified || o.stdout != "" || !strings.Contains(o.stderr, "IPS/conduct: the log was rewritten") {
+	if o := w.run("audit", "verify"); o.code != exitNotVerified || o.stdout != "" || !strings.Contains(o.stderr, "IPS/outcome: the log was rewritten") {
 		t.Errorf("rewritten: exit %d, %s, %s", o.code, o.stdout, o.stderr)
 	}
 }

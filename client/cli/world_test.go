@@ -28,6 +28,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/proto"
@@ -46,12 +47,14 @@ var t0 = time.Date(2026, 11, 21, 22, 41, 7, 0, time.UTC)
 type fake struct {
 	mu      sync.Mutex
 	answers map[string]any // by method, such as "ListTrials"
+	header  map[string]metadata.MD
 	calls   []fakeCall
 }
 
 type fakeCall struct {
 	method string
 	req    proto.Message
+	header metadata.MD
 }
 
 func (f *fake) handle(_ any, stream grpc.ServerStream) error {
@@ -70,11 +73,16 @@ func (f *fake) handle(_ any, stream grpc.ServerStream) error {
 		return err
 	}
 	f.mu.Lock()
-	f.calls = append(f.calls, fakeCall{method, req})
+	header, _ := metadata.FromIncomingContext(stream.Context())
+	f.calls = append(f.calls, fakeCall{method, req, header})
 	answer := f.answers[method]
+	gives := f.header[method]
 	f.mu.Unlock()
 	if decide, ok := answer.(func(proto.Message) any); ok {
 		answer = decide(req)
+	}
+	if err := stream.SetHeader(gives); err != nil {
+		return err
 	}
 	switch answer := answer.(type) {
 	case error:

@@ -36,9 +36,9 @@ type Person struct {
 	User, Name, Role, Site, Team, Password string
 }
 
-// Password is the password of every account of a demo. Demos hold synthetic
-// data only, on a loopback address.
-const password = "a demo is not a trial"
+// password opens every account of a demo, which holds synthetic data only, on a
+// loopback address.
+const password = "a demo is not a trial" //nolint:gosec // it is printed for whoever runs the demo
 
 // cast returns who takes part. The first is the administrator.
 func cast() []Person {

@@ -9,7 +9,7 @@ import (
 
 // ErrAttempts is returned when an account has had as many wrong attempts in a
 // row as it may have. A log-in from a known device still works.
-var ErrAttempts = errors.New("authn: too many wrong attempts in a row: log in from a device that you have used before, or ask for a new one-time code")
+var ErrAttempts = errors.New("authn: too many wrong attempts in a row: log in from a device that you have used before, or wait for 24 hours and try again")
 
 // A WaitError says that the next attempt comes too early.
 type WaitError struct {
@@ -25,6 +25,7 @@ const (
 	maxAttempts = 100              // wrong attempts in a row
 	free        = 3                // the first ones cost no wait
 	maxWait     = 15 * time.Minute // the waits double from one second up to this
+	rowEnds     = 24 * time.Hour   // without an attempt, a row is forgotten
 	maxCounters = 100_000          // counters kept: about 10 MB
 )
 
@@ -33,10 +34,15 @@ const (
 // shares one counter, so that strangers can close that door, but not the one
 // through which the user comes from a device used before.
 //
+// A row ends with a success, and a day after its last attempt: there is nobody
+// who could open the door to someone whose only device is new, and a hundred
+// attempts in two days find no password that [CheckPassword] lets through.
+//
 // Counters are in memory. Accounts that don't exist are counted as those that
 // do, so that the answer doesn't tell. All methods may be called concurrently.
 //
-// Source: NIST SP 800-63B-4 (2025), section 3.2.2.
+// Source: NIST SP 800-63B-4 (2025), section 3.2.2, for the hundred and the
+// growing waits; the day is ours.
 type Limiter struct {
 	mu       sync.Mutex // guards counters
 	counters map[place]counter
@@ -46,6 +52,7 @@ type place struct{ account, device string }
 
 type counter struct {
 	attempts int
+	last     time.Time // the last attempt
 	next     time.Time // no attempt before
 }
 
@@ -62,6 +69,9 @@ func (l *Limiter) Try(account, device string, at time.Time) error {
 	defer l.mu.Unlock()
 	p := place{account, device}
 	c := l.counters[p]
+	if at.Sub(c.last) >= rowEnds {
+		c = counter{}
+	}
 	switch {
 	case c.attempts >= maxAttempts:
 		return ErrAttempts
@@ -70,7 +80,7 @@ func (l *Limiter) Try(account, device string, at time.Time) error {
 		return &WaitError{(wait + time.Second - 1).Truncate(time.Second)}
 	}
 	c.attempts++
-	c.next = at.Add(waitAfter(c.attempts))
+	c.last, c.next = at, at.Add(waitAfter(c.attempts))
 	l.makeRoom()
 	l.counters[p] = c
 	return nil
@@ -116,13 +126,20 @@ func (l *Limiter) Succeeded(account, device string) {
 	delete(l.counters, place{account, ""})
 }
 
-// Reset forgets all attempts on account, as when it gets a new one-time code.
-func (l *Limiter) Reset(account string) {
+// Withdraw takes back an attempt that Try counted and nobody looked at, because
+// the server was busy: a flood must not use up the attempts of a known device.
+func (l *Limiter) Withdraw(account, device string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for p := range l.counters {
-		if p.account == account {
-			delete(l.counters, p)
-		}
+	p := place{account, device}
+	c, ok := l.counters[p]
+	if !ok {
+		return
 	}
+	if c.attempts--; c.attempts == 0 {
+		delete(l.counters, p)
+		return
+	}
+	c.next = c.last.Add(waitAfter(c.attempts))
+	l.counters[p] = c
 }

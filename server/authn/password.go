@@ -30,11 +30,20 @@ const (
 	hashSize = 32 // bytes
 )
 
+// maxWaiting is how many hashes may wait for their turn: with the defaults
+// about two seconds of work. Whoever comes then would wait in vain.
+const maxWaiting = 32
+
+// ErrBusy is returned when too many passwords wait to be hashed.
+var ErrBusy = errors.New("authn: too many people sign in at this moment; nothing was done, try again")
+
 // Passwords hashes and checks passwords by Argon2id. All methods may be called
-// concurrently; beyond the configured number they wait their turn.
+// concurrently; beyond the configured number they wait their turn, and beyond
+// 32 that wait they fail with [ErrBusy].
 type Passwords struct {
 	params params
 	random io.Reader
+	places chan struct{} // of those who wait or have their turn
 	turns  chan struct{}
 }
 
@@ -66,12 +75,12 @@ func NewPasswords(c PasswordConfig) (*Passwords, error) {
 	if c.Random == nil || c.Concurrent < 0 || !p.ok() {
 		return nil, errors.New("authn: passwords: Random is needed, MemoryKiB must be within 8 and 1048576, Passes within 1 and 64, Concurrent positive")
 	}
-	return &Passwords{p, c.Random, make(chan struct{}, c.Concurrent)}, nil
+	return &Passwords{p, c.Random, make(chan struct{}, c.Concurrent+maxWaiting), make(chan struct{}, c.Concurrent)}, nil
 }
 
 // Hash returns what to keep of a password: a PHC string with the parameters,
 // the salt and the hash. It doesn't apply the rules of [CheckPassword]. The
-// error is that of ctx or of the source of salts.
+// error is [ErrBusy], or that of ctx or of the source of salts.
 //
 // Source: the PHC string format of the Password Hashing Competition.
 func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
@@ -91,8 +100,8 @@ func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
 // changed since.
 //
 // An empty kept stands for an account that doesn't exist: it costs as much as
-// one that does, and never matches. The error is that of ctx, or says that kept
-// isn't a hash.
+// one that does, and never matches. The error is [ErrBusy] or that of ctx, or
+// says that kept isn't a hash.
 func (p *Passwords) Verify(ctx context.Context, kept, password string) (ok, rehash bool, err error) {
 	h := stored{p.params, make([]byte, saltSize), make([]byte, hashSize)}
 	if kept != "" {
@@ -115,6 +124,12 @@ func (p *Passwords) Verify(ctx context.Context, kept, password string) (ok, reha
 func (p *Passwords) compute(ctx context.Context, hash *[]byte, password string, h stored) error {
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	select {
+	case p.places <- struct{}{}:
+		defer func() { <-p.places }()
+	default:
+		return ErrBusy
 	}
 	select {
 	case p.turns <- struct{}{}:
@@ -143,7 +158,7 @@ func (s stored) String() string {
 		base64.RawStdEncoding.EncodeToString(s.salt), base64.RawStdEncoding.EncodeToString(s.hash))
 }
 
-var errStored = errors.New("authn: a stored password hash is damaged: give the account a new one-time code")
+var errStored = errors.New("authn: a stored password hash is damaged")
 
 func parseStored(text string) (stored, error) {
 	fields := strings.Split(text, "$")

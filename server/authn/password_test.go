@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 
@@ -187,6 +188,36 @@ func TestHashesWaitTheirTurn(t *testing.T) {
 	second()
 	if _, _, err := p.Verify(ctx, "", phrase); !errors.Is(err, context.Canceled) {
 		t.Errorf("Verify for nobody who waits = %v", err)
+	}
+}
+
+// Beyond 32 who wait, callers are turned away at once: a flood of sign-ins must
+// not make everybody wait for minutes.
+func TestTooManyWaitingHashesAreRefused(t *testing.T) {
+	p := passwords(t, authn.PasswordConfig{Concurrent: 2})
+	first, second := p.TakeTurn(), p.TakeTurn()
+	var wg sync.WaitGroup
+	for range authn.MaxWaiting {
+		wg.Go(func() {
+			if _, _, err := p.Verify(t.Context(), "", phrase); err != nil {
+				t.Errorf("one who waits: %v", err)
+			}
+		})
+	}
+	for p.Waiting() < 2+authn.MaxWaiting {
+		runtime.Gosched()
+	}
+	if _, err := p.Hash(t.Context(), phrase); !errors.Is(err, authn.ErrBusy) {
+		t.Errorf("Hash beyond that = %v", err)
+	}
+	if _, _, err := p.Verify(t.Context(), "", phrase); !errors.Is(err, authn.ErrBusy) {
+		t.Errorf("Verify beyond that = %v", err)
+	}
+	first()
+	second()
+	wg.Wait()
+	if _, err := p.Hash(t.Context(), phrase); err != nil || p.Waiting() != 0 {
+		t.Errorf("Hash when it is quiet again = %v, %d places taken", err, p.Waiting())
 	}
 }
 

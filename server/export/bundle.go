@@ -16,12 +16,16 @@ import (
 // Pooled is the name of the view of data monitors.
 const Pooled trial.Code = "pooled"
 
+// version is the version of what a bundle holds: it changes with the tables and
+// never with the program around them, so that a program that was updated makes
+// the same bytes of the same lock.
+const version = "export 1"
+
 // Output says how a bundle is written and who vouches for it.
 type Output struct {
-	Format   Format
-	Producer audit.Producer
-	Signer   note.Signer // signs the bundle
-	Log      note.Signer // signs the heads of the log at the lock
+	Format Format
+	Signer note.Signer // signs the bundle
+	Log    note.Signer // signs the heads of the log at the lock
 }
 
 // Name returns the file name of the bundle of a lock.
@@ -39,7 +43,7 @@ func Name(id trial.ID, lock int, view trial.Code) string {
 func Bundle(ctx context.Context, w io.Writer, src Source, out Output) error {
 	p := newPooled(src)
 	m := audit.Manifest{
-		Study: string(src.Trial), View: string(Pooled), Blinded: true, Producer: out.Producer,
+		Study: string(src.Trial), View: string(Pooled), Blinded: true, Producer: audit.Producer{Name: "lodd", Version: version},
 		Lock: audit.Lock{
 			Number: int64(src.Lock.Number), ID: fmt.Sprintf("%s-lock%d", src.Trial, src.Lock.Number), At: stamp(src.Lock.At),
 		},

@@ -96,6 +96,9 @@ func TestBundleIsSignedAndSaysWhatItHolds(t *testing.T) {
 	if m.Study != "TRIAL-1" || m.View != "pooled" || !m.Blinded || m.Lock.ID != "TRIAL-1-lock1" || m.Lock.Number != 1 || m.CreatedAt != m.Lock.At {
 		t.Errorf("manifest %+v", m)
 	}
+	if want := (audit.Producer{Name: "lodd", Version: "export 1"}); m.Producer != want {
+		t.Errorf("producer %+v, want %+v whatever the version of the program", m.Producer, want)
+	}
 	for _, f := range m.Files {
 		if f.Format == "csv" && f.Records != int64(len(b.rows(t, f.Name))) {
 			t.Errorf("%s has %d rows, the manifest says %d", f.Name, len(b.rows(t, f.Name)), f.Records)

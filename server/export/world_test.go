@@ -205,7 +205,7 @@ func (w *world) bundle(lock int) bundle {
 
 func (w *world) output() export.Output {
 	return export.Output{
-		Format: exportcsv.Format{}, Producer: audit.Producer{Name: "lodd", Version: "test"}, Signer: w.signer, Log: w.signer,
+		Format: exportcsv.Format{}, Signer: w.signer, Log: w.signer,
 	}
 }
 

@@ -3,7 +3,6 @@ package ledger
 import (
 	"bytes"
 	"context"
-	"fmt"
 
 	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/server/trial"
@@ -40,9 +39,9 @@ func (t *Trial) receipt(ctx context.Context, at place) (Receipt, entry.Entry, er
 	if err != nil {
 		return Receipt{}, entry.Entry{}, outcome(err)
 	}
-	e, err := entry.Unmarshal(b[0])
+	e, err := t.journal.unmarshal(name, at.index, b[0])
 	if err != nil {
-		return Receipt{}, entry.Entry{}, fmt.Errorf("ledger: entry %d of %s: %w", at.index, name, err)
+		return Receipt{}, entry.Entry{}, err
 	}
 	return Receipt{List: name, Index: at.index, Leaf: audit.Leaf(b[0]), At: e.At}, e, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/lodd-rct/lodd/server/ledger"
 	"github.com/lodd-rct/lodd/server/trial"
 	"github.com/lodd-rct/lodd/server/trial/entry"
+	"github.com/lodd-rct/lodd/server/vault"
 )
 
 // BenchmarkReplay opens a trial of a million entries (50,000 with -short): per
@@ -65,6 +66,9 @@ func (w *world) grow(n int) int64 {
 	sealed := make([]byte, 120)
 	for i := range n / 10 {
 		p := trial.ParticipantID(fmt.Sprintf("P%06d", i))
+		if err := w.vault.Create(context.Background(), vault.KeyID("IPS/participant/"+p)); err != nil {
+			w.Fatal(err)
+		}
 		s := screened(p)
 		s.Assessed, s.Eligible, s.Sealed = true, true, sealed
 		for j, e := range append([]trial.Event{
@@ -86,7 +90,7 @@ func (w *world) grow(n int) int64 {
 			if parts[in] == nil {
 				parts[in] = &store.Part{List: w.trial().List(in), At: lens[in]}
 			}
-			parts[in].Records = append(parts[in].Records, data)
+			parts[in].Records = append(parts[in].Records, w.authentic(w.trial().List(in), lens[in], data))
 			lens[in]++
 		}
 		if i%100 == 99 || i == n/10-1 {

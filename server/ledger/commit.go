@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -79,7 +80,7 @@ func fits(by Caller, e trial.Event) error {
 	if err != nil {
 		return &trial.Invalid{Field: "request", Problem: err.Error()}
 	}
-	if n := len(b) + nonce + place; n > store.MaxRecord {
+	if n := len(b) + nonce + place + entry.MACOverhead; n > store.MaxRecord {
 		return tooLarge(n)
 	}
 	return nil
@@ -112,6 +113,9 @@ func (t *Trial) stop() {
 
 // run is the owner: it takes one command and whatever else waits. There is no
 // timer: alone a command is committed at once, under load many share a commit.
+//
+// It survives a panic in a commit: the commands get [ErrUnknown], and the trial
+// is down until the log is opened again.
 func (t *Trial) run() {
 	defer close(t.done)
 	for c := range t.queue {
@@ -129,153 +133,141 @@ func (t *Trial) run() {
 	}
 }
 
-// commit carries out the first commands of a batch, as many as one append
-// takes, and returns how many. Nobody sees the state before the append is
-// durable, since mu is held until then.
-func (t *Trial) commit(batch []*call) int {
+// commit carries out the first commands of a batch and returns how many. Nobody
+// sees the state before the append is durable, since mu is held until then.
+func (t *Trial) commit(batch []*call) (n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	ctx := context.WithoutCancel(batch[0].ctx)
+	defer func() {
+		if p := recover(); p != nil { // its text may name a participant, its type can't
+			t.down = fmt.Errorf("%w: panic of type %T", ErrUnknown, p)
+			refuse(batch, t.down)
+			n = len(batch)
+		}
+	}()
 	if t.down != nil {
 		refuse(batch, t.down)
 		return len(batch)
 	}
-	b := &appending{parts: map[trial.Compartment]*audit.Part{}}
-	b.at = t.config.stamp()
-	if last := t.state.Last(); b.at.Before(last) {
-		back := last.Sub(b.at)
-		b.at = last
-		t.noteClock(ctx, b, back)
-	} else {
-		t.lag = 0
-	}
-	for i, c := range batch {
-		if t.down != nil {
-			break
+	ctx := context.WithoutCancel(batch[0].ctx)
+	b, n, err := t.attempt(ctx, batch)
+	if errors.Is(err, ErrBusy) && errors.Is(err, store.ErrConflict) { // another writer came first
+		if t.recover(ctx, b, err); t.down == nil {
+			b, n, err = t.attempt(ctx, batch)
 		}
-		if b.bytes > maxBytes {
-			batch = batch[:i]
-			break
-		}
-		t.decide(ctx, b, c)
-	}
-	err := t.down
-	if err == nil && len(b.order) > 0 {
-		err = outcome(t.append(ctx, b))
 	}
 	if err != nil {
-		t.recover(ctx, batch, err)
-	} else {
-		t.finish(ctx, b, batch)
+		n = max(n, 1)
+		t.recover(ctx, b, err)
+		refuse(batch[:n], err)
+		return n
 	}
-	return len(batch)
+	t.finish(ctx, b, batch[:n])
+	return n
 }
 
-// An appending is a batch on its way into the log.
-type appending struct {
-	at    time.Time
-	parts map[trial.Compartment]*audit.Part
-	order []trial.Compartment
-	bytes int // of all entries
-	// receipts are those of the entries of each part, once it is durable.
-	receipts map[trial.Compartment][]audit.Receipt
+// attempt decides commands, as many as one append takes, appends what follows
+// from them, and returns how many. The error is [ErrUnknown], [ErrFull] or
+// [ErrBusy].
+func (t *Trial) attempt(ctx context.Context, batch []*call) (b *appending, n int, err error) {
+	at, back := t.journal.clock.stamp()
+	b = &appending{at: at, later: t.wary, lag: t.lag, parts: map[trial.Compartment]*audit.Part{}}
+	if b.later {
+		batch = batch[:1]
+	}
+	noted, err := t.noteClock(ctx, b, back)
+	if err != nil {
+		return b, 0, outcome(err)
+	}
+	if noted && b.later { // and isn't applied yet: the command comes next
+		batch = nil
+	}
+	for n < len(batch) && b.bytes <= maxBytes {
+		n++
+		if err := t.decide(ctx, b, batch[n-1]); err != nil {
+			return b, n, outcome(err)
+		}
+	}
+	if len(b.order) == 0 {
+		return b, n, nil
+	}
+	if err := t.append(ctx, b); err != nil {
+		return b, n, outcome(err)
+	}
+	t.wary = false
+	for _, s := range b.steps {
+		if err := t.fold1(ctx, t.fold, s.in, s.meta, s.event); err != nil {
+			return b, n, outcome(fmt.Errorf("%w: %w", store.ErrUnknown, err))
+		}
+	}
+	return b, n, nil
 }
 
 // noteClock records a clock that went backwards, once for each step: until it
 // has caught up, entries bear the last time.
-func (t *Trial) noteClock(ctx context.Context, b *appending, back time.Duration) {
-	if back <= t.lag {
-		t.lag = back
-		return
+func (t *Trial) noteClock(ctx context.Context, b *appending, back time.Duration) (noted bool, err error) {
+	noted = back > t.lag
+	if t.lag = back; !noted {
+		return false, nil
 	}
-	t.lag = back
-	if err := t.add(ctx, b, Caller{Actor: "server"}, trial.ClockSteppedBack{By: back}); err != nil {
-		t.down = fmt.Errorf("%w: %w", ErrUnknown, err)
-	}
+	return true, t.add(ctx, b, Caller{Actor: trial.ServerActor}, trial.ClockSteppedBack{By: back})
 }
 
-// decide decides one command and adds its entries to the batch.
-func (t *Trial) decide(ctx context.Context, b *appending, c *call) {
+// decide decides one command and adds its entries to the batch. What refuses
+// the command is in the call; an error means that the batch can't be appended.
+func (t *Trial) decide(ctx context.Context, b *appending, c *call) error {
+	c.at, c.repeated, c.events, c.err = place{}, false, nil, nil
 	if at, ok := t.requests[c.by.Request]; ok && c.by.Request != (trial.RequestID{}) {
 		c.at, c.repeated = at.place(), true
-		return
+		return nil
 	}
 	if c.unless != nil {
 		if c.err = c.unless(t.state); c.err != nil {
-			return
+			return nil
 		}
 	}
 	m := trial.Meta{At: b.at, Actor: c.by.Actor, Role: c.by.Role, Request: c.by.Request}
-	events, err := t.state.Decide(m, c.proposal)
-	if err != nil {
-		c.err = err
-		return
+	events, refusal := t.state.Decide(m, c.proposal)
+	if refusal != nil {
+		c.err = refusal
+		return nil
 	}
 	if c.follow != nil {
 		events = append(events, c.follow)
 	}
 	for i, e := range events {
 		if a, ok := e.(trial.Allocated); ok {
-			if a.Sealed, c.err = t.sealArm(ctx, t.deck, a); c.err != nil {
-				t.down = fmt.Errorf("%w: %w", ErrUnknown, c.err) // half a command is applied
-				return
+			var err error
+			if a.Sealed, err = t.sealArm(ctx, t.deck, a); err != nil {
+				return err
 			}
 			e, events[i] = a, a
 		}
 		if i == 0 {
-			c.at = place{t.state.Compartment(e), t.state.Len(t.state.Compartment(e))}
+			in := t.state.Compartment(e)
+			c.at = place{in, b.next(t.state, in)}
 		}
 		if err := t.add(ctx, b, c.by, e); err != nil {
-			c.err, t.down = err, fmt.Errorf("%w: %w", ErrUnknown, err)
-			return
+			return err
 		}
 	}
 	c.events = events
-}
-
-// add marshals an event and applies it.
-func (t *Trial) add(ctx context.Context, b *appending, by Caller, e trial.Event) error {
-	in := t.state.Compartment(e)
-	m := trial.Meta{At: b.at, Actor: by.Actor, Role: by.Role, Request: by.Request, Index: t.state.Len(in)}
-	rec := entry.Entry{At: b.at, Actor: by.Actor, Role: string(by.Role), Request: by.Request, Event: e}
-	if in != trial.Conduct {
-		rec.ConductSize = t.state.Len(trial.Conduct)
-	}
-	data, err := t.config.marshal(rec)
-	if err != nil {
-		return err
-	}
-	if b.parts[in] == nil {
-		b.parts[in] = &audit.Part{List: list(t.id, in), At: m.Index}
-		b.order = append(b.order, in)
-	}
-	b.parts[in].Entries = append(b.parts[in].Entries, data)
-	b.bytes += len(data)
-	return t.fold1(ctx, t.fold, in, m, e)
-}
-
-func (t *Trial) append(ctx context.Context, b *appending) error {
-	parts := make([]audit.Part, len(b.order))
-	for i, in := range b.order {
-		parts[i] = *b.parts[in]
-	}
-	receipts, err := t.config.Log.Append(ctx, parts...)
-	if err != nil {
-		return err
-	}
-	b.receipts = map[trial.Compartment][]audit.Receipt{}
-	for i, in := range b.order {
-		n := len(parts[i].Entries)
-		b.receipts[in], receipts = receipts[:n], receipts[n:]
-	}
 	return nil
 }
 
-// recover answers a batch whose append failed, and takes back what was applied
-// by reading the log again. If that fails too, the trial is down.
-func (t *Trial) recover(ctx context.Context, batch []*call, err error) {
-	refuse(batch, err)
-	t.down, t.lag = nil, 0 // a step of the clock isn't in the log, either
+// recover takes back what an attempt that failed has applied, by reading the log
+// again. If that fails too, the trial is down.
+//
+// Reading a whole trial for each command on a full disk would be no service at
+// all, so the trial is wary from then on: it takes one command at a time and
+// applies it only once it is durable, until one succeeds. There is then nothing
+// to take back.
+func (t *Trial) recover(ctx context.Context, b *appending, err error) {
+	t.lag = b.lag // a step of the clock isn't in the log, either
+	t.wary = true
+	if b.later && !errors.Is(err, store.ErrUnknown) && !errors.Is(err, store.ErrConflict) {
+		return
+	}
 	if again := t.load(ctx); again != nil {
 		t.down = fmt.Errorf("%w: %w", ErrUnknown, again)
 	}

@@ -12,9 +12,6 @@ import (
 	"github.com/lodd-rct/lodd/server/trial"
 )
 
-// ErrNoReason means that a correction came without a reason.
-var ErrNoReason = &trial.Invalid{Field: "reason", Problem: "a correction needs a reason"}
-
 // A Correction is one correction of a form.
 type Correction struct {
 	At      time.Time
@@ -75,7 +72,7 @@ func (t *Trial) Correct(ctx context.Context, by Caller, p Place, patch Patch, re
 
 func (t *Trial) correct(ctx context.Context, by Caller, p Place, patch Patch, reason string) (Answer, []instrument.Change, error) {
 	if blank(reason) {
-		return Answer{}, nil, ErrNoReason
+		return Answer{}, nil, &trial.Invalid{Field: "reason", Problem: "a correction needs a reason"}
 	}
 	c := &call{ctx: ctx, by: by, done: make(chan struct{})}
 	changes, err := t.prepare(ctx, c, p, patch, reason)
@@ -97,8 +94,9 @@ func (t *Trial) prepare(ctx context.Context, c *call, p Place, patch Patch, reas
 		return nil, err
 	}
 	e := trial.FormCorrected{Participant: p.Participant, Visit: p.Visit, Form: p.Form, Version: form.Version}
-	if c.proposal, c.unless = e, stale; t.seen(c.by.Request) {
-		return nil, nil
+	c.proposal, c.unless = e, stale
+	if seen, err := t.seen(c.by.Request); err != nil || seen {
+		return nil, err
 	}
 	now, err := t.ReadForm(ctx, p)
 	if err != nil {
@@ -136,11 +134,13 @@ func (t *Trial) prepare(ctx context.Context, c *call, p Place, patch Patch, reas
 func stale(*trial.State) error { return errStale }
 
 // seen reports whether a request id was used before.
-func (t *Trial) seen(id trial.RequestID) bool {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	_, ok := t.requests[id]
-	return ok && id != (trial.RequestID{})
+func (t *Trial) seen(id trial.RequestID) (bool, error) {
+	used := false
+	err := t.View(func(*trial.State) error {
+		_, used = t.requests[id]
+		return nil
+	})
+	return used && id != (trial.RequestID{}), err
 }
 
 // repeatedCorrection returns the changes of the first correction with this

@@ -22,7 +22,7 @@ func position(w *world) ledger.Position {
 }
 
 func replay(w *world, to ledger.Position) iter.Seq2[ledger.Logged, error] {
-	return ledger.Replay(w.Context(), w.log, "IPS", to)
+	return w.trial().Replay(w.Context(), to)
 }
 
 // Corrections that come at once are all made, one after the other: each says

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"sync"
 
 	"github.com/lodd-rct/lodd/randomization"
 	"github.com/lodd-rct/lodd/server/trial"
@@ -21,9 +22,11 @@ const (
 // A deck is the opened design of a trial: it knows the arm of every slot. It is
 // held in memory only and does not print.
 type deck struct {
-	trial     string
-	design    randomization.Blocks
-	seed      randomization.Seed
+	trial  string
+	design randomization.Blocks
+	seed   randomization.Seed
+
+	mu        sync.Mutex // guards sequences, which draw as they are asked
 	sequences map[trial.Stratum]*randomization.Sequence
 }
 
@@ -32,6 +35,8 @@ func (*deck) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "sealed") }
 
 // arm returns the arm of a slot, as an index into the protocol's arms.
 func (d *deck) arm(s trial.Stratum, slot int) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	seq, ok := d.sequences[s]
 	if !ok {
 		var err error
@@ -48,7 +53,7 @@ func (d *deck) arm(s trial.Stratum, slot int) (int, error) {
 }
 
 func newDeck(id trial.ID, design randomization.Blocks, seed randomization.Seed) *deck {
-	return &deck{string(id), design, seed, map[trial.Stratum]*randomization.Sequence{}}
+	return &deck{trial: string(id), design: design, seed: seed, sequences: map[trial.Stratum]*randomization.Sequence{}}
 }
 
 // sealDeck draws seed and salt and returns the commitment to them and to the

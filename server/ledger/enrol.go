@@ -16,8 +16,11 @@ type Answers map[trial.Code]bool
 // Screen enters a participant. If answers isn't nil, eligibility follows from
 // them; they are kept under the participant's own key.
 func (t *Trial) Screen(ctx context.Context, by Caller, e trial.Screened, answers Answers) (Answer, error) {
+	if err := t.newKey(ctx, e.Participant); err != nil {
+		return Answer{}, err
+	}
 	if answers == nil {
-		return t.withKey(ctx, by, e.Participant, e)
+		return t.Do(ctx, by, e)
 	}
 	plain, eligible, err := t.judge(answers)
 	if err != nil {
@@ -27,7 +30,7 @@ func (t *Trial) Screen(ctx context.Context, by Caller, e trial.Screened, answers
 	if e.Sealed, err = t.sealFor(ctx, e.Participant, plain, "answers"); err != nil {
 		return Answer{}, err
 	}
-	a, err := t.withKey(ctx, by, e.Participant, e)
+	a, err := t.Do(ctx, by, e)
 	return a, t.sameAnswers(ctx, e.Participant, plain, a, err)
 }
 
@@ -138,14 +141,6 @@ func (t *Trial) Withdraw(ctx context.Context, by Caller, e trial.Withdrawn) (Ans
 		return Answer{}, fmt.Errorf("%w: %w", ErrUnknown, err)
 	}
 	return a, err
-}
-
-// withKey makes the participant's key and carries out a command.
-func (t *Trial) withKey(ctx context.Context, by Caller, p trial.ParticipantID, e trial.Event) (Answer, error) {
-	if err := t.config.Vault.Create(ctx, t.participantKey(p)); err != nil {
-		return Answer{}, t.keyError(err)
-	}
-	return t.Do(ctx, by, e)
 }
 
 // known reports an error if there is no such participant.

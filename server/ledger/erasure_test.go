@@ -100,7 +100,7 @@ func TestErasureIsFinished(t *testing.T) {
 // Whoever changes the sealed design or a sealed arm in the store is found when
 // the ledger is opened, and where.
 func TestOpenFindsChangedAllocations(t *testing.T) {
-	change := func(f func(any) any) func([]byte) []byte {
+	change := func(w *world, index int64, f func(any) any) func([]byte) []byte {
 		return func(b []byte) []byte {
 			e, err := entry.Unmarshal(b)
 			if err != nil {
@@ -110,7 +110,7 @@ func TestOpenFindsChangedAllocations(t *testing.T) {
 			if b, err = entry.Marshal(e); err != nil {
 				t.Fatal(err)
 			}
-			return b
+			return w.authentic("IPS/allocation", index, b) // as only a holder of the keys can
 		}
 	}
 	for _, tt := range []struct {
@@ -144,7 +144,7 @@ func TestOpenFindsChangedAllocations(t *testing.T) {
 				t.Fatal(err)
 			}
 			again := m.Reopen()
-			again.Tamper("IPS/allocation", tt.index, change(tt.do(w)))
+			again.Tamper("IPS/allocation", tt.index, change(w, tt.index, tt.do(w)))
 			if _, err := try(t, again); err == nil || err.Error() != tt.want {
 				t.Errorf("opened: %v\nwant %s", err, tt.want)
 			}

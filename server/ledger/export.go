@@ -2,9 +2,7 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/server/export"
@@ -74,7 +72,7 @@ func (t *Trial) foldTo(ctx context.Context, lock trial.Lock) (past, error) {
 		trial.Conduct: lock.Conduct, trial.Outcome: lock.Outcome,
 		trial.Allocation: t.config.Log.Len(t.List(trial.Allocation)),
 	}
-	for l, err := range Replay(ctx, t.config.Log, t.id, to) {
+	for l, err := range t.Replay(ctx, to) {
 		if err != nil {
 			return past{}, err
 		}
@@ -171,16 +169,8 @@ func (t *Trial) headsAt(ctx context.Context, lock trial.Lock) ([]export.Head, er
 		if err != nil {
 			return nil, fmt.Errorf("ledger: lock %d of %s: %w", lock.Number, t.id, err)
 		}
-		now, err := t.config.Log.Checkpoint(ctx, name)
-		if err != nil {
-			return nil, fmt.Errorf("ledger: lock %d of %s: %w", lock.Number, t.id, err)
-		}
-		origin, _, ok := strings.Cut(string(now), "\n")
-		if !ok {
-			return nil, errors.New("ledger: checkpoint without an origin")
-		}
 		heads = append(heads, export.Head{
-			Compartment: c.in, List: name, Checkpoint: audit.Checkpoint{Origin: origin, Size: c.size, Root: root},
+			Compartment: c.in, List: name, Checkpoint: audit.Checkpoint{Origin: t.config.Log.Origin(name), Size: c.size, Root: root},
 		})
 	}
 	return heads, nil

@@ -62,6 +62,12 @@ func TestRND07UnknownOutcomeIsSettledByRepeating(t *testing.T) {
 			if _, err := w.trial().Members(t.Context(), by, []ledger.Team{{Site: "OSLO", Arm: "ips"}}); !errors.Is(err, ledger.ErrUnknown) {
 				t.Errorf("a team: %v", err)
 			}
+			if _, _, err := w.trial().Instrument("audit"); !errors.Is(err, ledger.ErrUnknown) {
+				t.Errorf("a form: %v", err)
+			}
+			if _, _, err := w.trial().Correct(t.Context(), by, ledger.Place{Participant: "P1", Visit: "baseline", Form: "audit"}, ledger.Patch{Set: numbers(3)}, "misread"); !errors.Is(err, ledger.ErrUnknown) {
+				t.Errorf("a correction: %v", err)
+			}
 			w = w.reopen()
 			first, err := w.trial().Randomize(t.Context(), by, commit)
 			if err != nil || first.Repeated != written {
@@ -102,6 +108,12 @@ func TestCommandsThatWaitShareAnAppend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &storetest.Memory{}
 		w := recruiting(t, m)
+		m.FailAppend = full // a full disk makes commands go one by one, until one succeeds
+		if _, err := w.trial().Do(t.Context(), w.as(trial.Monitor), trial.Locked{}); !errors.Is(err, ledger.ErrFull) {
+			t.Errorf("full: %v", err)
+		}
+		m.FailAppend = nil
+		w.do(trial.Monitor, trial.Locked{})
 		writes, entries := m.Writes(), len(w.entries())
 		g := shut(m, nil)
 		var callers sync.WaitGroup

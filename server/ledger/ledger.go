@@ -15,7 +15,6 @@ import (
 	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/audit/store"
 	"github.com/lodd-rct/lodd/server/trial"
-	"github.com/lodd-rct/lodd/server/trial/entry"
 	"github.com/lodd-rct/lodd/server/vault"
 )
 
@@ -27,7 +26,8 @@ var (
 	ErrUnknown = errors.New("we do not know yet whether it happened; repeat it with the same request id")
 	// ErrFull means that the disk has no room; nothing was written.
 	ErrFull = errors.New("the server's disk is full; nothing was written")
-	// ErrBusy means that too many commands wait; nothing was done.
+	// ErrBusy means that too many commands wait, or that other writers came
+	// first twice; nothing was done.
 	ErrBusy = errors.New("the server is busy; nothing was done, try again")
 	// ErrReused means that a request id came back with another request.
 	ErrReused = errors.New("the request id was used for another request; nothing was done")
@@ -46,10 +46,13 @@ type Config struct {
 // A Ledger is every trial of a server, and its people. Its methods may be
 // called concurrently.
 type Ledger struct {
-	config Config
-	people *People
+	config  Config
+	journal *journal
+	people  *People
 
-	mu     sync.Mutex // guards the fields below
+	creating sync.Mutex // held while a trial is created, before mu
+
+	mu     sync.Mutex // guards the fields below; never held while something is written
 	trials map[trial.ID]*Trial
 	closed bool
 }
@@ -60,32 +63,50 @@ func Open(ctx context.Context, c Config) (*Ledger, error) {
 	if c.Log == nil || c.Vault == nil || c.Seeds == nil || c.Random == nil || c.Now == nil {
 		return nil, errors.New("ledger: incomplete config")
 	}
-	l := &Ledger{config: c, trials: map[trial.ID]*Trial{}}
-	var err error
-	if l.people, err = openPeople(ctx, c); err != nil {
+	l := &Ledger{config: c, journal: newJournal(c), trials: map[trial.ID]*Trial{}}
+	if err := l.open(ctx); err != nil {
+		l.Close()
 		return nil, err
-	}
-	for _, list := range c.Log.Lists("") {
-		id, ok := strings.CutSuffix(list, "/"+string(trial.Conduct))
-		if !ok {
-			continue
-		}
-		t := newTrial(c, trial.ID(id))
-		if err := t.load(ctx); err != nil {
-			l.Close()
-			return nil, err
-		}
-		l.start(t)
 	}
 	return l, nil
 }
 
+func (l *Ledger) open(ctx context.Context) error {
+	var err error
+	if l.people, err = openPeople(ctx, l.config, l.journal); err != nil {
+		return err
+	}
+	known := map[string]bool{System: true}
+	for _, name := range l.config.Log.Lists("") {
+		id, ok := strings.CutSuffix(name, "/"+string(trial.Conduct))
+		if !ok {
+			continue
+		}
+		t := newTrial(l.config, l.journal, trial.ID(id))
+		if err := t.load(ctx); err != nil {
+			return err
+		}
+		l.start(t)
+		for _, c := range trial.Compartments() {
+			known[t.List(c)] = true
+		}
+	}
+	for _, name := range l.config.Log.Lists("") {
+		if !known[name] { // nobody has read its entries
+			return fmt.Errorf("ledger: list %s belongs to no trial and was not written by this server", name)
+		}
+	}
+	return nil
+}
+
 // Close waits for the commands that were accepted and ends the owners.
 func (l *Ledger) Close() {
+	l.creating.Lock()
+	defer l.creating.Unlock()
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.closed = true
-	for _, t := range l.trials {
+	l.mu.Unlock()
+	for _, t := range l.Trials() {
 		t.stop()
 	}
 }
@@ -138,34 +159,15 @@ type Receipt struct {
 	Repeated bool // the request had been carried out before
 }
 
-// stamp returns the present instant as entries carry it.
-func (c Config) stamp() time.Time { return c.Now().UTC().Truncate(time.Millisecond) }
-
-// marshal returns the bytes of an entry with a fresh nonce.
-func (c Config) marshal(e entry.Entry) ([]byte, error) {
-	if _, err := io.ReadFull(c.Random, e.Nonce[:]); err != nil {
-		return nil, fmt.Errorf("ledger: read nonce: %w", err)
-	}
-	b, err := entry.Marshal(e)
-	if err == nil && len(b) > store.MaxRecord {
-		err = tooLarge(len(b))
-	}
-	return b, err
-}
-
-func tooLarge(size int) error {
-	return &trial.Invalid{Field: "request", Problem: fmt.Sprintf("makes an entry of %d bytes, at most %d are stored; send less at once", size, store.MaxRecord)}
-}
-
 // outcome translates what the log says of an append into what callers are
-// told.
+// told. A conflict is no reason to wonder: nothing was written.
 func outcome(err error) error {
 	switch {
-	case err == nil:
-		return nil
+	case errors.Is(err, store.ErrUnknown): // whatever else it says
+		return fmt.Errorf("%w: %w", ErrUnknown, err)
 	case errors.Is(err, store.ErrFull):
 		return fmt.Errorf("%w: %w", ErrFull, err)
-	case errors.Is(err, audit.ErrBusy):
+	case errors.Is(err, audit.ErrBusy), errors.Is(err, store.ErrConflict):
 		return fmt.Errorf("%w: %w", ErrBusy, err)
 	default:
 		return fmt.Errorf("%w: %w", ErrUnknown, err)

@@ -2,11 +2,13 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/lodd-rct/lodd/audit"
+	"github.com/lodd-rct/lodd/audit/store"
 	"github.com/lodd-rct/lodd/server/people"
 	"github.com/lodd-rct/lodd/server/trial/entry"
 )
@@ -17,7 +19,8 @@ const System = "system"
 // People are the accounts and grants of a server. Its methods may be called
 // concurrently.
 type People struct {
-	config Config
+	config  Config
+	journal *journal
 
 	deciding sync.Mutex // held from a decision until it is durable
 
@@ -25,25 +28,35 @@ type People struct {
 	state *people.State
 }
 
-func openPeople(ctx context.Context, c Config) (*People, error) {
-	p := &People{config: c, state: &people.State{}}
-	for index, b := range entries(ctx, c.Log, System, 0, c.Log.Len(System)) {
-		if b.err != nil {
-			return nil, b.err
+func openPeople(ctx context.Context, c Config, j *journal) (*People, error) {
+	p := &People{config: c, journal: j}
+	return p, p.load(ctx)
+}
+
+// load makes the state of what the log holds.
+func (p *People) load(ctx context.Context) error {
+	next := &people.State{}
+	for index, r := range p.journal.entries(ctx, System, p.config.Log.Len(System)) {
+		if r.err != nil {
+			return r.err
 		}
-		e, err := entry.Unmarshal(b.data)
-		if err != nil {
-			return nil, fmt.Errorf("ledger: entry %d of %s: %w", index, System, err)
-		}
-		event, ok := e.Event.(people.Event)
+		event, ok := r.entry.Event.(people.Event)
 		if !ok {
-			return nil, fmt.Errorf("ledger: entry %d of %s is a %T", index, System, e.Event)
+			return fmt.Errorf("ledger: entry %d of %s is a %T", index, System, r.entry.Event)
 		}
-		if err := p.state.Apply(index, e.At, event); err != nil {
-			return nil, err
+		if err := next.Apply(index, r.entry.At, event); err != nil {
+			return err
 		}
 	}
-	return p, nil
+	p.journal.clock.read(next.Last())
+	p.show(next)
+	return nil
+}
+
+func (p *People) show(next *people.State) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state = next
 }
 
 // View calls f with the present state, which f must not keep.
@@ -60,15 +73,23 @@ func (p *People) now() *people.State {
 // Do appends what decide returns, and returns when it is durable. Events are
 // appended even if decide fails too: a refusal can be an entry. The error is
 // then decide's. If the rules of package people refuse one of the events, none
-// is appended.
+// is appended. If another writer comes first, decide is called again.
 func (p *People) Do(ctx context.Context, by Caller, decide func(*people.State, time.Time) ([]people.Event, error)) error {
 	p.deciding.Lock()
 	defer p.deciding.Unlock()
-	state := p.now()
-	at := p.config.stamp()
-	if at.Before(state.Last()) {
-		at = state.Last()
+	err := p.attempt(ctx, by, decide)
+	if !errors.Is(err, ErrBusy) || !errors.Is(err, store.ErrConflict) {
+		return err
 	}
+	if err := p.load(ctx); err != nil {
+		return err
+	}
+	return p.attempt(ctx, by, decide)
+}
+
+func (p *People) attempt(ctx context.Context, by Caller, decide func(*people.State, time.Time) ([]people.Event, error)) error {
+	state := p.now()
+	at, _ := p.journal.clock.stamp()
 	events, refusal := decide(state, at)
 	if len(events) == 0 {
 		return refusal
@@ -87,7 +108,7 @@ func (p *People) append(ctx context.Context, by Caller, at time.Time, next *peop
 		if err := next.Apply(part.At+int64(i), at, e); err != nil {
 			return err
 		}
-		b, err := p.config.marshal(entry.Entry{At: at, Actor: by.Actor, Request: by.Request, Event: e})
+		b, err := p.journal.marshal(System, part.At+int64(i), entry.Entry{At: at, Actor: by.Actor, Request: by.Request, Event: e})
 		if err != nil {
 			return err
 		}
@@ -96,8 +117,6 @@ func (p *People) append(ctx context.Context, by Caller, at time.Time, next *peop
 	if _, err := p.config.Log.Append(ctx, part); err != nil {
 		return outcome(err)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.state = next
+	p.show(next)
 	return nil
 }

@@ -44,7 +44,7 @@ func TestRefusedGrantIsAnEntry(t *testing.T) {
 		e, err := s.Grant("root", g)
 		return []people.Event{e}, err
 	})
-	if !errors.Is(err, people.ErrConflict) || w.log.Len(ledger.System) != 4 {
+	if !errors.Is(err, people.ErrNotYours) || w.log.Len(ledger.System) != 4 {
 		t.Errorf("%v, %d entries", err, w.log.Len(ledger.System))
 	}
 }

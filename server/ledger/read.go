@@ -2,42 +2,11 @@ package ledger
 
 import (
 	"context"
-	"fmt"
 	"iter"
 
-	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/server/trial"
 	"github.com/lodd-rct/lodd/server/trial/entry"
 )
-
-// chunk is how many entries are read at once: enough to be fast, few enough
-// that memory doesn't grow with the log.
-const chunk = 512
-
-type record struct {
-	data []byte
-	err  error
-}
-
-// entries yields the entries [lo, hi) of a list with their indexes. After an
-// error it ends.
-func entries(ctx context.Context, log *audit.Log, list string, lo, hi int64) iter.Seq2[int64, record] {
-	return func(yield func(int64, record) bool) {
-		for lo < hi {
-			batch, err := log.Read(ctx, list, lo, min(lo+chunk, hi))
-			if err != nil {
-				yield(lo, record{err: fmt.Errorf("ledger: read %s: %w", list, err)})
-				return
-			}
-			for _, b := range batch {
-				if !yield(lo, record{data: b}) {
-					return
-				}
-				lo++
-			}
-		}
-	}
-}
 
 // list returns the name of a trial's compartment in the log.
 func list(id trial.ID, c trial.Compartment) string { return string(id) + "/" + string(c) }
@@ -58,16 +27,16 @@ func (l Logged) Meta() trial.Meta {
 	return trial.Meta{At: l.At, Actor: l.Actor, Role: trial.Role(l.Role), Request: l.Request, Index: l.Index}
 }
 
-// Replay yields a trial's entries up to a position, in the order in which they
+// Replay yields the trial's entries up to a position, in the order in which they
 // were decided: entry i of conduct comes after whatever was appended elsewhere
 // while conduct had i entries. Entries of outcome and delivery that share that
 // number and a millisecond may change places; none of them looks at the other.
 // After an error it ends.
-func Replay(ctx context.Context, log *audit.Log, id trial.ID, to Position) iter.Seq2[Logged, error] {
+func (t *Trial) Replay(ctx context.Context, to Position) iter.Seq2[Logged, error] {
 	return func(yield func(Logged, error) bool) {
 		var cursors []*cursor
 		for _, c := range trial.Compartments() {
-			next, stop := iter.Pull2(entries(ctx, log, list(id, c), 0, to[c]))
+			next, stop := iter.Pull2(t.journal.entries(ctx, list(t.id, c), to[c]))
 			defer stop()
 			cursors = append(cursors, &cursor{in: c, next: next})
 		}
@@ -75,7 +44,7 @@ func Replay(ctx context.Context, log *audit.Log, id trial.ID, to Position) iter.
 			var first *cursor
 			for _, c := range cursors {
 				if err := c.fill(); err != nil {
-					yield(Logged{}, fmt.Errorf("ledger: trial %s: %w", id, err))
+					yield(Logged{}, err)
 					return
 				}
 				if c.head != nil && (first == nil || c.before(first)) {
@@ -112,10 +81,7 @@ func (c *cursor) fill() error {
 	if r.err != nil {
 		return r.err
 	}
-	e, err := entry.Unmarshal(r.data)
-	if err != nil {
-		return fmt.Errorf("entry %d of %s: %w", index, c.in, err)
-	}
+	e := r.entry
 	if c.in == trial.Conduct {
 		e.ConductSize = index // its own place in the order
 	}

@@ -98,8 +98,12 @@ func TestRequestIDs(t *testing.T) {
 		{"screen one who is not eligible", nil, screen(screened("P2"), ledger.Answers{"adult": false, "in-work": false}), []request{
 			screen(screened("P2"), ledger.Answers{"adult": true, "in-work": true}),
 		}, do(trial.EnrolmentClosed{}), false},
-		{"assess", func(w *world) { w.must(w.trial().Screen(w.Context(), w.as(trial.Coordinator), screened("P2"), nil)) },
-			assess("P2", eligible), []request{assess("P2", ledger.Answers{"adult": false, "in-work": false})}, do(trial.EnrolmentClosed{}), false},
+		{
+			"assess", func(w *world) { w.must(w.trial().Screen(w.Context(), w.as(trial.Coordinator), screened("P2"), nil)) },
+			assess("P2", eligible),
+			[]request{assess("P2", ledger.Answers{"adult": false, "in-work": false})},
+			do(trial.EnrolmentClosed{}), false,
+		},
 		{"submit", followUp, submit(audit6, "2020-09-02", numbers(4, 2)), []request{
 			submit(audit6, "2020-09-01", numbers(4, 2)), submit(audit6, "2020-09-02", numbers(4, 3)), correct(audit6, ledger.Patch{Set: numbers(5)}, "misread"),
 		}, correct(audit6, ledger.Patch{Set: numbers(9)}, "misread"), false},
@@ -107,11 +111,13 @@ func TestRequestIDs(t *testing.T) {
 			correct(audit6, ledger.Patch{Set: numbers(6), Drop: []string{"n1"}}, "misread"), correct(audit6, ledger.Patch{Set: numbers(5)}, "misread"),
 			correct(audit6, ledger.Patch{Set: numbers(5), Drop: []string{"n1"}}, "mistyped"), submit(audit6, "2020-09-02", numbers(4, 2)),
 		}, correct(audit6, ledger.Patch{Set: numbers(9)}, "misread again"), false},
-		{"correct what the form would not accept today", func(w *world) {
-			followUp(w)
-			w.submit("P1", "month-6", "audit", instrument.Values{"n8": instrument.Number(9)})
-		}, correct(audit6, ledger.Patch{Set: instrument.Values{"n9": instrument.Number(9)}}, "misread"), nil,
-			correct(audit6, ledger.Patch{Set: instrument.Values{"n8": instrument.Number(1), "n9": instrument.Number(1)}}, "misread again"), false},
+		{
+			"correct what the form would not accept today", func(w *world) {
+				followUp(w)
+				w.submit("P1", "month-6", "audit", instrument.Values{"n8": instrument.Number(9)})
+			}, correct(audit6, ledger.Patch{Set: instrument.Values{"n9": instrument.Number(9)}}, "misread"), nil,
+			correct(audit6, ledger.Patch{Set: instrument.Values{"n8": instrument.Number(1), "n9": instrument.Number(1)}}, "misread again"), false,
+		},
 		{"withdraw", followUp, withdraw(w2), []request{withdraw(w2other)}, do(trial.EnrolmentClosed{}), false},
 		{"lock", nil, do(trial.Locked{}), []request{do(trial.Exported{Lock: 1})}, do(trial.EnrolmentClosed{}), false},
 	} {

@@ -10,14 +10,33 @@ import (
 	"github.com/lodd-rct/lodd/server/vault"
 )
 
-// sealFor seals plain under the participant's own key, bound to what it is.
-// The key is made if there is none.
-func (t *Trial) sealFor(ctx context.Context, p trial.ParticipantID, plain []byte, bind ...string) ([]byte, error) {
-	if err := t.config.Vault.Create(ctx, t.participantKey(p)); err != nil {
-		return nil, t.keyError(err)
+// newKey makes the key of a participant who isn't in the log yet. Whoever is in
+// it has one or never gets one: a key that was lost must be missed, and not be
+// replaced by another.
+func (t *Trial) newKey(ctx context.Context, p trial.ParticipantID) error {
+	err := t.known(p)
+	if errors.Is(err, trial.ErrNotFound) {
+		return t.keyError(t.config.Vault.Create(ctx, t.participantKey(p)))
 	}
+	return err
+}
+
+// sealFor seals plain under the participant's own key, bound to what it is.
+func (t *Trial) sealFor(ctx context.Context, p trial.ParticipantID, plain []byte, bind ...string) ([]byte, error) {
 	sealed, err := t.config.Vault.Seal(ctx, t.participantKey(p), plain, bindTo(append(bind, string(p))...))
+	if errors.Is(err, vault.ErrAbsent) && t.excluded(p) { // with a first entry that needs no key
+		return nil, trial.ErrExcluded
+	}
 	return sealed, t.keyError(err)
+}
+
+func (t *Trial) excluded(id trial.ParticipantID) bool {
+	return t.View(func(s *trial.State) error {
+		if p, ok := s.Participant(id); ok && p.Excluded != "" {
+			return trial.ErrExcluded
+		}
+		return nil
+	}) != nil
 }
 
 // openFor is the inverse of sealFor. It fails with [trial.ErrErased] once the
@@ -38,4 +57,50 @@ func (t *Trial) keyError(err error) error {
 	default:
 		return fmt.Errorf("ledger: trial %s: %w", t.id, err)
 	}
+}
+
+// sealedFor returns the participant under whose key something is sealed in e.
+func sealedFor(e trial.Event) (trial.ParticipantID, bool) {
+	switch e := e.(type) {
+	case trial.Screened:
+		return e.Participant, len(e.Sealed) > 0
+	case trial.EligibilityAssessed:
+		return e.Participant, true
+	case trial.FormSubmitted:
+		return e.Participant, true
+	case trial.FormCorrected:
+		return e.Participant, true
+	default:
+		return "", false
+	}
+}
+
+// checkKeys destroys the keys of participants whose data were to be destroyed,
+// and refuses a trial in which another's key is gone: keys lie in a map that can
+// be changed, and nobody may destroy data by that without an entry. It names the
+// entry and not the participant, since errors end up in the server's log.
+func (t *Trial) checkKeys(ctx context.Context, s *trial.State, sealed map[trial.ParticipantID]place) error {
+	for p := range s.Participants() {
+		at, needed := sealed[p.ID]
+		switch {
+		case !p.Erased.IsZero():
+			if err := t.destroy(ctx, p.ID); err != nil {
+				return err
+			}
+		case needed:
+			if err := t.config.Vault.Check(ctx, t.participantKey(p.ID)); err != nil {
+				return fmt.Errorf("entry %d of %s is sealed with a key that is gone, and no entry says that it was to be destroyed; bring back the newest copy of the store: %w", at.index, at.in, err)
+			}
+		}
+	}
+	return nil
+}
+
+// destroy destroys a participant's key if it isn't destroyed yet.
+func (t *Trial) destroy(ctx context.Context, p trial.ParticipantID) error {
+	gone, err := t.config.Vault.Destroyed(ctx, t.participantKey(p))
+	if err != nil || gone {
+		return err
+	}
+	return t.config.Vault.Destroy(ctx, t.participantKey(p))
 }

@@ -17,16 +17,18 @@ import (
 // Create begins a trial. The same protocol under the same id again gives the
 // same answer; another one fails with [trial.ErrExists].
 func (l *Ledger) Create(ctx context.Context, by Caller, p trial.Protocol) (Receipt, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
+	l.creating.Lock() // and not mu, which every other call needs
+	defer l.creating.Unlock()
+	t, closed := l.find(p.ID)
+	switch {
+	case closed:
 		return Receipt{}, fmt.Errorf("%w: the server is stopping", ErrBusy)
-	}
-	if t, ok := l.trials[p.ID]; ok {
+	case t != nil:
 		return t.created(ctx, p)
 	}
-	t := newTrial(l.config, p.ID)
-	b := &appending{at: l.config.stamp(), parts: map[trial.Compartment]*audit.Part{}}
+	t = newTrial(l.config, l.journal, p.ID)
+	at, _ := l.journal.clock.stamp() // a step back is noted by the trial's next entry
+	b := &appending{at: at, parts: map[trial.Compartment]*audit.Part{}}
 	forms := p.Forms
 	p.Forms = nil
 	events := []trial.Event{trial.Created{Protocol: p, Forms: len(forms)}}
@@ -47,9 +49,18 @@ func (l *Ledger) Create(ctx context.Context, by Caller, p trial.Protocol) (Recei
 	if err := t.append(ctx, b); err != nil {
 		return Receipt{}, outcome(err)
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.start(t)
 	r := b.receipts[trial.Conduct][0]
 	return Receipt{List: r.List, Index: r.Index, Leaf: r.Leaf, At: b.at}, nil
+}
+
+// find returns a trial, or nil, and whether the ledger is closed.
+func (l *Ledger) find(id trial.ID) (t *Trial, closed bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.trials[id], l.closed
 }
 
 // created returns the receipt of the trial's first entry if the trial was made
@@ -117,15 +128,23 @@ func (t *Trial) Seal(ctx context.Context, by Caller, design randomization.Blocks
 		return "", Receipt{}, err
 	}
 	e, ok := a.Events[0].(trial.DesignSealed)
-	if !ok || a.Receipt.Repeated && !t.sealedAs(design) {
+	if !ok {
 		return "", Receipt{}, ErrReused
+	}
+	if a.Receipt.Repeated {
+		if err := t.sealedAs(design); err != nil {
+			return "", Receipt{}, err
+		}
 	}
 	return hex.EncodeToString(e.Commitment[:]), a.Receipt, nil
 }
 
-// sealedAs reports whether design is the one that is sealed.
-func (t *Trial) sealedAs(design randomization.Blocks) bool {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return t.deck != nil && reflect.DeepEqual(t.deck.design, design)
+// sealedAs returns [ErrReused] unless design is the one that is sealed.
+func (t *Trial) sealedAs(design randomization.Blocks) error {
+	return t.View(func(*trial.State) error {
+		if t.deck == nil || !reflect.DeepEqual(t.deck.design, design) {
+			return ErrReused
+		}
+		return nil
+	})
 }

@@ -59,7 +59,7 @@ func TestTrialIsTheSameAfterARestart(t *testing.T) {
 	}
 	before := look(w)
 	want := trial.Flow{Screened: 5, NotEligible: 1, Declined: 1, Randomized: 3, Visits: []trial.VisitFlow{
-		{Visit: "month-6", Observed: 1, Withdrew: 1, Awaited: 1}, {Visit: "month-12", Withdrew: 1, Awaited: 2},
+		{Visit: "month-6", Observed: 1, Lost: 1, Awaited: 1}, {Visit: "month-12", Withdrew: 1, Awaited: 2},
 	}}
 	if diff := cmp.Diff(want, before.Flow); diff != "" {
 		t.Error(diff)

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -26,7 +27,7 @@ type Member struct {
 }
 
 // Members lists the participants of teams, in the order of their
-// randomization. The reading is an entry of the compartment delivery, durable
+// randomization, without those whose data are destroyed. The reading is an entry of the compartment delivery, durable
 // before anything is shown.
 //
 // Source: ICH E6(R3) (2025), 4.2.2: access to unblinding information is
@@ -37,25 +38,26 @@ func (t *Trial) Members(ctx context.Context, by Caller, teams []Team) ([]Member,
 			return nil, err
 		}
 	}
-	t.mu.Lock() // not for reading: the deck draws as it is asked
-	defer t.mu.Unlock()
-	if t.down != nil {
-		return nil, t.down
-	}
 	var out []Member
-	for p := range t.state.Participants() {
-		if !p.Randomized() {
-			continue
+	err := t.View(func(s *trial.State) error {
+		var members []*trial.Participant
+		for p := range s.Participants() {
+			if p.Randomized() && p.Erased.IsZero() {
+				members = append(members, p)
+			}
 		}
-		arm, err := t.deck.arm(p.Stratum, p.Slot)
-		if err != nil {
-			return nil, fmt.Errorf("ledger: trial %s: %w", t.id, err)
+		slices.SortFunc(members, func(a, b *trial.Participant) int { return cmp.Compare(a.Receipt, b.Receipt) })
+		for _, p := range members {
+			arm, err := t.deck.arm(p.Stratum, p.Slot)
+			if err != nil {
+				return fmt.Errorf("ledger: trial %s: %w", t.id, err)
+			}
+			a := s.Protocol().Arms[arm]
+			if slices.Contains(teams, Team{p.Site, a.ID}) {
+				out = append(out, Member{p.ID, p.Site, p.RandomizedAt, a, !p.Stopped.IsZero()})
+			}
 		}
-		a := t.state.Protocol().Arms[arm]
-		if slices.Contains(teams, Team{p.Site, a.ID}) {
-			out = append(out, Member{p.ID, p.Site, p.RandomizedAt, a, !p.Stopped.IsZero() || !p.Erased.IsZero()})
-		}
-	}
-	slices.SortStableFunc(out, func(a, b Member) int { return a.RandomizedAt.Compare(b.RandomizedAt) })
-	return out, nil
+		return nil
+	})
+	return out, err
 }

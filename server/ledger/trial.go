@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/lodd-rct/lodd/server/instrument"
 	"github.com/lodd-rct/lodd/server/trial"
-	"github.com/lodd-rct/lodd/server/vault"
 )
 
 // maxWaiting is the most commands of one trial that wait.
@@ -18,18 +16,20 @@ const maxWaiting = 4096
 
 // A Trial is a running trial. Its methods may be called concurrently.
 type Trial struct {
-	id     trial.ID
-	config Config
-	queue  chan *call
-	done   chan struct{} // closed when the owner has returned
+	id      trial.ID
+	config  Config
+	journal *journal
+	queue   chan *call
+	done    chan struct{} // closed when the owner has returned
 
 	stopping sync.RWMutex // held for writing while the queue is closed
 	stopped  bool
 
-	mu    sync.RWMutex  // guards fold; held for writing until an append is durable
-	*fold               // what the entries add up to
+	mu    sync.RWMutex  // guards the fields below; held for writing until an append is durable
+	*fold               // what the entries add up to; of use only while down is nil
 	down  error         // why the trial is not served
 	lag   time.Duration // by how much the clock is behind the last entry
+	wary  bool          // after a failed append, see recover
 }
 
 // A fold is what a trial's entries add up to.
@@ -56,8 +56,8 @@ func pack(p place) packed {
 
 func (p packed) place() place { return place{trial.Compartments()[p&3], int64(p >> 2)} }
 
-func newTrial(c Config, id trial.ID) *Trial {
-	return &Trial{id: id, config: c, queue: make(chan *call, maxWaiting), done: make(chan struct{}), fold: newFold()}
+func newTrial(c Config, j *journal, id trial.ID) *Trial {
+	return &Trial{id: id, config: c, journal: j, queue: make(chan *call, maxWaiting), done: make(chan struct{}), fold: newFold()}
 }
 
 func newFold() *fold {
@@ -83,14 +83,17 @@ func (t *Trial) View(f func(*trial.State) error) error {
 
 // Instrument returns a form ready to check answers, and its definition.
 func (t *Trial) Instrument(id trial.FormID) (*instrument.Instrument, trial.Form, error) {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	in, ok := t.forms[id]
-	if !ok {
-		return nil, trial.Form{}, fmt.Errorf("form %s: %w", id, trial.ErrNotFound)
-	}
-	f, _, _ := t.state.Protocol().Form(id)
-	return in, f, nil
+	var in *instrument.Instrument
+	var f trial.Form
+	err := t.View(func(s *trial.State) error {
+		var ok bool
+		if in, ok = t.forms[id]; !ok {
+			return fmt.Errorf("form %s: %w", id, trial.ErrNotFound)
+		}
+		f, _, _ = s.Protocol().Form(id)
+		return nil
+	})
+	return in, f, err
 }
 
 // load folds the trial's entries. What was to be destroyed and may not have
@@ -101,7 +104,8 @@ func (t *Trial) load(ctx context.Context) error {
 	for _, c := range trial.Compartments() {
 		to[c] = t.config.Log.Len(list(t.id, c))
 	}
-	for l, err := range Replay(ctx, t.config.Log, t.id, to) {
+	sealed := map[trial.ParticipantID]place{}
+	for l, err := range t.Replay(ctx, to) {
 		if err != nil {
 			return err
 		}
@@ -112,17 +116,13 @@ func (t *Trial) load(ctx context.Context) error {
 		if err := t.fold1(ctx, f, l.In, l.Meta(), event); err != nil {
 			return fmt.Errorf("ledger: trial %s: %w", t.id, err)
 		}
+		if p, ok := sealedFor(event); ok && sealed[p].in == "" {
+			sealed[p] = place{l.In, l.Index} // the first
+		}
 	}
-	for p := range f.state.Participants() {
-		if p.Erased.IsZero() {
-			continue
-		}
-		if _, err := t.config.Vault.Seal(ctx, t.participantKey(p.ID), nil, nil); errors.Is(err, vault.ErrDestroyed) {
-			continue
-		}
-		if err := t.config.Vault.Destroy(ctx, t.participantKey(p.ID)); err != nil {
-			return fmt.Errorf("ledger: trial %s: %w", t.id, err)
-		}
+	t.journal.clock.read(f.state.Last())
+	if err := t.checkKeys(ctx, f.state, sealed); err != nil {
+		return fmt.Errorf("ledger: trial %s: %w", t.id, err)
 	}
 	t.fold = f
 	return nil

@@ -19,6 +19,7 @@ import (
 	"github.com/lodd-rct/lodd/server/instrument"
 	"github.com/lodd-rct/lodd/server/ledger"
 	"github.com/lodd-rct/lodd/server/trial"
+	"github.com/lodd-rct/lodd/server/trial/entry"
 	"github.com/lodd-rct/lodd/server/vault"
 )
 
@@ -30,13 +31,19 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// A clock stands still until a test moves it.
+// A clock stands still until a test moves it. If set, asked is called by whoever
+// asks for the time, once: it may set itself again.
 type clock struct {
-	mu sync.Mutex
-	at time.Time
+	mu    sync.Mutex
+	at    time.Time
+	asked func()
 }
 
 func (c *clock) now() time.Time {
+	if f := c.asked; f != nil {
+		c.asked = nil
+		f()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.at
@@ -129,6 +136,11 @@ func (w *world) reopen() *world {
 	next := open(w.TB, m.Reopen())
 	next.at, next.used = w.now(), w.used
 	return next
+}
+
+// authentic returns an entry as the server itself would have written it.
+func (w *world) authentic(list string, index int64, body []byte) []byte {
+	return entry.Authenticate(body, w.vault.Subkey("log entries"), list, index)
 }
 
 // as is a caller in a role, with a request id of its own.
@@ -259,7 +271,7 @@ func (w *world) entries() []ledger.Logged {
 		to[c] = w.log.Len(w.trial().List(c))
 	}
 	var out []ledger.Logged
-	for l, err := range ledger.Replay(w.Context(), w.log, "IPS", to) {
+	for l, err := range w.trial().Replay(w.Context(), to) {
 		if err != nil {
 			w.Fatal(err)
 		}

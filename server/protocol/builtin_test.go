@@ -95,7 +95,7 @@ func itemTexts(f instrument.Form) map[string]instrument.Text {
 func TestIPSOrder(t *testing.T) {
 	p := builtin(t, protocol.IPS)
 	want := map[trial.VisitID][]trial.FormID{
-		"baseline": {"demographics", "eq5d", "hscl25", "audit", "dudit"},
+		"baseline": {"demographics", "eq5d", "hscl25", "audit", "dudit", "service-use"},
 		"month-6":  {"eq5d", "hscl25", "audit", "dudit", "guess-before", "employment", "service-use", "guess-after"},
 		"month-12": {"eq5d", "hscl25", "audit", "dudit", "guess-before", "employment", "service-use", "guess-after"},
 	}
@@ -106,7 +106,7 @@ func TestIPSOrder(t *testing.T) {
 			if !f.At(v.ID) {
 				continue
 			}
-			if f.After != "" && !slices.Contains(done, f.After) {
+			if before, _, _ := p.Form(f.After); f.After != "" && before.At(v.ID) && !slices.Contains(done, f.After) {
 				t.Errorf("%s at %s waits for %s, which stands below it", f.ID, v.ID, f.After)
 			}
 			if f.By == trial.Assessor && f.After == "" && len(done) > 1 {

@@ -81,6 +81,10 @@ func (d *document) parse(data []byte) ast.Node {
 		d.fault(tokens[maxTokens].Position.Line, "the file has too many words and signs, want at most %d", maxTokens)
 		return nil
 	}
+	if deep := tooDeep(tokens); deep != nil {
+		d.fault(deep.Position.Line, "lists and keys stand in one another too deep, want at most %d levels and no \"?\"", maxDepth)
+		return nil
+	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey()) // mapping finds them, with better words
 	if err != nil {
 		d.syntax(err)

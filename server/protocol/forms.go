@@ -93,8 +93,9 @@ func role(in fields) trial.Role {
 	return by
 }
 
-// order checks the form that form i comes after: it must be filled in at all
-// visits of form i, or form i could never be, and not wait for form i itself.
+// order checks the form that form i comes after: it must be filled in at a
+// visit of form i, or there would be nothing to wait for, and not wait for form
+// i itself.
 func (r *formReader) order(i int) {
 	form, in := r.forms[i], r.fields[i]
 	if form.After == "" {
@@ -108,10 +109,8 @@ func (r *formReader) order(i int) {
 		in.bad("after", "there is no form %q", form.After)
 		return
 	}
-	for _, v := range form.Visits {
-		if !r.forms[before].At(v) {
-			in.bad("after", "form %q is not filled in at visit %q, so this form could never be", form.After, v)
-		}
+	if !slices.ContainsFunc(form.Visits, r.forms[before].At) {
+		in.bad("after", "form %q is filled in at none of this form's visits", form.After)
 	}
 	for range r.forms {
 		if before == i {

@@ -154,7 +154,7 @@ func TestParseRefuses(t *testing.T) {
 		},
 		{"consent twice", "approved: 2026-01-15}", "approved: 2026-01-15}\n  - {version: 1.0, approved: 2026-01-16}", `21: consent: version: "1.0" stands twice`},
 		{"visit that isn't there", "[start, end]", "[start, mid]", `24: form: visits: there is no visit "mid"; expected one of start, later, end
-33: form: after: form "first" is not filled in at visit "end", so this form could never be`},
+33: form: after: form "first" is filled in at none of this form's visits`},
 		{"visit of a form twice", "visits: [end]", "visits: [end, end]", `31: form: visits: "end" stands twice`},
 		{"no form at the baseline", "[start, end]", "[later, end]", `21: protocol: forms: no form is at visit "start"; the baseline needs one`},
 		{"by", "by: assessor", "by: monitor", `32: form: by: "monitor", want coordinator or assessor`},
@@ -222,6 +222,15 @@ func TestParseRefusesCycles(t *testing.T) {
 34: form: after: form "first" waits for this form itself`)
 }
 
+// deep returns keys in keys, one a line.
+func deep(n int) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(strings.Repeat(" ", i) + "a:\n")
+	}
+	return b.String()
+}
+
 // A file that is meant to exhaust the reader, or that is none, is refused
 // before it does.
 func TestParseRefusesBombs(t *testing.T) {
@@ -238,6 +247,14 @@ func TestParseRefusesBombs(t *testing.T) {
 		{"too large", strings.Repeat("#", 1<<20+1), `1: 1048577 bytes, want at most 1048576`},
 		{"too many lines", strings.Repeat("\n", 10001), `10001: want at most 10000 lines`},
 		{"too many tokens", strings.Repeat("[", 40001), `1: the file has too many words and signs, want at most 40000`},
+		{"brackets in brackets", "a:\n  " + strings.Repeat("[", 39000), `2: lists and keys stand in one another too deep, want at most 64 levels and no "?"`},
+		{"braces on lines of their own", strings.Repeat("{a:\n", 9000), `65: lists and keys stand in one another too deep`},
+		{"lists in lists", "a:\n" + strings.Repeat("- ", 39000), `2: lists and keys stand in one another too deep`},
+		{"keys in keys", strings.Repeat("? ", 39000), `1: lists and keys stand in one another too deep`},
+		{"values of keys", strings.Repeat("? a\n: ", 9000), `1: lists and keys stand in one another too deep`},
+		{"indentation", deep(65), `65: lists and keys stand in one another too deep`},
+		{"not too deep", deep(60), `1: unknown key "a"`},
+		{"comments between", strings.ReplaceAll(deep(65), "\n", "\n# here\n"), `129: lists and keys stand in one another too deep`},
 		{"aliases of aliases", small + laughs, `47: the aliases of the file stand for more than 100000 nodes`},
 		{"an alias of itself", small + "  - id: third\n    title: {en: T}\n    visits: [end]\n    by: assessor\n    items: &i [*i]\n", `46: the aliases of the file stand for more than 100000 nodes`},
 	} {

@@ -91,6 +91,7 @@ func TestStatus(t *testing.T) {
 			"a key of unknown outcome", fmt.Errorf("vault: store key: %w", store.ErrUnknown),
 			sent{Code: codes.Unavailable, Message: ledger.ErrUnknown.Error(), Reason: "lodd.v1 OUTCOME_UNKNOWN"},
 		},
+		{"sign-ins queue up", authn.ErrBusy, sent{Code: codes.ResourceExhausted, Message: "too many people sign in at this moment; nothing was done, try again", Reason: "lodd.v1 BUSY"}},
 		{"busy", ledger.ErrBusy, sent{Code: codes.ResourceExhausted, Message: ledger.ErrBusy.Error(), Reason: "lodd.v1 BUSY"}},
 		{
 			"a wait", fmt.Errorf("login: %w", &authn.WaitError{For: 8 * time.Second}),

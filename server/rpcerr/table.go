@@ -84,6 +84,7 @@ func sessions() []Row {
 		{authn.ErrNoSession, codes.Unauthenticated, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
 		{authn.ErrExpired, codes.Unauthenticated, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
 		{authn.ErrCode, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_INVITE},
+		{authn.ErrBusy, codes.ResourceExhausted, loddv1.ErrorReason_ERROR_REASON_BUSY},
 		{authn.ErrAttempts, codes.ResourceExhausted, loddv1.ErrorReason_ERROR_REASON_SLOW_DOWN},
 		{ErrSignIn, codes.Unauthenticated, loddv1.ErrorReason_ERROR_REASON_SIGN_IN},
 	}

@@ -61,9 +61,12 @@ func (s *State) checkSubmitted(m Meta, e FormSubmitted) error {
 	if def.After == "" {
 		return nil
 	}
-	_, before, known := s.protocol.Form(def.After)
+	earlier, before, known := s.protocol.Form(def.After)
 	_, done := p.record(visit, before)
-	return when(!known || !done, fmt.Errorf("form %s: %w", def.After, ErrFormOrder))
+	if !known || earlier.At(e.Visit) && !done {
+		return fmt.Errorf("form %s: %w", def.After, ErrFormOrder)
+	}
+	return nil
 }
 
 // mayAssess reports why p cannot be assessed at a visit on a day. A day

@@ -19,9 +19,24 @@ func TestStateKnowsNoArm(t *testing.T) {
 		want []string
 	}{
 		{trial.State{}, []string{"State.protocol.Arms[].ID"}},
-		{trial.Participant{}, nil}, {trial.Due{}, nil}, {trial.Flow{}, nil}, {trial.FormRecord{}, nil}, {trial.FollowUp{}, nil}, {trial.Lock{}, nil}, {trial.Meta{}, nil},
-		{trial.Randomized{}, nil}, {trial.Allocated{}, nil}, {trial.Screened{}, nil}, {trial.FormSubmitted{}, nil}, {trial.FormCorrected{}, nil},
-		{trial.VisitMissed{}, nil}, {trial.Withdrawn{}, nil}, {trial.Died{}, nil}, {trial.ErrorRecorded{}, nil}, {trial.Locked{}, nil}, {trial.Exported{}, nil},
+		{trial.Participant{}, nil},
+		{trial.Due{}, nil},
+		{trial.Flow{}, nil},
+		{trial.FormRecord{}, nil},
+		{trial.FollowUp{}, nil},
+		{trial.Lock{}, nil},
+		{trial.Meta{}, nil},
+		{trial.Randomized{}, nil},
+		{trial.Allocated{}, nil},
+		{trial.Screened{}, nil},
+		{trial.FormSubmitted{}, nil},
+		{trial.FormCorrected{}, nil},
+		{trial.VisitMissed{}, nil},
+		{trial.Withdrawn{}, nil},
+		{trial.Died{}, nil},
+		{trial.ErrorRecorded{}, nil},
+		{trial.Locked{}, nil},
+		{trial.Exported{}, nil},
 		{trial.ArmsViewed{}, []string{"ArmsViewed.Team"}},
 	} {
 		typ := reflect.TypeOf(tt.of)
@@ -96,10 +111,18 @@ func TestEventsLieInTheirCompartments(t *testing.T) {
 		event trial.Event
 		want  trial.Compartment
 	}{
-		{trial.DesignKept{}, trial.Allocation}, {trial.Allocated{}, trial.Allocation}, {trial.ArmsViewed{}, trial.Delivery},
-		{trial.VisitMissed{}, trial.Outcome}, {trial.FormSubmitted{Form: "audit"}, trial.Outcome}, {trial.FormCorrected{Form: "audit"}, trial.Outcome},
-		{trial.FormSubmitted{Form: "history"}, trial.Conduct}, {trial.FormCorrected{Form: "history"}, trial.Conduct},
-		{trial.DesignSealed{}, trial.Conduct}, {trial.Randomized{}, trial.Conduct}, {trial.Withdrawn{}, trial.Conduct}, {trial.Locked{}, trial.Conduct},
+		{trial.DesignKept{}, trial.Allocation},
+		{trial.Allocated{}, trial.Allocation},
+		{trial.ArmsViewed{}, trial.Delivery},
+		{trial.VisitMissed{}, trial.Outcome},
+		{trial.FormSubmitted{Form: "audit"}, trial.Outcome},
+		{trial.FormCorrected{Form: "audit"}, trial.Outcome},
+		{trial.FormSubmitted{Form: "history"}, trial.Conduct},
+		{trial.FormCorrected{Form: "history"}, trial.Conduct},
+		{trial.DesignSealed{}, trial.Conduct},
+		{trial.Randomized{}, trial.Conduct},
+		{trial.Withdrawn{}, trial.Conduct},
+		{trial.Locked{}, trial.Conduct},
 	} {
 		if got := h.Compartment(tt.event); got != tt.want {
 			t.Errorf("%T lies in %s, want %s", tt.event, got, tt.want)

@@ -157,11 +157,13 @@ func (s *State) checkRandomized(m Meta, e Randomized) error {
 	if !ok {
 		return fmt.Errorf("intent %s: %w", e.Intent, ErrNotFound)
 	}
+	if s.unallocated != "" {
+		return fmt.Errorf("trial: participant %s has no allocation", s.unallocated)
+	}
 	return first(
 		when(intent.participant != e.Participant, ErrNotConfirmed),
 		s.ready(e.Participant),
 		when(m.At.Sub(intent.at) > IntentLife, ErrIntentExpired),
-		when(s.unallocated != "", fmt.Errorf("trial: participant %s has no allocation", s.unallocated)),
 	)
 }
 
@@ -173,5 +175,8 @@ func (s *State) checkAllocated(e Allocated) error {
 	if e.Stratum != p.Stratum || e.Slot != p.Slot {
 		return fmt.Errorf("trial: allocation of %s at %s/%d, want %s/%d", e.Participant, e.Stratum, e.Slot, p.Stratum, p.Slot)
 	}
-	return when(len(e.Sealed) == 0, fmt.Errorf("trial: allocation of %s has no sealed arm", e.Participant))
+	if len(e.Sealed) == 0 {
+		return fmt.Errorf("trial: allocation of %s has no sealed arm", e.Participant)
+	}
+	return nil
 }

@@ -17,10 +17,14 @@ const (
 // Compartments returns every compartment, conduct first.
 func Compartments() []Compartment { return []Compartment{Conduct, Outcome, Delivery, Allocation} }
 
+// ServerActor is the actor of what the server does by itself. No account has
+// this name.
+const ServerActor = "server"
+
 // A Meta is what every entry says about itself.
 type Meta struct {
 	At      time.Time // when the server decided: UTC, whole milliseconds, never earlier than before
-	Actor   string    // the account, or "server"
+	Actor   string    // the account, or [ServerActor]
 	Role    Role      // the role in which it acted
 	Request RequestID // zero if the server acted by itself
 	Index   int64     // the entry's position in its compartment

@@ -29,7 +29,7 @@ func TestFlowPutsEachInOneClass(t *testing.T) {
 		{"missed, then observed", then(then(base, missed), observed("P1", "month-6", "2020-10-20")...), "observed"},
 		{"stopped the intervention", then(base, withdrawn("P1", trial.FromIntervention, "2020-06-01")), "awaited"},
 		{"left the follow-up", then(base, w2), "withdrew"},
-		{"missed, then left", then(base, missed, withdrawn("P1", trial.FromFollowUp, "2021-03-01")), "withdrew"},
+		{"missed, then left", then(base, missed, withdrawn("P1", trial.FromFollowUp, "2021-03-01")), "lost"},
 		{"observed, then left", then(seen, withdrawn("P1", trial.FromFollowUp, "2020-10-01")), "observed"},
 		{"died", then(base, died("2020-06-01")), "died"},
 		{"observed early, then died before the target", then(then(base, observed("P1", "month-6", "2020-08-20")...), died("2020-08-31")), "died"},

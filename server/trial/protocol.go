@@ -89,8 +89,8 @@ type Form struct {
 	// By is the role that fills it in: [Coordinator] or [Assessor]. It decides
 	// the compartment of what is entered.
 	By Role
-	// After names a form that must be submitted before this one at the same
-	// visit, or is empty: a guess of the arm is asked before anything that
+	// After names a form that must be submitted before this one at visits that
+	// have both, or is empty: a guess of the arm is asked before anything that
 	// could tell it.
 	After FormID
 	// Definition is the instrument's own document: items, checks and rules as

@@ -16,12 +16,15 @@ import (
 //
 // The error wraps [ErrDestroyed] if the key was destroyed.
 func (v *Vault) Create(ctx context.Context, id KeyID) error {
+	if _, err := v.key(ctx, id); !errors.Is(err, ErrAbsent) {
+		return err // it is there, as nearly always, or can't be
+	}
 	v.change.Lock()
 	defer v.change.Unlock()
-	switch _, err := v.load(ctx, id); {
+	switch _, err := v.load(ctx, id); { // another caller may have made it meanwhile
 	case err == nil:
 		return nil
-	case !errors.Is(err, errAbsent):
+	case !errors.Is(err, ErrAbsent):
 		return err
 	}
 	key := make([]byte, chacha20poly1305.KeySize)
@@ -54,8 +57,34 @@ func (v *Vault) Destroy(ctx context.Context, id KeyID) error {
 	return nil
 }
 
-// errAbsent is returned by load if no key was ever made under the id.
-var errAbsent = errors.New("vault: there is no such key")
+// Destroyed reports whether the key id was destroyed. A key that was never made
+// wasn't.
+func (v *Vault) Destroyed(ctx context.Context, id KeyID) (bool, error) {
+	if err := id.check(); err != nil {
+		return false, err
+	}
+	v.change.RLock()
+	defer v.change.RUnlock()
+	wrapped, err := v.store.Get(ctx, name(id))
+	switch {
+	case errors.Is(err, v.notFound):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("vault: read key: %w", err)
+	}
+	return tombstone(wrapped), nil
+}
+
+// Check returns why what is sealed with the key id can't be opened, whatever it
+// is: there is no key, or it was destroyed, or it is not of this vault.
+//
+// The error wraps [ErrAbsent] or [ErrDestroyed], if it is one of these.
+func (v *Vault) Check(ctx context.Context, id KeyID) error {
+	v.change.RLock()
+	defer v.change.RUnlock()
+	_, err := v.load(ctx, id) // from the store: the cache says nothing about it
+	return err
+}
 
 // key returns the key id ready for use, from the cache or the store.
 func (v *Vault) key(ctx context.Context, id KeyID) (cipher.AEAD, error) {
@@ -80,10 +109,10 @@ func (v *Vault) load(ctx context.Context, id KeyID) (cipher.AEAD, error) {
 	wrapped, err := v.store.Get(ctx, name(id))
 	switch {
 	case errors.Is(err, v.notFound):
-		return nil, errAbsent
+		return nil, ErrAbsent
 	case err != nil:
 		return nil, fmt.Errorf("vault: read key: %w", err)
-	case len(wrapped) == 1 && wrapped[0] == formatTombstone:
+	case tombstone(wrapped):
 		return nil, ErrDestroyed
 	}
 	key, err := open(v.wrap, wrapped, bind(formatKey, id, nil))
@@ -97,6 +126,8 @@ func (v *Vault) load(ctx context.Context, id KeyID) (cipher.AEAD, error) {
 	}
 	return aead, nil
 }
+
+func tombstone(wrapped []byte) bool { return len(wrapped) == 1 && wrapped[0] == formatTombstone }
 
 func name(id KeyID) string { return "key/" + string(id) }
 

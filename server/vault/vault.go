@@ -40,6 +40,9 @@ const maxID = 255
 // under the same id.
 var ErrDestroyed = errors.New("vault: the key was destroyed")
 
+// ErrAbsent is returned when no key was ever made under the id.
+var ErrAbsent = errors.New("vault: there is no such key")
+
 // ErrSealed is returned by [Vault.Open] when sealed bytes don't open: another
 // key or associated data, or a changed byte. It doesn't tell which.
 var ErrSealed = errors.New("vault: the sealed bytes do not open with this key and context")
@@ -129,7 +132,7 @@ func derive(master [32]byte, purpose string) (key [32]byte) {
 // opens only with the same key and the same ad, the associated data that says
 // where the sealed bytes belong and is not itself stored in them.
 //
-// The error wraps [ErrDestroyed] if the key was destroyed.
+// The error wraps [ErrAbsent] or [ErrDestroyed] if there is no key.
 func (v *Vault) Seal(ctx context.Context, id KeyID, plaintext, ad []byte) ([]byte, error) {
 	aead, err := v.key(ctx, id)
 	if err != nil {
@@ -140,7 +143,7 @@ func (v *Vault) Seal(ctx context.Context, id KeyID, plaintext, ad []byte) ([]byt
 
 // Open returns what was sealed with the key id and ad.
 //
-// The error wraps [ErrDestroyed] or [ErrSealed].
+// The error wraps [ErrAbsent], [ErrDestroyed] or [ErrSealed].
 func (v *Vault) Open(ctx context.Context, id KeyID, sealed, ad []byte) ([]byte, error) {
 	aead, err := v.key(ctx, id)
 	if err != nil {

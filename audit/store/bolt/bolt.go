@@ -13,6 +13,8 @@ import (
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/lodd-rct/lodd/audit/store"
 )
 
 // ErrLocked is returned by Open when another process has the file open.
@@ -58,7 +60,8 @@ type DB struct {
 }
 
 // Open opens the file at path, and creates it if it doesn't exist. It reads
-// all of it, about a second for a gigabyte.
+// all of it, about a second for a gigabyte, and overwrites what a crash left of
+// deleted and replaced values.
 //
 // The error wraps [ErrLocked], or a *[store.DamageError] if the file isn't what was
 // written.
@@ -71,7 +74,16 @@ func Open(path string, o Options) (*DB, error) {
 	if err := inspect(path, o); err != nil {
 		return nil, err
 	}
-	return open(path, o)
+	d, err := open(path, o)
+	if err != nil {
+		return nil, err
+	}
+	// What was deleted or replaced just before a crash may not be scrubbed yet.
+	// On a full disk the store serves all the same: the next scrub does it.
+	if err := d.scrub(); err != nil && !errors.Is(err, store.ErrFull) {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
 }
 
 // open opens a file that was inspected.

@@ -8,7 +8,8 @@ import (
 )
 
 // scrub overwrites all free pages with zeros: bbolt never writes in place, so a
-// page that held a deleted value keeps it until somebody needs the page.
+// page that held a deleted or replaced value keeps it until somebody needs the
+// page. A process that ends before it scrubbed leaves that to the next [Open].
 //
 // The older of the two meta pages still counts pages as its own that the
 // newest calls free. So a transaction that changes nothing comes first, and

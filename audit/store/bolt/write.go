@@ -68,9 +68,10 @@ func (d *DB) Put(ctx context.Context, key string, value []byte) error {
 	if err := store.CheckValue(key, value); err != nil {
 		return err
 	}
-	return d.update(ctx, func(tx *bbolt.Tx) error {
+	replaced := false
+	err := d.update(ctx, func(tx *bbolt.Tx) error {
 		b, k := tx.Bucket(keysBucket), []byte(key)
-		if b.Get(k) == nil {
+		if replaced = b.Get(k) != nil; !replaced {
 			if err := count(b, 1); err != nil {
 				return err
 			}
@@ -80,6 +81,10 @@ func (d *DB) Put(ctx context.Context, key string, value []byte) error {
 		}
 		return nil
 	})
+	if err != nil || !replaced { // a new key leaves nothing behind, and costs no scrub
+		return err
+	}
+	return d.scrub()
 }
 
 // Delete implements [store.Store].

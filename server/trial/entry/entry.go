@@ -27,7 +27,7 @@ const NonceSize = 16
 type Entry struct {
 	Nonce       [NonceSize]byte
 	At          time.Time // UTC, whole milliseconds
-	Actor       string    // the account, or "server"
+	Actor       string    // the account, or [trial.ServerActor]
 	Role        string    // the role in which it acted, or empty
 	Request     trial.RequestID
 	ConductSize int64 // entries of the trial's conduct before this one; 0 in conduct and system
