@@ -74,8 +74,10 @@ func checkGrant(t *testing.T, d *diary, g people.Grant, refused bool, because st
 func TestConflictsLookAtTheWholeHistoryOfOneTrial(t *testing.T) {
 	d := custody(t, "kari")
 	for _, e := range []people.Event{
-		people.Granted{Grant: role("kari", "statistician")}, people.Revoked{Grant: role("kari", "statistician"), Reason: "left"},
-		people.Granted{Grant: role("kari", "coordinator")}, people.Revoked{Grant: role("kari", "coordinator"), Reason: "left"},
+		people.Granted{Grant: role("kari", "statistician")},
+		people.Revoked{Grant: role("kari", "statistician"), Reason: "left"},
+		people.Granted{Grant: role("kari", "coordinator")},
+		people.Revoked{Grant: role("kari", "coordinator"), Reason: "left"},
 		people.Granted{Grant: role("kari", "auditor")},
 	} {
 		d.must(e)
@@ -83,8 +85,12 @@ func TestConflictsLookAtTheWholeHistoryOfOneTrial(t *testing.T) {
 	for _, tt := range []struct {
 		trial, role, want string
 	}{
-		{"IPS", "custodian", "statistician"}, {"IPS", "dsmb", "statistician"}, {"IPS", "monitor", ""},
-		{"IPS", "investigator", ""}, {"OTHER", "dsmb", ""}, {"OTHER", "custodian", ""},
+		{"IPS", "custodian", "statistician"},
+		{"IPS", "dsmb", "statistician"},
+		{"IPS", "monitor", ""},
+		{"IPS", "investigator", ""},
+		{"OTHER", "dsmb", ""},
+		{"OTHER", "custodian", ""},
 	} {
 		if got := d.Conflict(people.Grant{User: "kari", Trial: tt.trial, Role: tt.role}); got != tt.want {
 			t.Errorf("%s in %s conflicts with %q, want %q", tt.role, tt.trial, got, tt.want)

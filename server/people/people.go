@@ -48,8 +48,8 @@ type Disabled struct{ User, Reason string }
 // SignedIn records a sign-in.
 type SignedIn struct{ Session string }
 
-// SignInRefused records a refused sign-in; User is empty if there is no such
-// account, so that the log doesn't keep what was mistyped.
+// SignInRefused records a refused sign-in to an account. Names without an
+// account leave no entry: strangers could fill the log with them.
 type SignInRefused struct{ User string }
 
 // SignedOut records a sign-out.
@@ -270,7 +270,7 @@ func (s *State) checkCreated(e Created) error {
 // invite returns the invitation of that name, or nil.
 func (s *State) invite(name string) *invite {
 	for _, i := range s.invites {
-		if i.Invited.Invite == name {
+		if i.Invite == name {
 			return i
 		}
 	}
