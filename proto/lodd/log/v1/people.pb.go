@@ -273,7 +273,7 @@ func (x *SignedIn) GetSession() string {
 // SignInRefused records a refused sign-in.
 type SignInRefused struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// user is the account that was named; empty if there is no such account.
+	// user is the account that was named.
 	User          string `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
