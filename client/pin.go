@@ -20,6 +20,10 @@ type CertificateError struct {
 	// Subject and Issuer are the names in the certificate that was shown.
 	Subject, Issuer string
 
+	// Want is the pin that was asked for, Got that of the authority that was
+	// shown, or of the certificate if none was; empty if nothing was shown.
+	Want, Got string
+
 	// Err says what is wrong with a certificate of the right authority: it has
 	// expired, for example, or is for another host. It is nil if the authority
 	// is another one.
@@ -75,10 +79,12 @@ func (p *pinned) transport() credentials.TransportCredentials {
 // verify checks a chain: one certificate bears the pinned key, and the first
 // one follows from it, for the host, today.
 func (p *pinned) verify(chain []*x509.Certificate) *CertificateError {
+	refused := &CertificateError{Host: p.host, Want: encodePin(p.pin)}
 	if len(chain) == 0 {
-		return &CertificateError{Host: p.host}
+		return refused
 	}
-	refused := &CertificateError{Host: p.host, Subject: chain[0].Subject.String(), Issuer: chain[0].Issuer.String()}
+	refused.Subject, refused.Issuer = chain[0].Subject.String(), chain[0].Issuer.String()
+	refused.Got = encodePin(sha256.Sum256(chain[len(chain)-1].RawSubjectPublicKeyInfo))
 	roots, others := x509.NewCertPool(), x509.NewCertPool()
 	found := false
 	for _, c := range chain[1:] {
@@ -98,3 +104,5 @@ func (p *pinned) verify(chain []*x509.Certificate) *CertificateError {
 	}
 	return nil
 }
+
+func encodePin(pin [sha256.Size]byte) string { return base64.RawURLEncoding.EncodeToString(pin[:]) }

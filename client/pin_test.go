@@ -68,6 +68,9 @@ func TestOnlyThePinnedAuthorityIsTrusted(t *testing.T) {
 			if !ok || !strings.Contains(wrong.Error(), tt.want) {
 				t.Errorf("error is %T %v, want a CertificateError with %q", err, err, tt.want)
 			}
+			if ok && (wrong.Want != trial.pin() || wrong.Got == "" || wrong.Err == nil && tt.name == "another authority" && wrong.Got != proxy.pin()) {
+				t.Errorf("pins: want %q, got %q", wrong.Want, wrong.Got)
+			}
 			if asked {
 				t.Error("the call reached a server with a wrong certificate")
 			}

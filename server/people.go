@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
@@ -70,6 +71,10 @@ func (s *peopleService) DisableAccount(ctx context.Context, req *loddv1.DisableA
 		case a.Administrator && lastAdministrator(p):
 			return nil, rpcerr.Field("user", errors.New("is the last administrator; invite another one first, or nobody can run the server"))
 		}
+		if t := onlyCustodianOf(p, req.GetUser()); t != "" {
+			return nil, &rpcerr.Refusal{Code: codes.FailedPrecondition, Text: fmt.Sprintf(
+				"%s is the last custodian of %s; after this nobody could give a role there; let the custodian name another first", req.GetUser(), t)}
+		}
 		return people.Disabled{User: req.GetUser(), Reason: reason}, nil
 	})
 	if err != nil {
@@ -77,6 +82,19 @@ func (s *peopleService) DisableAccount(ctx context.Context, req *loddv1.DisableA
 	}
 	s.sessions.EndAll(req.GetUser())
 	return &loddv1.DisableAccountResponse{}, nil
+}
+
+// onlyCustodianOf returns a trial in which nobody else could give a role, or "".
+func onlyCustodianOf(p *people.State, user string) string {
+	for _, g := range p.Grants(user) {
+		another := slices.ContainsFunc(p.Tenures(g.Trial), func(t people.Tenure) bool {
+			return t.User != user && p.Holds(t.User, g.Trial, string(trial.Custodian))
+		})
+		if g.Role == string(trial.Custodian) && !another {
+			return g.Trial
+		}
+	}
+	return ""
 }
 
 func lastAdministrator(p *people.State) bool {
@@ -98,13 +116,32 @@ func (s *peopleService) GrantRole(ctx context.Context, req *loddv1.GrantRoleRequ
 	if err := t.View(func(p *trial.State) error { return checkGrant(p.Protocol(), g) }); err != nil {
 		return nil, err
 	}
-	return &loddv1.GrantRoleResponse{}, s.do(ctx, func(p *people.State) (people.Event, error) { return p.Grant(a.User, g) })
+	return &loddv1.GrantRoleResponse{}, s.do(ctx, func(p *people.State) (people.Event, error) {
+		if _, ok := p.Account(g.User); !ok {
+			return nil, &rpcerr.Refusal{Code: codes.NotFound, Text: fmt.Sprintf("there is no account %q; invite that person first", g.User)}
+		}
+		return p.Grant(a.User, g)
+	})
 }
 
-// checkGrant refuses a site or team that the trial doesn't have, and a site for
-// a role that is about the whole trial.
+// checkGrant refuses an unknown role, a site or team that the trial doesn't
+// have, and one that the role doesn't go with or lacks.
 func checkGrant(p *trial.Protocol, g people.Grant) error {
+	if !slices.Contains(people.Roles(), g.Role) {
+		return rpcerr.Field("role", fmt.Errorf("there is no role %q; want %s", g.Role, strings.Join(people.Roles(), ", ")))
+	}
 	var f faults
+	team := g.Role == string(trial.TreatmentTeam)
+	if team && g.Site == "" {
+		f.add("site", errors.New("is missing; a treatment team works at one site"))
+	}
+	if team && g.Team == "" {
+		f.add("team", errors.New("is missing; name the arm whose team it is"))
+	}
+	if !team && g.Team != "" {
+		f.add("team", errors.New("only the role treatment-team has an arm; leave it out"))
+		return f.err() // whether the trial has that arm matters no more
+	}
 	if g.Site != "" && !authz.PerSite(trial.Role(g.Role)) {
 		f.add("site", fmt.Errorf("the role %q is about the whole trial; leave the site out", g.Role))
 	}

@@ -2,10 +2,12 @@ package server_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/lodd-rct/lodd/proto/invite"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
@@ -64,6 +66,40 @@ func TestDisableAccount(t *testing.T) {
 	refused(t, w.join(w.invite(), "kari"), codes.AlreadyExists, "EXISTS") // names are never used again
 }
 
+// Without a custodian nobody could give a role in a trial any more.
+func TestLastCustodianStays(t *testing.T) {
+	w := newTrial(t, nil)
+	disable := func() error {
+		_, err := w.people().DisableAccount(w.as("admin"), &loddv1.DisableAccountRequest{User: "cus", Reason: "left"})
+		return err
+	}
+	err := disable()
+	refused(t, err, codes.FailedPrecondition, "")
+	if !strings.Contains(status.Convert(err).Message(), "cus is the last custodian of T1") {
+		t.Errorf("the refusal doesn't name the trial: %v", err)
+	}
+	w.must(w.join(w.invite(), "next"))
+	w.must(w.grant("cus", "next", "custodian", "", ""))
+	w.must(disable())
+}
+
+// Whoever may give a role is told what was wrong with what they asked for.
+func TestRefusedGrantNamesItsFault(t *testing.T) {
+	w := newTrial(t, nil)
+	w.must(w.join(w.invite(), "new"))
+	for _, tt := range []struct{ user, role, site, team, want string }{
+		{"new", "king", "TRD", "", `there is no role "king"; want coordinator, assessor,`},
+		{"new", "treatment-team", "", "northern", "site: is missing"},
+		{"new", "treatment-team", "OSL", "", "team: is missing"},
+		{"new", "coordinator", "OSL", "northern", "only the role treatment-team has an arm"},
+		{"nobody", "auditor", "", "", `there is no account "nobody"; invite that person first`},
+	} {
+		if err := w.grant("cus", tt.user, tt.role, tt.site, tt.team); !strings.Contains(status.Convert(err).Message(), tt.want) {
+			t.Errorf("%+v: %v", tt, err)
+		}
+	}
+}
+
 func TestGrantRole(t *testing.T) {
 	w := newTrial(t, nil)
 	w.must(w.join(w.invite(), "new"))
@@ -78,7 +114,7 @@ func TestGrantRole(t *testing.T) {
 		{"second custodian by an administrator", "admin", "new", "custodian", "", "", codes.PermissionDenied, "", 1},
 		{"any role by an administrator", "admin", "new", "auditor", "", "", codes.PermissionDenied, "", 1},
 		{"any role by a coordinator", "tc-osl", "new", "auditor", "", "", codes.PermissionDenied, "", 0},
-		{"no such account", "cus", "nobody", "auditor", "", "", codes.NotFound, "NOT_FOUND", 0},
+		{"no such account", "cus", "nobody", "auditor", "", "", codes.NotFound, "", 0},
 		{"no such role", "cus", "new", "king", "", "", codes.InvalidArgument, "", 0},
 		{"no such site", "cus", "new", "coordinator", "TRD", "", codes.InvalidArgument, "", 0},
 		{"no such team", "cus", "new", "treatment-team", "OSL", "western", codes.InvalidArgument, "", 0},

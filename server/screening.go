@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 	"github.com/lodd-rct/lodd/server/ledger"
@@ -73,7 +74,12 @@ func levels(t *ledger.Trial, given map[string]string) ([]trial.Code, error) {
 	err := t.View(func(s *trial.State) error {
 		rest := maps.Clone(given)
 		for _, factor := range s.Protocol().Factors {
-			out = append(out, parse(&f, "levels."+string(factor.ID), given[string(factor.ID)], trial.ParseCode))
+			field := "levels." + string(factor.ID)
+			if given[string(factor.ID)] == "" {
+				f.add(field, fmt.Errorf("is missing, want %s", choice(factor.Levels)))
+				continue
+			}
+			out = append(out, parse(&f, field, given[string(factor.ID)], trial.ParseCode))
 			delete(rest, string(factor.ID))
 		}
 		for _, unknown := range slices.Sorted(maps.Keys(rest)) {
@@ -82,6 +88,15 @@ func levels(t *ledger.Trial, given map[string]string) ([]trial.Code, error) {
 		return f.err()
 	})
 	return out, err
+}
+
+// choice names options, as "f or m".
+func choice(options []trial.Option) string {
+	var ids []string
+	for _, o := range options {
+		ids = append(ids, string(o.ID))
+	}
+	return strings.Join(ids, " or ")
 }
 
 func consent(f *faults, c *loddv1.ConsentGiven) trial.ConsentGiven {

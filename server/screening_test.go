@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 )
@@ -47,6 +48,17 @@ func TestAddScreening(t *testing.T) {
 	}
 	if n := w.count("T1/conduct", "screened"); n != 1 {
 		t.Errorf("%d entries, want 1", n)
+	}
+}
+
+// A level that is missing is said with those there are.
+func TestMissingLevelNamesTheChoice(t *testing.T) {
+	w := newTrial(t, nil)
+	req := w.screened("S-2", "OSL")
+	req.Levels = nil
+	_, err := w.screening().AddScreening(w.as("tc-osl"), req)
+	if got := status.Convert(err).Message(); got != "levels.sex: is missing, want female or male" {
+		t.Errorf("message %q", got)
 	}
 }
 

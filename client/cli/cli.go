@@ -31,7 +31,8 @@ type Deps struct {
 	// Random is where request ids come from: crypto/rand.Reader.
 	Random io.Reader
 
-	// Now is the clock. It decides only whether a stored session has ended.
+	// Now is the clock. It decides only whether a stored session has ended, and
+	// counts days for people.
 	Now func() time.Time
 
 	// Version is what lodd version prints.
@@ -175,6 +176,16 @@ func (a *app) local(s spec, run func(ctx context.Context, args []string) error) 
 	}
 }
 
+// byFlag refuses arguments and names the flag that takes what they give.
+func byFlag(flag string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return fmt.Errorf("%q stands alone: give it with %s, as in: %s %s %s", args[0], flag, cmd.CommandPath(), flag, args[0])
+		}
+		return nil
+	}
+}
+
 // call is a connection for the time of one command.
 type call struct {
 	*client.Client
@@ -221,8 +232,8 @@ func (a *app) inTrial(s spec, run func(c trialCall) error) *cobra.Command {
 
 // connect returns a client for a server.
 func (a *app) connect(server, pin, token string) (*client.Client, error) {
-	if server == "" || pin == "" {
-		return nil, &usageError{a.words.say("error.no-server")}
+	if err := a.serverKnown(server, pin); err != nil {
+		return nil, err
 	}
 	return client.New(client.Config{
 		Address:     server,
@@ -236,6 +247,17 @@ func (a *app) connect(server, pin, token string) (*client.Client, error) {
 			a.note("note.retry", r.RequestID, r.Wait.String())
 		},
 	})
+}
+
+// serverKnown reports what is missing to reach a server and to know it again.
+func (a *app) serverKnown(server, pin string) error {
+	switch {
+	case server == "":
+		return &usageError{a.words.say("error.no-server")}
+	case pin == "":
+		return &usageError{a.words.say("error.no-pin")}
+	}
+	return nil
 }
 
 // requestID returns the id that was given, or a new one.

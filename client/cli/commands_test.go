@@ -91,11 +91,11 @@ func TestCommands(t *testing.T) {
 	}{
 		{"session", []string{"whoami", "whoami # nb", "logout", "whoami"}},
 		{"people", []string{
-			"invite create --administrator --hours 5", "account list", "account list # nb", "account list -o csv", "account disable ola --reason left",
+			"invite create --administrator --hours 5", "account list", "account list # nb", "account list -o csv", "account disable ola --reason left --yes",
 			"role grant ola assessor --site OSL", "role grant per treatment-team --team ips", "role revoke ola assessor --site OSL --reason left", "role list", "role list # nb",
 		}},
 		{"trial", []string{
-			"protocol show ips", "protocol show ips --design", "trial create -f - < id: IPS", "trial seal -f - < blocks: [4]", "trial open", "trial close",
+			"protocol show ips", "protocol show ips --design", "trial create -f - < id: IPS", "trial seal -f - -y < blocks: [4]", "trial open", "trial close -y",
 			"trial list", "trial list # nb", "trial show", "trial show # nb", "trial use IPS",
 		}},
 		{"screening", []string{
@@ -149,7 +149,7 @@ func TestCommands(t *testing.T) {
 				}
 				fmt.Fprintf(&b, "exit %d\n\n", o.code)
 			}
-			golden(t, tt.noun, b.String())
+			golden(t, tt.noun, strings.ReplaceAll(b.String(), w.pin, "PIN"))
 		})
 	}
 }

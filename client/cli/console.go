@@ -82,11 +82,14 @@ func (t *tty) ask(ctx context.Context, prompt string, read func() (string, error
 	}
 }
 
-// confirm asks a question to be answered with yes. It is not asked where
-// nobody sits, nor with --yes.
+// confirm asks a question to be answered with yes. It is not asked with --yes,
+// which is needed where nobody sits.
 func (a *app) confirm(ctx context.Context, key string, args ...any) error {
-	if a.console == nil || a.flags.yes {
+	if a.flags.yes {
 		return nil
+	}
+	if a.console == nil {
+		return &usageError{a.words.say("error.yes")}
 	}
 	line, err := a.console.Line(ctx, "lodd: "+a.words.say(key, args...)+" ["+a.words.say("ask.yes-no")+"] ")
 	if err != nil {

@@ -161,7 +161,8 @@ func (a *app) describe(err error) (message string, details []string, hint string
 	case errors.Is(err, client.ErrNoSession):
 		message, hint = a.words.say("error.no-session"), a.words.say("hint.SIGN_IN_NEEDED")
 	case is[*client.CertificateError](err):
-		message, hint = a.describeCertificate(err), a.words.say("hint.certificate")
+		message, details = a.describeCertificate(err)
+		hint = a.words.say("hint.certificate")
 	case is[*client.LogError](err):
 		hint = a.words.say("hint.log")
 	case is[*usageError](err):
@@ -176,13 +177,15 @@ func (a *app) describe(err error) (message string, details []string, hint string
 	return message, details, hint
 }
 
-// describeCertificate says whose certificate was shown instead of the trial's.
-func (a *app) describeCertificate(err error) string {
+// describeCertificate says whose certificate was shown instead of the trial's,
+// and below that by which pins they differ.
+func (a *app) describeCertificate(err error) (message string, details []string) {
 	e, _ := errors.AsType[*client.CertificateError](err)
 	if e.Err != nil {
-		return a.words.say("error.certificate-invalid", e.Host, e.Err.Error())
+		return a.words.say("error.certificate-invalid", e.Host, e.Err.Error()), nil
 	}
-	return a.words.say("error.certificate", e.Host, e.Subject, e.Issuer)
+	return a.words.say("error.certificate", e.Host, e.Subject, e.Issuer),
+		[]string{a.words.say("error.pins", e.Want, e.Got)}
 }
 
 // describeRefusal says in the user's language why the server refused.
@@ -197,7 +200,18 @@ func (a *app) describeRefusal(e *client.Error) (message string, details []string
 	}
 	hint, _ = a.words.find("hint." + reason)
 	for _, f := range e.Fields {
-		details = append(details, strings.TrimPrefix(f.Field+": "+f.Message, ": "))
+		details = append(details, strings.TrimPrefix(flagOf(f.Field)+": "+f.Message, ": "))
+	}
+	if len(e.Fields) == 1 && message == e.Fields[0].Field+": "+e.Fields[0].Message {
+		return details[0], nil, hint // the server's message is the one fault: once is enough
 	}
 	return message, details, hint
+}
+
+// flagOf returns the name under which people give a field, where it differs.
+func flagOf(field string) string {
+	if field == "full_name" {
+		return "--name"
+	}
+	return field
 }

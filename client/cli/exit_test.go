@@ -98,6 +98,12 @@ func TestErrorMessages(t *testing.T) {
 		return s.Err()
 	}
 	var b strings.Builder
+	single, err := status.New(codes.InvalidArgument, "full_name: want the printed name").WithDetails(&errdetails.BadRequest{
+		FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: "full_name", Description: "want the printed name"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		answer error
 		args   string
@@ -108,6 +114,7 @@ func TestErrorMessages(t *testing.T) {
 		{refuse(codes.FailedPrecondition, "NO_CONSENT"), "randomize prepare --screening OSL-1"},
 		{refuse(codes.FailedPrecondition, "NO_CONSENT"), "randomize prepare --screening OSL-1 --lang nb"},
 		{refuse(codes.InvalidArgument, "", &errdetails.BadRequest_FieldViolation{Field: "trial.yaml:4", Description: "unknown key \x1b[31msies, want sites"}), "trial create -f -"},
+		{single.Err(), "role grant ola assessor"},
 		{refuse(codes.Internal, ""), "trial list"},
 		{refuse(codes.Unavailable, "OUTCOME_UNKNOWN"), "trial open --timeout 900ms --quiet"},
 		{refuse(codes.Unavailable, "OUTCOME_UNKNOWN"), "randomize commit 30313233-3435-4637-b839-616263646566 --confirm OSL-1 --timeout 900ms"},
@@ -161,7 +168,14 @@ func TestUsage(t *testing.T) {
 		{"trial create", `required flag(s) "file" not set`},
 		{"trial create -f absent.yaml", "absent.yaml: no such file"},
 		{"participant withdraw OSL-1 --scope data --reason other", "--confirm is missing"},
-		{"randomize commit x", "--confirm is missing"},
+		{"randomize commit 30313233-3435-4637-b839-616263646566", "--confirm is missing"},
+		{"randomize commit HAM-003 --confirm HAM-003", "HAM-003 is no intent: run lodd randomize prepare"},
+		{"randomize prepare HAM-001", `give it with --screening, as in: lodd randomize prepare --screening HAM-001`},
+		{"trial create walk.yaml", `give it with -f, as in: lodd trial create -f walk.yaml`},
+		{"trial seal -f -", "needs --yes where nobody can be asked"},
+		{"trial seal -f - --yes --record absent/record.txt", "absent/record.txt: no such file"},
+		{"trial close", "needs --yes where nobody can be asked"},
+		{"account disable ola --reason left", "needs --yes where nobody can be asked"},
 		{"trial list --output xml", `--output is table, json, jsonl or csv, not "xml"`},
 		{"trial list --lang sv", `--lang is nb or en, not "sv"`},
 		{"trial list --timeout=-1s", "--timeout"},
@@ -187,7 +201,7 @@ func TestUsage(t *testing.T) {
 func TestNothingKnown(t *testing.T) {
 	w := newWorld(t, nil)
 	w.saveProfile(client.Profile{})
-	for args, want := range map[string]string{"trial list": "not signed in", "login --user kari": "run lodd join"} {
+	for args, want := range map[string]string{"trial list": "not signed in", "login --user kari": "run lodd join", "login --user kari --server localhost:1": "set LODD_PIN"} {
 		if o := w.run(strings.Fields(args)...); o.code == 0 || !strings.Contains(o.stderr, want) {
 			t.Errorf("lodd %s: exit %d, %s", args, o.code, o.stderr)
 		}

@@ -66,7 +66,7 @@ func TestDownload(t *testing.T) {
 			return pieces(name, altered(w.bundle("a\n1\n2\n"), "a\n1\n2\n", "a\n1\n3\n"))
 		}, "", exitNotVerified, "audit.csv", false},
 		{"cut off", func(w *world) []proto.Message { return pieces(name, w.bundle("a\n1\n2\n"))[:1] }, "", exitOther, "cut off", false},
-		{"no bundle", func(*world) []proto.Message { return pieces(name, []byte("not a zip")) }, "", exitNotVerified, "the archive itself", false},
+		{"no bundle", func(*world) []proto.Message { return pieces(name, []byte("not a zip")) }, "", exitNotVerified, "it is no bundle: not a ZIP file", false},
 		{"a name that leads elsewhere", func(w *world) []proto.Message { return pieces("../../evil.zip", w.bundle("x")) }, "", exitNotVerified, "not one of ours", false},
 		{"a hidden name", func(w *world) []proto.Message { return pieces(".bashrc.zip", w.bundle("x")) }, "", exitNotVerified, "not one of ours", false},
 	} {
@@ -123,11 +123,11 @@ func TestVerify(t *testing.T) {
 		{"key by flag", "flag", [2]string{}, 0, "verified: ", ""},
 		{"key in a file", "file", [2]string{}, 0, "verified: ", ""},
 		{"key of the profile", "profile", [2]string{}, 0, "verified: ", ""},
-		{"key beside it", "beside", [2]string{}, 0, "verified: ", "compare its fingerprint"},
-		{"key beside it, in quiet", "beside --quiet", [2]string{}, 0, "verified: ", "compare its fingerprint"},
+		{"key beside it", "beside", [2]string{}, 0, "verified: ", "with the line Export key in the sealing record"},
+		{"key beside it, in quiet", "beside --quiet", [2]string{}, 0, "verified: ", "with the line Export key in the sealing record"},
 		{"no key", "none", [2]string{}, exitUsage, "", "no key to verify with"},
 		{"not a key", "nonsense", [2]string{}, exitUsage, "", "neither a key nor a file"},
-		{"another key", "stranger", [2]string{}, exitNotVerified, "", "manifest"},
+		{"another key", "stranger", [2]string{}, exitNotVerified, "", "it was signed with lodd/export+"},
 		{"altered", "profile", [2]string{"id\n1\n", "id\n2\n"}, exitNotVerified, "", "subjects.csv"},
 		{"renamed", "profile", [2]string{"audit.csv", "audio.csv"}, exitNotVerified, "", "not what was signed"},
 	} {

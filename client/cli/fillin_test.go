@@ -47,6 +47,7 @@ func job() map[string]any {
 			}
 			return r
 		},
+		"ListDue":    &loddv1.ListDueResponse{},
 		"SubmitForm": &loddv1.SubmitFormResponse{Timing: "in-window"},
 	}
 }
@@ -95,14 +96,14 @@ func TestFilesAreReadStrictly(t *testing.T) {
 	for _, tt := range []struct{ command, stdin, want string }{
 		{"form validate job -", `{"a":1,"a":2}`, `key "a" stands there twice`},
 		{"form validate job -", `{"a":{"missing":"x","missing":"y"}}`, `key "missing" stands there twice`},
-		{"form validate job -", `[1]`, "cannot unmarshal array"},
+		{"form validate job -", `[1]`, "a list stands where an object"},
 		{"form validate job -", `{"a":1} {}`, "more after the first"},
 		{"form validate job -", `{}`, "want a JSON object"},
 		{"form validate job -", `null`, "want a JSON object"},
-		{"form validate job -", ``, "EOF"},
+		{"form validate job -", ``, "ends too early"},
 		{"form validate job -", "{\"a\":\"\xff\"}", "not text in UTF-8"},
-		{"screening add -", `{"participant":"OSL-1","sight":"OSL"}`, `unknown field "sight"`},
-		{"screening assess OSL-1 -", `{"adult":"yes"}`, "cannot unmarshal string"},
+		{"screening add -", `{"participant":"OSL-1","sight":"OSL"}`, `unknown key "sight", want participant`},
+		{"screening assess OSL-1 -", `{"adult":"yes"}`, "adult: a text stands where true or false is expected"},
 	} {
 		w := newWorld(t, nil)
 		w.stdin = tt.stdin

@@ -121,18 +121,18 @@ func (a *app) formValidate() *cobra.Command {
 }
 
 func (a *app) formSubmit() *cobra.Command {
-	var on string
+	var t timing
 	cmd := a.inTrial(spec{
 		use: "submit NUMBER VISIT FORM [FILE|-]", short: "Store and lock the answers of a form", args: cobra.RangeArgs(3, 4),
 		long: `Store and lock the answers of a form: those of a JSON file, or on a terminal
-those that you give item by item.`,
+those that you give item by item. Before the visit's window opens it asks first.`,
 	}, func(c trialCall) error {
-		values, err := a.answers(c)
+		values, err := a.answers(c, t)
 		if err != nil {
 			return err
 		}
 		answer, err := c.Assessments().SubmitForm(c.ctx, &loddv1.SubmitFormRequest{
-			TrialId: c.trial, RequestId: c.request, Participant: c.args[0], Visit: c.args[1], Form: c.args[2], On: on, Values: values,
+			TrialId: c.trial, RequestId: c.request, Participant: c.args[0], Visit: c.args[1], Form: c.args[2], On: t.on, Values: values,
 		})
 		if err != nil {
 			return err
@@ -142,18 +142,26 @@ those that you give item by item.`,
 		}
 		return a.write(receiptOf("submission", answer.GetReceipt(), "participant", c.args[0], "visit", c.args[1], "form", c.args[2], "timing", code(answer.GetTiming())))
 	})
-	cmd.Flags().StringVar(&on, "on", "", "date of the assessment, `YYYY-MM-DD`; default today")
+	cmd.Flags().StringVar(&t.on, "on", "", "date of the assessment, `YYYY-MM-DD`; default today")
+	cmd.Flags().BoolVar(&t.early, "early", false, "store it also if the visit's window is not open yet")
 	return cmd
 }
 
 // answers returns the answers to submit, from the file that was named or from
 // the person at the terminal.
-func (a *app) answers(c trialCall) (string, error) {
+func (a *app) answers(c trialCall, t timing) (string, error) {
 	if len(c.args) == 4 {
-		return a.readValues(c.args[3])
+		values, err := a.readValues(c.args[3])
+		if err != nil {
+			return "", err
+		}
+		return values, a.allowEarly(c, t)
 	}
 	if a.console == nil {
 		return "", &usageError{a.words.say("error.no-answers")}
+	}
+	if err := a.allowEarly(c, t); err != nil {
+		return "", err
 	}
 	return a.fillIn(c, c.args[2])
 }

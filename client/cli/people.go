@@ -20,7 +20,7 @@ that person alone, as you would a password.`,
 		}
 		return a.write(one("invite", "invite", answer.GetInvite(), "expires", stamp(answer.GetExpires())))
 	})
-	create.Flags().BoolVar(&req.Administrator, "administrator", false, "the account will run the server; it can hold no role in a trial")
+	create.Flags().BoolVar(&req.Administrator, "administrator", false, "the account will run the server; it can neither be a custodian nor hold a role that shows an arm")
 	create.Flags().Int32Var(&req.Hours, "hours", 72, "how long it is good for, 1 to 720 `HOURS`")
 	return noun("invite", "Invite people", create)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +19,7 @@ func (a *app) randomizeCommand() *cobra.Command {
 func (a *app) randomizePrepare() *cobra.Command {
 	var participant string
 	cmd := a.inTrial(spec{
-		use: "prepare", short: "Check that a participant can be randomized; allocates nothing",
+		use: "prepare", short: "Check that a participant can be randomized; allocates nothing", args: byFlag("--screening"),
 		long: `Check consent, eligibility and baseline of a participant and announce the
 randomization. Compare what is printed with the signed consent form. Nothing is
 allocated; the intent is good for 15 minutes.`,
@@ -56,6 +57,9 @@ goes to the treatment team.
 
 Repeating it is safe: every repeat gives the same answer.`,
 	}, func(c trialCall) error {
+		if !isUUID(strings.ToLower(c.args[0])) {
+			return &usageError{a.words.say("error.intent", c.args[0])}
+		}
 		var err error
 		if confirm, err = a.typed(c.ctx, confirm, "ask.confirm"); err != nil {
 			return err

@@ -1,11 +1,6 @@
 package cli
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"maps"
 	"slices"
 
@@ -71,6 +66,7 @@ by "screening consent" and "screening assess". The file:
 		if err != nil {
 			return err
 		}
+		a.noteExcluded(s.Participant, answer.GetExcluded())
 		return a.write(receiptOf("screening", answer.GetReceipt(), "participant", s.Participant, "excluded", answer.GetExcluded()))
 	})
 	f := cmd.Flags()
@@ -117,8 +113,17 @@ func (a *app) screeningAssess() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		a.noteExcluded(c.args[0], answer.GetExcluded())
 		return a.write(receiptOf("eligibility", answer.GetReceipt(), "participant", c.args[0], "excluded", answer.GetExcluded()))
 	})
+}
+
+// noteExcluded says that answers ended a screening, which a receipt alone may
+// not bring home.
+func (a *app) noteExcluded(participant string, excluded bool) {
+	if excluded {
+		a.note("note.excluded", participant)
+	}
 }
 
 func (a *app) screeningExclude() *cobra.Command {
@@ -135,62 +140,6 @@ func (a *app) screeningExclude() *cobra.Command {
 	cmd.Flags().StringVar(&site, "site", "", "the `SITE`, if the number is not in the log yet")
 	required(cmd, &reason, "reason", "`not-eligible|declined|other`")
 	return cmd
-}
-
-// readJSON reads one JSON value that holds nothing but what v has room for. A
-// misspelt key must not be taken for an answer that wasn't given, nor the last
-// of two answers for the only one.
-func (a *app) readJSON(path string, v any) error {
-	b, err := a.readInput(path)
-	if err != nil {
-		return err
-	}
-	invalid := func(err error) error {
-		return &invalidError{message: fmt.Sprintf("%s: %v", path, err)}
-	}
-	if err := noDuplicates(json.NewDecoder(bytes.NewReader(b))); err != nil {
-		return invalid(err)
-	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return invalid(err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return invalid(errors.New("there is more after the first JSON value"))
-	}
-	return nil
-}
-
-// noDuplicates reads one JSON value and refuses an object that has a key twice.
-func noDuplicates(d *json.Decoder) error {
-	token, err := d.Token()
-	if err != nil {
-		return err
-	}
-	open, ok := token.(json.Delim)
-	if !ok {
-		return nil
-	}
-	keys := map[string]bool{}
-	for d.More() {
-		if open == '{' {
-			key, err := d.Token()
-			if err != nil {
-				return err
-			}
-			if name, _ := key.(string); keys[name] {
-				return fmt.Errorf("key %q stands there twice", name)
-			} else {
-				keys[name] = true
-			}
-		}
-		if err := noDuplicates(d); err != nil {
-			return err
-		}
-	}
-	_, err = d.Token()
-	return err
 }
 
 // sortedKeys returns the keys of a map in order.

@@ -97,8 +97,8 @@ func (a *app) join(ctx context.Context, i invite.Invite, req *loddv1.JoinRequest
 func (a *app) loginCommand() *cobra.Command {
 	var who account
 	cmd := a.local(spec{use: "login", short: "Sign in"}, func(ctx context.Context, _ []string) error {
-		if a.settings.server == "" || a.settings.pin == "" {
-			return &usageError{a.words.say("error.no-server")}
+		if err := a.serverKnown(a.settings.server, a.settings.pin); err != nil {
+			return err
 		}
 		user, err := a.typed(ctx, first(who.user, a.profile.User), "ask.user")
 		if err != nil {
@@ -200,7 +200,7 @@ func (a *app) whoamiCommand() *cobra.Command {
 			roles = append(roles, role)
 		}
 		return a.write(one("whoami", "user", me.GetUser(), "name", me.GetFullName(), "administrator", me.GetAdministrator(),
-			"roles", roles, "server", a.settings.server, "trial", a.settings.trial,
+			"roles", roles, "server", a.settings.server, "pin", a.settings.pin, "trial", a.settings.trial,
 			"log_key", me.GetLogKey(), "export_key", me.GetExportKey()))
 	})
 }

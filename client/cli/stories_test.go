@@ -10,11 +10,23 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/mod/sumdb/note"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/lodd-rct/lodd/audit"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 )
+
+// A refused sealing leaves no record behind.
+func TestRefusedSealingLeavesNoRecord(t *testing.T) {
+	w := newWorld(t, map[string]any{"SealDesign": status.Error(codes.FailedPrecondition, "sealed already")})
+	record := filepath.Join(t.TempDir(), "record.txt")
+	o := w.run("trial", "seal", "-y", "-f", w.file("d.yaml", "blocks: [4]"), "--record", record)
+	if _, err := os.Stat(record); o.code != exitConflict || !errors.Is(err, os.ErrNotExist) || !strings.Contains(o.stderr, "sealed already") {
+		t.Errorf("exit %d, %v\n%s", o.code, err, o.stderr)
+	}
+}
 
 // Sealing asks first, keeps the record for the owner alone, and never
 // overwrites one.
@@ -31,8 +43,9 @@ func TestSeal(t *testing.T) {
 		{"no", []string{"no"}, nil, false, exitInterrupted, false},
 		{"only Enter", []string{""}, nil, false, exitInterrupted, false},
 		{"--yes", []string{}, []string{"--yes"}, false, exitDone, true},
-		{"nobody there", nil, nil, false, exitDone, true},
-		{"a record is there", nil, nil, true, exitUsage, false},
+		{"nobody there", nil, nil, false, exitUsage, false},
+		{"nobody there, and --yes", nil, []string{"--yes"}, false, exitDone, true},
+		{"a record is there", nil, []string{"--yes"}, true, exitUsage, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, map[string]any{"SealDesign": &loddv1.SealDesignResponse{Commitment: "c0ffee", Record: "SEALING RECORD\n"}})
@@ -55,6 +68,9 @@ func TestSeal(t *testing.T) {
 			if string(b) != want || strings.Contains(o.stdout, "SEALING RECORD") {
 				t.Errorf("record %q, stdout %s", b, o.stdout)
 			}
+			if _, err := os.Stat(record); err == nil && !tt.exists && !tt.sealed {
+				t.Error("a record was left of nothing")
+			}
 			if info, err := os.Stat(record); err == nil && info.Mode().Perm() != 0o600 {
 				t.Errorf("mode %v", info.Mode())
 			}
@@ -68,12 +84,12 @@ func TestConfirmIsTyped(t *testing.T) {
 	w := newWorld(t, map[string]any{"CommitRandomization": &loddv1.CommitRandomizationResponse{Participant: "OSL-7"}})
 	console := &script{answers: []string{" OSL-7 "}}
 	w.console = console
-	w.mustRun("randomize", "commit", "intent", "--yes")
+	w.mustRun("randomize", "commit", "30313233-3435-4637-b839-616263646566", "--yes")
 	if got := w.fake.calls[0].req.(*loddv1.CommitRandomizationRequest).GetConfirm(); got != "OSL-7" || len(console.asked) != 1 {
 		t.Errorf("confirmed %q, asked %q", got, console.asked)
 	}
 	w.console, w.fake.calls = nil, nil
-	if o := w.run("randomize", "commit", "intent", "--yes"); o.code != exitUsage || len(w.fake.calls) != 0 {
+	if o := w.run("randomize", "commit", "30313233-3435-4637-b839-616263646566", "--yes"); o.code != exitUsage || len(w.fake.calls) != 0 {
 		t.Errorf("without a number: exit %d, %v", o.code, w.fake.calls)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -41,7 +42,7 @@ func (a *app) trialCommand() *cobra.Command {
 
 func (a *app) trialCreate() *cobra.Command {
 	var path string
-	cmd := a.remote(spec{use: "create", short: "Make a trial of a protocol file"}, func(c call) error {
+	cmd := a.remote(spec{use: "create", short: "Make a trial of a protocol file", args: byFlag("-f")}, func(c call) error {
 		file, err := a.readInput(path)
 		if err != nil {
 			return err
@@ -71,7 +72,7 @@ func fileFlag(cmd *cobra.Command, path *string) {
 func (a *app) trialSeal() *cobra.Command {
 	var path, record string
 	cmd := a.inTrial(spec{
-		use: "seal", short: "Draw the seed and seal the randomization design, for good",
+		use: "seal", short: "Draw the seed and seal the randomization design, for good", args: byFlag("-f"),
 		long: `Draw the seed and seal the randomization design, for good.
 
 Nobody is shown the seed or the design again before unsealing. Keep the sealing
@@ -82,23 +83,25 @@ was changed.`,
 		if err != nil {
 			return err
 		}
-		if _, err := os.Stat(record); record != "" && !errors.Is(err, fs.ErrNotExist) {
-			return &usageError{a.words.say("error.exists", record)}
-		}
 		if err := a.confirm(c.ctx, "ask.seal", c.trial); err != nil {
+			return err
+		}
+		out, err := a.createRecord(record)
+		if err != nil {
 			return err
 		}
 		answer, err := c.Trials().SealDesign(c.ctx, &loddv1.SealDesignRequest{TrialId: c.trial, RequestId: c.request, FileName: fileName(path), Design: file})
 		if err != nil {
-			return err
+			return errors.Join(err, discard(out))
 		}
 		r := receiptOf("sealing", answer.GetReceipt(), "trial", c.trial, "commitment", answer.GetCommitment())
-		if record == "" {
+		if out == nil {
 			r.columns, r.rows[0] = append(r.columns, "record"), append(r.rows[0], answer.GetRecord())
 			return a.write(r)
 		}
-		if err := writeNew(record, []byte(answer.GetRecord())); err != nil {
-			return &hintError{err, a.words.say("hint.record", c.request)}
+		_, err = out.WriteString(answer.GetRecord())
+		if err := errors.Join(err, out.Sync(), out.Close()); err != nil {
+			return &hintError{fmt.Errorf("write: %w", err), a.words.say("hint.record", c.request)}
 		}
 		a.note("note.record", record)
 		return a.write(r)
@@ -116,14 +119,29 @@ func fileName(path string) string {
 	return filepath.Base(path)
 }
 
-// writeNew writes a file that doesn't exist yet, for its owner alone.
-func writeNew(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return fmt.Errorf("write: %w", err)
+// createRecord makes the file of a sealing record, for its owner alone, before
+// anything is sealed: where it can't be written shows while it is not too late.
+// It returns nil for no path.
+func (a *app) createRecord(path string) (*os.File, error) {
+	if path == "" {
+		return nil, nil
 	}
-	_, err = f.Write(data)
-	return errors.Join(err, f.Sync(), f.Close())
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, &usageError{a.words.say("error.exists", path)}
+	}
+	if err != nil {
+		return nil, &usageError{strings.TrimPrefix(err.Error(), "open ")}
+	}
+	return f, nil
+}
+
+// discard closes and removes a file that nothing was written to.
+func discard(f *os.File) error {
+	if f == nil {
+		return nil
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 func (a *app) trialOpen() *cobra.Command {

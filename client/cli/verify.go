@@ -1,10 +1,10 @@
 package cli
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -74,9 +74,8 @@ func (a *app) exportKey(given, bundle string) (note.Verifier, error) {
 		return nil, &usageError{a.words.say("error.bad-key", text)}
 	}
 	if fromBeside {
-		sum := sha256.Sum256([]byte(key))
 		// Not a note: whoever asks for quiet must see it all the same.
-		fmt.Fprintf(a.deps.Stderr, "lodd: %s\n", a.words.say("note.key-beside", beside, base64.StdEncoding.EncodeToString(sum[:])))
+		fmt.Fprintf(a.deps.Stderr, "lodd: %s\n", a.words.say("note.key-beside", beside, visible(key)))
 	}
 	return verifier, nil
 }
@@ -89,9 +88,41 @@ func verifyBundle(f *os.File, verifier note.Verifier) (audit.Manifest, error) {
 	}
 	manifest, err := audit.VerifyBundle(f, info.Size(), note.VerifierList(verifier))
 	if wrong, ok := errors.AsType[*audit.BundleError](err); ok {
+		if reason := noBundle(f, info.Size(), verifier); reason != "" {
+			return audit.Manifest{}, &notVerifiedError{reason}
+		}
 		return audit.Manifest{}, &notVerifiedError{"this export is not what was signed: " + first(wrong.Member, "the archive itself") + ": " + wrong.Reason}
 	}
 	return manifest, err
+}
+
+// noBundle tells a file that was never an export, and an export of another
+// server, from one that was altered; it returns "" for the last. What it reads
+// isn't verified: it only words a refusal.
+func noBundle(f *os.File, size int64, verifier note.Verifier) string {
+	z, err := zip.NewReader(f, size)
+	if errors.Is(err, zip.ErrFormat) {
+		return "it is no bundle: not a ZIP file"
+	}
+	if err != nil {
+		return ""
+	}
+	member, err := z.Open("manifest.sig")
+	if err != nil {
+		return ""
+	}
+	defer member.Close()
+	signature, err := io.ReadAll(io.LimitReader(member, maxInput))
+	if err != nil {
+		return ""
+	}
+	_, err = note.Open(signature, note.VerifierList(verifier))
+	if other, ok := errors.AsType[*note.UnverifiedNoteError](err); ok && len(other.Note.UnverifiedSigs) > 0 {
+		by := other.Note.UnverifiedSigs[0]
+		return fmt.Sprintf("it was signed with %s+%08x, and you verify with %s+%08x: another server's export, or the wrong key",
+			by.Name, by.Hash, verifier.Name(), verifier.KeyHash())
+	}
+	return ""
 }
 
 // writeVerified lists what was verified: as lines, unless a form was asked for.

@@ -34,6 +34,16 @@ func (e *FieldError) Error() string { return e.Field + ": " + e.Err.Error() }
 // Unwrap returns what is wrong with the field.
 func (e *FieldError) Unwrap() error { return e.Err }
 
+// A Refusal is sent with its own text, for callers who may know what that
+// names. What can be listed beforehand belongs into [Table].
+type Refusal struct {
+	Code codes.Code
+	Text string // what is wrong, and what to do first
+}
+
+// Error implements error.
+func (e *Refusal) Error() string { return e.Text }
+
 // An IdentifierError says that a field holds a national identity number. It
 // doesn't repeat the number.
 type IdentifierError struct{ Field string }

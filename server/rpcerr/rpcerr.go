@@ -38,7 +38,7 @@ var (
 // Status returns the status to send for err, which isn't nil.
 //
 // A listed error is sent with the text of the list and never with what was
-// wrapped around it. Faults of a request are sent with the field that each is
+// wrapped around it. A [Refusal] is sent with its own text. Faults of a request are sent with the field that each is
 // in. Any other error is INTERNAL, without its text; that includes a status of
 // someone else, whose text would name peers.
 func Status(err error) *status.Status {
@@ -56,6 +56,9 @@ func Status(err error) *status.Status {
 	if wait, ok := errors.AsType[*authn.WaitError](err); ok {
 		s := refusal(codes.ResourceExhausted, text(wait), loddv1.ErrorReason_ERROR_REASON_SLOW_DOWN)
 		return with(s, &errdetails.RetryInfo{RetryDelay: durationpb.New(wait.For)})
+	}
+	if r, ok := errors.AsType[*Refusal](err); ok {
+		return status.New(r.Code, r.Text)
 	}
 	if s := invalid(err); s != nil {
 		return s

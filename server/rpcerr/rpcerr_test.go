@@ -68,6 +68,10 @@ func TestStatus(t *testing.T) {
 		{"unlisted", fmt.Errorf("open /var/lib/lodd/T1.db: %w", errors.New("disk on fire")), sent{Code: codes.Internal, Message: "internal error"}},
 		{"foreign status", status.Error(codes.Unavailable, "etcd at 10.0.0.7"), sent{Code: codes.Internal, Message: "internal error"}},
 		{
+			"with its own text", fmt.Errorf("T1: %w", &rpcerr.Refusal{Code: codes.NotFound, Text: "there is no account ola"}),
+			sent{Code: codes.NotFound, Message: "there is no account ola"},
+		},
+		{
 			"wrapped", fmt.Errorf("participant S-1: %w", trial.ErrErased),
 			sent{Code: codes.FailedPrecondition, Message: "the participant's data are destroyed", Reason: "lodd.v1 ERASED"},
 		},

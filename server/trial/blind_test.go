@@ -72,6 +72,7 @@ func arms(typ reflect.Type, path string, seen map[reflect.Type]bool) []string {
 		out = arms(typ.Elem(), path, seen)
 	case reflect.Map:
 		out = append(arms(typ.Key(), path+"{}", seen), arms(typ.Elem(), path+"[]", seen)...)
+	default: // holds no arm but by its name, which was looked at
 	}
 	return out
 }

@@ -130,14 +130,18 @@ func command(rt *rapid.T, s *trial.State, now time.Time) trial.Event {
 		submitted(p, "baseline", "history", on.String()), submitted(p, "baseline", "audit", on.String()),
 		submitted(p, v, f, on.String()), submitted(p, v, f, on.String()),
 		trial.FormCorrected{Participant: p, Visit: v, Form: f, Version: 1, Sealed: []byte{1}},
-		trial.Prepared{Participant: p}, commit(p), commit(p), commit(p),
+		trial.Prepared{Participant: p},
+		commit(p), commit(p), commit(p),
 		trial.VisitMissed{Participant: p, Visit: v, Reason: "moved"},
 		trial.Withdrawn{Participant: p, Reason: "burden", On: on, Scope: rapid.SampledFrom([]trial.Scope{trial.FromIntervention, trial.FromFollowUp, trial.FromData}).Draw(rt, "scope")},
 		trial.Died{Participant: p, On: on},
 		trial.ErrorRecorded{Participant: p, Kind: "duplicate"},
-		trial.Locked{}, trial.Exported{Lock: rapid.IntRange(0, 3).Draw(rt, "lock")},
-		trial.ArmsViewed{Site: "OSLO", Team: "ips"}, trial.ClockSteppedBack{By: time.Second},
-		trial.EnrolmentOpened{}, trial.EnrolmentClosed{},
+		trial.Locked{},
+		trial.Exported{Lock: rapid.IntRange(0, 3).Draw(rt, "lock")},
+		trial.ArmsViewed{Site: "OSLO", Team: "ips"},
+		trial.ClockSteppedBack{By: time.Second},
+		trial.EnrolmentOpened{},
+		trial.EnrolmentClosed{},
 	}).Draw(rt, "command")
 }
 

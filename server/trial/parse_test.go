@@ -70,8 +70,11 @@ func TestTextFallsBackToTheOtherLanguage(t *testing.T) {
 		language string
 		want     string
 	}{
-		{trial.Text{NB: "ja", EN: "yes"}, "nb", "ja"}, {trial.Text{NB: "ja", EN: "yes"}, "en", "yes"},
-		{trial.Text{NB: "ja"}, "en", "ja"}, {trial.Text{EN: "yes"}, "nb", "yes"}, {trial.Text{NB: "ja", EN: "yes"}, "", "yes"},
+		{trial.Text{NB: "ja", EN: "yes"}, "nb", "ja"},
+		{trial.Text{NB: "ja", EN: "yes"}, "en", "yes"},
+		{trial.Text{NB: "ja"}, "en", "ja"},
+		{trial.Text{EN: "yes"}, "nb", "yes"},
+		{trial.Text{NB: "ja", EN: "yes"}, "", "yes"},
 	} {
 		if got := tt.text.In(tt.language); got != tt.want {
 			t.Errorf("%+v in %q is %q, want %q", tt.text, tt.language, got, tt.want)

@@ -14,7 +14,7 @@ type invalid string
 func (i invalid) Error() string { return "invalid " + string(i) }
 
 func is(err, want error) bool {
-	if field, ok := want.(invalid); ok {
+	if field, ok := errors.AsType[invalid](want); ok {
 		got, ok := errors.AsType[*trial.Invalid](err)
 		return ok && got.Field == string(field) && got.Problem != ""
 	}
