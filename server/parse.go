@@ -58,7 +58,7 @@ func parseUser(text string) (string, error) {
 	if bad || len(text) < 2 || len(text) > 32 || text[0] < 'a' || text[0] > 'z' {
 		return "", errors.New(`want 2 to 32 characters out of a-z, 0-9, "-", "." and "_", beginning with a letter`)
 	}
-	if text == serverActor {
+	if text == trial.ServerActor {
 		return "", errors.New("the server itself acts under this name; choose another")
 	}
 	return text, nil

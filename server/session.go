@@ -14,6 +14,7 @@ import (
 	"github.com/lodd-rct/lodd/server/authz"
 	"github.com/lodd-rct/lodd/server/ledger"
 	"github.com/lodd-rct/lodd/server/people"
+	"github.com/lodd-rct/lodd/server/trial"
 	"github.com/lodd-rct/lodd/server/rpcerr"
 )
 
@@ -22,9 +23,6 @@ type sessionService struct {
 	loddv1.UnimplementedSessionServiceServer
 	*core
 }
-
-// serverActor is the actor of an entry that no account made.
-const serverActor = "server"
 
 // deviceHeader carries the token by which a device is known again: the server
 // sends it after a sign-in, a client may bring it to the next one.
@@ -165,7 +163,7 @@ func (s *sessionService) active(user string) (active bool) {
 // What was mistyped for a name isn't kept, and strangers can't make the log grow
 // with names that nobody has.
 func (s *sessionService) refuseSignIn(ctx context.Context, user string) error {
-	return s.people.Do(ctx, ledger.Caller{Actor: serverActor}, func(p *people.State, _ time.Time) ([]people.Event, error) {
+	return s.people.Do(ctx, ledger.Caller{Actor: trial.ServerActor}, func(p *people.State, _ time.Time) ([]people.Event, error) {
 		if _, known := p.Account(user); !known {
 			return nil, rpcerr.ErrSignIn
 		}
