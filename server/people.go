@@ -71,9 +71,8 @@ func (s *peopleService) DisableAccount(ctx context.Context, req *loddv1.DisableA
 		case a.Administrator && lastAdministrator(p):
 			return nil, rpcerr.Field("user", errors.New("is the last administrator; invite another one first, or nobody can run the server"))
 		}
-		if t := onlyCustodianOf(p, req.GetUser()); t != "" {
-			return nil, &rpcerr.Refusal{Code: codes.FailedPrecondition, Text: fmt.Sprintf(
-				"%s is the last custodian of %s; after this nobody could give a role there; let the custodian name another first", req.GetUser(), t)}
+		if trials := onlyCustodianOf(p, req.GetUser()); len(trials) > 0 {
+			return nil, lastCustodian(req.GetUser(), trials[0])
 		}
 		return people.Disabled{User: req.GetUser(), Reason: reason}, nil
 	})
@@ -84,17 +83,23 @@ func (s *peopleService) DisableAccount(ctx context.Context, req *loddv1.DisableA
 	return &loddv1.DisableAccountResponse{}, nil
 }
 
-// onlyCustodianOf returns a trial in which nobody else could give a role, or "".
-func onlyCustodianOf(p *people.State, user string) string {
+// onlyCustodianOf returns the trials in which nobody else could give a role.
+func onlyCustodianOf(p *people.State, user string) []string {
+	var trials []string
 	for _, g := range p.Grants(user) {
 		another := slices.ContainsFunc(p.Tenures(g.Trial), func(t people.Tenure) bool {
 			return t.User != user && p.Holds(t.User, g.Trial, string(trial.Custodian))
 		})
 		if g.Role == string(trial.Custodian) && !another {
-			return g.Trial
+			trials = append(trials, g.Trial)
 		}
 	}
-	return ""
+	return trials
+}
+
+func lastCustodian(user, id string) error {
+	return &rpcerr.Refusal{Code: codes.FailedPrecondition, Text: fmt.Sprintf(
+		"%s is the last custodian of %s; after this nobody could give a role there; let the custodian name another first", user, id)}
 }
 
 func lastAdministrator(p *people.State) bool {
@@ -171,6 +176,10 @@ func (s *peopleService) RevokeRole(ctx context.Context, req *loddv1.RevokeRoleRe
 		everHeld := slices.ContainsFunc(p.Tenures(g.Trial), func(t people.Tenure) bool { return t.Grant == g })
 		if !everHeld {
 			return nil, people.ErrNoGrant
+		}
+		custodian := g.Role == string(trial.Custodian) && slices.Contains(p.Grants(g.User), g)
+		if custodian && slices.Contains(onlyCustodianOf(p, g.User), g.Trial) {
+			return nil, lastCustodian(g.User, g.Trial)
 		}
 		return p.Revoke(g, reason), nil
 	})

@@ -78,6 +78,8 @@ func TestLastCustodianStays(t *testing.T) {
 	if !strings.Contains(status.Convert(err).Message(), "cus is the last custodian of T1") {
 		t.Errorf("the refusal doesn't name the trial: %v", err)
 	}
+	_, err = w.people().RevokeRole(w.as("cus"), &loddv1.RevokeRoleRequest{TrialId: "T1", User: "cus", Role: "custodian", Reason: "left"})
+	refused(t, err, codes.FailedPrecondition, "")
 	w.must(w.join(w.invite(), "next"))
 	w.must(w.grant("cus", "next", "custodian", "", ""))
 	w.must(disable())

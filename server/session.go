@@ -14,8 +14,8 @@ import (
 	"github.com/lodd-rct/lodd/server/authz"
 	"github.com/lodd-rct/lodd/server/ledger"
 	"github.com/lodd-rct/lodd/server/people"
-	"github.com/lodd-rct/lodd/server/trial"
 	"github.com/lodd-rct/lodd/server/rpcerr"
+	"github.com/lodd-rct/lodd/server/trial"
 )
 
 // sessionService implements lodd.v1.SessionService.
