@@ -43,7 +43,10 @@ type invalidError struct {
 func (e *invalidError) Error() string { return e.message }
 
 // notVerifiedError is evidence that doesn't hold.
-type notVerifiedError struct{ message string }
+type notVerifiedError struct {
+	message  string
+	stranger bool // another key signed it
+}
 
 func (e *notVerifiedError) Error() string { return e.message }
 

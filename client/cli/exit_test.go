@@ -69,7 +69,7 @@ func TestExitCode(t *testing.T) {
 		{"invalid", refusal(codes.InvalidArgument), 7},
 		{"invalid file", &invalidError{message: "x"}, 7},
 		{"internal", refusal(codes.Internal), 1},
-		{"not verified", &notVerifiedError{"x"}, 8},
+		{"not verified", &notVerifiedError{message: "x"}, 8},
 		{"log", &client.LogError{}, 8},
 		{"not reached", fmt.Errorf("%w: %w", client.ErrNotReached, refusal(codes.Unavailable)), 9},
 		{"certificate", &client.CertificateError{}, 9},

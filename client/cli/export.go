@@ -90,7 +90,7 @@ func (a *app) download(c trialCall, d download) error {
 		return err
 	}
 	if !regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.zip$`).MatchString(got.FileName) {
-		return &notVerifiedError{a.words.say("error.file-name", got.FileName)}
+		return &notVerifiedError{message: a.words.say("error.file-name", got.FileName)}
 	}
 	manifest, err := verifyBundle(f, d.verifier)
 	if err != nil {

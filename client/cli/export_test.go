@@ -109,6 +109,16 @@ func TestDownload(t *testing.T) {
 	}
 }
 
+// strangersKey is the export key of another server.
+func strangersKey(t *testing.T) string {
+	t.Helper()
+	_, public, err := note.GenerateKey(strings.NewReader(strings.Repeat("x", 64)), "lodd/export")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return public
+}
+
 // An export verifies offline against the key that was named, the profile's or,
 // with a warning, the one that lies beside it.
 func TestVerify(t *testing.T) {
@@ -125,7 +135,9 @@ func TestVerify(t *testing.T) {
 		{"key of the profile", "profile", [2]string{}, 0, "verified: ", ""},
 		{"key beside it", "beside", [2]string{}, 0, "verified: ", "with the line Export key in the sealing record"},
 		{"key beside it, in quiet", "beside --quiet", [2]string{}, 0, "verified: ", "with the line Export key in the sealing record"},
-		{"no key", "none", [2]string{}, exitUsage, "", "no key to verify with"},
+		{"key beside it, with the profile of another server", "both", [2]string{}, 0, "verified: ", "with the line Export key in the sealing record"},
+		{"altered, with the profile of another server", "both", [2]string{"id\n1\n", "id\n2\n"}, exitNotVerified, "", "subjects.csv"},
+		{"no key", "none", [2]string{}, exitNotVerified, "", "no key to verify with"},
 		{"not a key", "nonsense", [2]string{}, exitUsage, "", "neither a key nor a file"},
 		{"another key", "stranger", [2]string{}, exitNotVerified, "", "it was signed with lodd/export+"},
 		{"altered", "profile", [2]string{"id\n1\n", "id\n2\n"}, exitNotVerified, "", "subjects.csv"},
@@ -154,12 +166,11 @@ func TestVerify(t *testing.T) {
 			case "nonsense":
 				args = append(args, "--key", "nonsense")
 			case "stranger":
-				_, public, err := note.GenerateKey(strings.NewReader(strings.Repeat("x", 64)), "lodd/export")
-				if err != nil {
-					t.Fatal(err)
-				}
-				args = append(args, "--key", public)
-			case "beside":
+				args = append(args, "--key", strangersKey(t))
+			case "both":
+				w.saveProfile(client.Profile{ExportKey: strangersKey(t)})
+			}
+			if kind == "beside" || kind == "both" {
 				if err := os.WriteFile(filepath.Join(filepath.Dir(path), "export.key"), []byte(w.key+"\n"), 0o600); err != nil {
 					t.Fatal(err)
 				}

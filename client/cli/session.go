@@ -163,10 +163,10 @@ func (a *app) learn(me *loddv1.WhoAmIResponse) error {
 		p = client.Profile{Lang: p.Lang} // another server: nothing of the old one holds
 	}
 	if p.LogKey != "" && p.LogKey != me.GetLogKey() {
-		return &notVerifiedError{a.words.say("error.key-changed", "log_key")}
+		return &notVerifiedError{message: a.words.say("error.key-changed", "log_key")}
 	}
 	if p.ExportKey != "" && p.ExportKey != me.GetExportKey() {
-		return &notVerifiedError{a.words.say("error.key-changed", "export_key")}
+		return &notVerifiedError{message: a.words.say("error.key-changed", "export_key")}
 	}
 	p.Server, p.Pin, p.User = a.settings.server, a.settings.pin, me.GetUser()
 	p.LogKey, p.ExportKey = me.GetLogKey(), me.GetExportKey()

@@ -35,11 +35,7 @@ the file export.key beside FILE.`,
 			return &usageError{strings.TrimPrefix(err.Error(), "open ")}
 		}
 		defer f.Close()
-		verifier, err := a.exportKey(key, args[0])
-		if err != nil {
-			return err
-		}
-		manifest, err := verifyBundle(f, verifier)
+		manifest, err := a.verifyWith(f, key, args[0])
 		if err != nil {
 			return err
 		}
@@ -49,33 +45,51 @@ the file export.key beside FILE.`,
 	return cmd
 }
 
-// exportKey returns the key to verify a bundle with. A key that came with the
-// bundle proves nothing by itself, so that is said.
-func (a *app) exportKey(given, bundle string) (note.Verifier, error) {
+// verifyWith verifies a bundle with the given key, else with that of the profile
+// or, if another server signed it or there is no profile, with the one that lies
+// beside it. A key that came with the bundle proves nothing by itself, so that
+// is said.
+func (a *app) verifyWith(f *os.File, given, bundle string) (audit.Manifest, error) {
 	beside := filepath.Join(filepath.Dir(bundle), keyFile)
-	text := first(given, a.profile.ExportKey)
-	fromBeside := text == ""
-	if fromBeside {
-		text = beside
+	if text := first(given, a.profile.ExportKey); text != "" {
+		verifier, err := a.verifierOf(text)
+		if err != nil {
+			return audit.Manifest{}, err
+		}
+		m, err := verifyBundle(f, verifier)
+		wrong, ok := errors.AsType[*notVerifiedError](err)
+		if _, missing := os.Stat(beside); given != "" || missing != nil || !ok || !wrong.stranger {
+			return m, err
+		}
 	}
-	verifier, err := note.NewVerifier(text)
+	verifier, err := a.verifierOf(beside)
+	if _, missing := os.Stat(beside); errors.Is(missing, fs.ErrNotExist) {
+		return audit.Manifest{}, &notVerifiedError{message: a.words.say("error.no-key", beside)}
+	}
+	if err != nil {
+		return audit.Manifest{}, err
+	}
+	m, err := verifyBundle(f, verifier)
 	if err == nil {
+		// Not a note: whoever asks for quiet must see it all the same.
+		b, _ := os.ReadFile(beside) // it was read a moment ago
+		fmt.Fprintf(a.deps.Stderr, "lodd: %s\n", a.words.say("note.key-beside", beside, visible(strings.TrimSpace(string(b)))))
+	}
+	return m, err
+}
+
+// verifierOf returns the verifier of a key, or of the key in a file.
+func (a *app) verifierOf(text string) (note.Verifier, error) {
+	if verifier, err := note.NewVerifier(text); err == nil {
 		return verifier, nil
 	}
 	b, err := os.ReadFile(text)
-	if errors.Is(err, fs.ErrNotExist) && fromBeside {
-		return nil, &usageError{a.words.say("error.no-key", beside)}
-	}
 	if err != nil {
 		return nil, &usageError{a.words.say("error.bad-key", text)}
 	}
-	key := strings.TrimSpace(string(b))
-	if verifier, err = note.NewVerifier(key); err != nil {
+	verifier, err := note.NewVerifier(strings.TrimSpace(string(b)))
+	if err != nil {
 		return nil, &usageError{a.words.say("error.bad-key", text)}
-	}
-	if fromBeside {
-		// Not a note: whoever asks for quiet must see it all the same.
-		fmt.Fprintf(a.deps.Stderr, "lodd: %s\n", a.words.say("note.key-beside", beside, visible(key)))
 	}
 	return verifier, nil
 }
@@ -88,41 +102,42 @@ func verifyBundle(f *os.File, verifier note.Verifier) (audit.Manifest, error) {
 	}
 	manifest, err := audit.VerifyBundle(f, info.Size(), note.VerifierList(verifier))
 	if wrong, ok := errors.AsType[*audit.BundleError](err); ok {
-		if reason := noBundle(f, info.Size(), verifier); reason != "" {
-			return audit.Manifest{}, &notVerifiedError{reason}
+		if refusal := noBundle(f, info.Size(), verifier); refusal != nil {
+			return audit.Manifest{}, refusal
 		}
-		return audit.Manifest{}, &notVerifiedError{"this export is not what was signed: " + first(wrong.Member, "the archive itself") + ": " + wrong.Reason}
+		return audit.Manifest{}, &notVerifiedError{message: "this export is not what was signed: " + first(wrong.Member, "the archive itself") + ": " + wrong.Reason}
 	}
 	return manifest, err
 }
 
 // noBundle tells a file that was never an export, and an export of another
-// server, from one that was altered; it returns "" for the last. What it reads
+// server, from one that was altered; it returns nil for the last. What it reads
 // isn't verified: it only words a refusal.
-func noBundle(f *os.File, size int64, verifier note.Verifier) string {
+func noBundle(f *os.File, size int64, verifier note.Verifier) *notVerifiedError {
 	z, err := zip.NewReader(f, size)
 	if errors.Is(err, zip.ErrFormat) {
-		return "it is no bundle: not a ZIP file"
+		return &notVerifiedError{message: "it is no bundle: not a ZIP file"}
 	}
 	if err != nil {
-		return ""
+		return nil
 	}
 	member, err := z.Open("manifest.sig")
 	if err != nil {
-		return ""
+		return nil
 	}
 	defer member.Close()
 	signature, err := io.ReadAll(io.LimitReader(member, maxInput))
 	if err != nil {
-		return ""
+		return nil
 	}
 	_, err = note.Open(signature, note.VerifierList(verifier))
 	if other, ok := errors.AsType[*note.UnverifiedNoteError](err); ok && len(other.Note.UnverifiedSigs) > 0 {
 		by := other.Note.UnverifiedSigs[0]
-		return fmt.Sprintf("it was signed with %s+%08x, and you verify with %s+%08x: another server's export, or the wrong key",
-			by.Name, by.Hash, verifier.Name(), verifier.KeyHash())
+		return &notVerifiedError{stranger: true, message: fmt.Sprintf(
+			"it was signed with %s+%08x, and you verify with %s+%08x: another server's export, or the wrong key",
+			by.Name, by.Hash, verifier.Name(), verifier.KeyHash())}
 	}
-	return ""
+	return nil
 }
 
 // writeVerified lists what was verified: as lines, unless a form was asked for.

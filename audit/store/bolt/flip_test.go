@@ -25,7 +25,7 @@ func TestEveryFlippedByteIsHarmlessOrRefused(t *testing.T) {
 			for page := part; page < pages; page += 2 {
 				f.page(page * os.Getpagesize())
 			}
-			if f.refused < f.flips/10 || f.named["big"] < f.refused/4 || f.named["small"]+f.named[""] == 0 {
+			if f.refused < f.flips/10 || f.named["big"] < f.refused/10 || f.named["small"]+f.named[""] == 0 {
 				t.Errorf("%d of %d flips refused, lists named %v: the test has lost its power", f.refused, f.flips, f.named)
 			}
 			t.Logf("%d of %d flips refused", f.refused, f.flips)
