@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/lodd-rct/lodd/client"
@@ -101,6 +102,10 @@ func Play(ctx context.Context, c Config) (Result, error) {
 	for _, p := range cast() {
 		p.Password = password
 		s.people[p.User] = p
+		// Heads of an earlier demo in this folder are of another log.
+		if err := os.RemoveAll(s.path("checkpoints", p.User)); err != nil {
+			return Result{}, fmt.Errorf("demo: %w", err)
+		}
 	}
 	s.setClock(c.Start)
 	for _, act := range []struct {
