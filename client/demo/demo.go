@@ -192,6 +192,17 @@ func (s *story) as(ctx context.Context, user string) (*client.Client, error) {
 // requestID returns a fresh request id.
 func (s *story) requestID() (string, error) { return client.NewRequestID(s.Random) }
 
+// asking returns a client that is signed in as user, and an id for what it is
+// about to ask.
+func (s *story) asking(ctx context.Context, user string) (*client.Client, string, error) {
+	c, err := s.as(ctx, user)
+	if err != nil {
+		return nil, "", err
+	}
+	id, err := s.requestID()
+	return c, id, err
+}
+
 // die returns a number in [0, n), n at most 256. The story needs no more
 // evenness than that.
 func (s *story) die(n int) (int, error) {

@@ -56,11 +56,7 @@ func (s *story) enrol(ctx context.Context) error {
 
 // screen enters a person, with answers that rule out whom they should.
 func (s *story) screen(ctx context.Context, number, site, reason string) error {
-	c, err := s.as(ctx, "tove")
-	if err != nil {
-		return err
-	}
-	id, err := s.requestID()
+	c, id, err := s.asking(ctx, "tove")
 	if err != nil {
 		return err
 	}
@@ -202,11 +198,7 @@ func (s *story) leaveOpen(ctx context.Context) error {
 	if err := s.assess(ctx, "tove", site+"-201", s.protocol.GetVisits()[0].GetId()); err != nil {
 		return err
 	}
-	c, err := s.as(ctx, "tove")
-	if err != nil {
-		return err
-	}
-	id, err := s.requestID()
+	c, id, err := s.asking(ctx, "tove")
 	if err != nil {
 		return err
 	}

@@ -32,11 +32,7 @@ func (s *story) secondLock(ctx context.Context) error {
 // lock takes lock number n, downloads its export, verifies it offline and
 // counts its participants.
 func (s *story) lock(ctx context.Context, n int32, subjects int) error {
-	c, err := s.as(ctx, "mona")
-	if err != nil {
-		return err
-	}
-	id, err := s.requestID()
+	c, id, err := s.asking(ctx, "mona")
 	if err != nil {
 		return err
 	}
@@ -65,11 +61,7 @@ func (s *story) lock(ctx context.Context, n int32, subjects int) error {
 }
 
 func (s *story) download(ctx context.Context, lock int32) (string, error) {
-	c, err := s.as(ctx, "mona")
-	if err != nil {
-		return "", err
-	}
-	id, err := s.requestID()
+	c, id, err := s.asking(ctx, "mona")
 	if err != nil {
 		return "", err
 	}

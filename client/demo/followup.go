@@ -48,11 +48,7 @@ func (s *story) twelveMonths(ctx context.Context) error {
 		return err
 	}
 	s.setClock(s.now.AddDate(0, 1, 0))
-	c, err := s.as(ctx, "tove")
-	if err != nil {
-		return err
-	}
-	id, err := s.requestID()
+	c, id, err := s.asking(ctx, "tove")
 	if err != nil {
 		return err
 	}
@@ -120,11 +116,7 @@ func (s *story) due(ctx context.Context, number, visit string) error {
 }
 
 func (s *story) miss(ctx context.Context, number, visit string) error {
-	c, err := s.as(ctx, "olav")
-	if err != nil {
-		return err
-	}
-	id, err := s.requestID()
+	c, id, err := s.asking(ctx, "olav")
 	if err != nil {
 		return err
 	}
@@ -191,11 +183,7 @@ func (s *story) checkCorrection(ctx context.Context, req *loddv1.CorrectFormRequ
 }
 
 func (s *story) withdraw(ctx context.Context, i int, scope, reason string) error {
-	c, err := s.as(ctx, "tove")
-	if err != nil {
-		return err
-	}
-	id, err := s.requestID()
+	c, id, err := s.asking(ctx, "tove")
 	if err != nil {
 		return err
 	}
@@ -208,11 +196,7 @@ func (s *story) withdraw(ctx context.Context, i int, scope, reason string) error
 // erase records the withdrawal of consent: the participant's key is destroyed,
 // and the answers cannot be read again.
 func (s *story) erase(ctx context.Context) error {
-	c, err := s.as(ctx, "tove")
-	if err != nil {
-		return err
-	}
-	id, err := s.requestID()
+	c, id, err := s.asking(ctx, "tove")
 	if err != nil {
 		return err
 	}
@@ -251,11 +235,7 @@ func (s *story) assessorForm() string {
 }
 
 func (s *story) recordError(ctx context.Context, i int) error {
-	c, err := s.as(ctx, "tove")
-	if err != nil {
-		return err
-	}
-	id, err := s.requestID()
+	c, id, err := s.asking(ctx, "tove")
 	if err != nil {
 		return err
 	}
