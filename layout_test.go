@@ -85,6 +85,8 @@ var layout = map[string][]string{
 		"google.golang.org/grpc/codes", "google.golang.org/protobuf", "github.com/spf13/cobra", "github.com/spf13/pflag",
 		"golang.org/x/term", "golang.org/x/text",
 	},
+	"server/backup":    {"audit", "audit/store", "audit/store/bolt", "filippo.io/age"},
+	"server/replay":    {"server/trial", "server/trial/entry", "server/people", "audit"},
 	"client/app":       {"client", "client/app/shell", "proto", "audit", "randomization", "google.golang.org/protobuf"},
 	"client/app/shell": {},
 	"client/demo":      {"client", "proto", "proto/invite", "audit", "golang.org/x/mod/sumdb/note", "google.golang.org/protobuf"},

@@ -51,7 +51,8 @@ type Log struct {
 	done   chan struct{} // closed when the committer has returned
 	broken chan struct{} // closed when failed is set
 
-	mu      sync.RWMutex // guards the fields below
+	mu      sync.RWMutex  // guards the fields below
+	grown   chan struct{} // closed, and replaced, when a list has grown
 	heads   map[string]head
 	failed  error // why the log serves nothing more
 	closing bool  // no more appends
@@ -78,6 +79,7 @@ func Open(ctx context.Context, c Config) (*Log, error) {
 		config: c,
 		queue:  make(chan *call, maxWaiting),
 		done:   make(chan struct{}),
+		grown:  make(chan struct{}),
 		broken: make(chan struct{}),
 		heads:  map[string]head{},
 		signed: map[string]signedHead{},
@@ -157,6 +159,14 @@ func (l *Log) claim(ctx context.Context) error {
 // Failed is closed when the log serves nothing more because the outcome of an
 // append is unknown. Whoever runs the log then ends, and opens it again.
 func (l *Log) Failed() <-chan struct{} { return l.broken }
+
+// Grown returns a channel that is closed once a list grows after the call. Who
+// follows the log takes it, looks at what there is, and then waits for it.
+func (l *Log) Grown() <-chan struct{} {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.grown
+}
 
 // Origin returns the origin of the checkpoints of a list.
 func (l *Log) Origin(list string) string { return l.config.Origin + "/" + list }

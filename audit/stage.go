@@ -101,6 +101,8 @@ func (s *staging) publish() {
 			s.log.heads[l.list] = l.head
 		}
 	}
+	close(s.log.grown)
+	s.log.grown = make(chan struct{})
 }
 
 // complete gives a call of a published batch its receipts.

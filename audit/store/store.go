@@ -114,6 +114,9 @@ type Store interface {
 	// that wraps ErrNotFound if there is none.
 	Get(ctx context.Context, key string) ([]byte, error)
 
+	// Keys returns the keys of the map that begin with prefix, sorted.
+	Keys(ctx context.Context, prefix string) ([]string, error)
+
 	// Put sets the value of a key and returns when it is durable. If it
 	// replaces a value, that one is gone as after Delete. A key has 1 to
 	// MaxName bytes, a value at most MaxRecord. Errors are those of Append.

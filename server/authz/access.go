@@ -26,6 +26,8 @@ func Permissions(r trial.Role) []loddv1.Permission {
 		monitor    = loddv1.Permission_PERMISSION_MONITOR
 		unblind    = loddv1.Permission_PERMISSION_UNBLIND
 		verify     = loddv1.Permission_PERMISSION_VERIFY
+		witness    = loddv1.Permission_PERMISSION_WITNESS
+		reconcile  = loddv1.Permission_PERMISSION_RECONCILE
 	)
 	switch r {
 	case trial.Administrator: // of the server, in every trial
@@ -37,12 +39,14 @@ func Permissions(r trial.Role) []loddv1.Permission {
 	case trial.Monitor:
 		return []loddv1.Permission{readTrial, monitor, verify}
 	case trial.Custodian:
-		return []loddv1.Permission{readTrial, seal, open, grant, verify}
+		return []loddv1.Permission{readTrial, seal, open, grant, verify, reconcile}
 	case trial.Investigator:
 		return []loddv1.Permission{readTrial, open, conduct, verify}
 	case trial.TreatmentTeam:
 		return []loddv1.Permission{readTrial, unblind, verify}
-	case trial.DSMB, trial.Statistician, trial.Auditor:
+	case trial.Auditor:
+		return []loddv1.Permission{readTrial, verify, witness}
+	case trial.DSMB, trial.Statistician:
 		return []loddv1.Permission{readTrial, verify}
 	default:
 		return nil
@@ -54,7 +58,8 @@ func Permissions(r trial.Role) []loddv1.Permission {
 func whole(p loddv1.Permission) bool {
 	switch p {
 	case loddv1.Permission_PERMISSION_GRANT, loddv1.Permission_PERMISSION_SEAL,
-		loddv1.Permission_PERMISSION_OPEN, loddv1.Permission_PERMISSION_MONITOR:
+		loddv1.Permission_PERMISSION_OPEN, loddv1.Permission_PERMISSION_MONITOR,
+		loddv1.Permission_PERMISSION_RECONCILE, loddv1.Permission_PERMISSION_WITNESS:
 		return true
 	default:
 		return false

@@ -49,7 +49,7 @@ func TestEveryMethodHasAPermission(t *testing.T) {
 // What isn't public, a session's or the administrator's is in a trial: a
 // request that names none would be allowed to nobody.
 func TestRequestsNameTheirTrial(t *testing.T) {
-	outside := []loddv1.Permission{loddv1.Permission_PERMISSION_PUBLIC, loddv1.Permission_PERMISSION_SESSION, loddv1.Permission_PERMISSION_ADMINISTER}
+	outside := []loddv1.Permission{loddv1.Permission_PERMISSION_PUBLIC, loddv1.Permission_PERMISSION_FOLLOW, loddv1.Permission_PERMISSION_SESSION, loddv1.Permission_PERMISSION_ADMINISTER}
 	for _, m := range methods() {
 		if f := m.Input().Fields().ByName("trial_id"); (f == nil) != slices.Contains(outside, permission(m)) {
 			t.Errorf("%s needs %v, and its request names a trial: %v", m.FullName(), permission(m), f != nil)

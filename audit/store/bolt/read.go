@@ -125,5 +125,18 @@ func (d *DB) Get(ctx context.Context, key string) (value []byte, err error) {
 	return value, err
 }
 
+// Keys implements [store.Store].
+func (d *DB) Keys(ctx context.Context, prefix string) (keys []string, err error) {
+	err = d.view(ctx, func(tx *bbolt.Tx) error {
+		want := []byte(prefix)
+		c := tx.Bucket(keysBucket).Cursor()
+		for k, _ := c.Seek(want); k != nil && bytes.HasPrefix(k, want); k, _ = c.Next() {
+			keys = append(keys, string(k))
+		}
+		return nil
+	})
+	return keys, err
+}
+
 // clone copies b; unlike bytes.Clone it never returns nil.
 func clone(b []byte) []byte { return append([]byte{}, b...) }

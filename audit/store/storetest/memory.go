@@ -202,6 +202,15 @@ func (m *Memory) Get(ctx context.Context, key string) ([]byte, error) {
 	return clone(v), nil
 }
 
+// Keys implements [store.Store].
+func (m *Memory) Keys(ctx context.Context, prefix string) ([]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	keys := slices.Sorted(maps.Keys(m.values))
+	keys = slices.DeleteFunc(keys, func(key string) bool { return !strings.HasPrefix(key, prefix) })
+	return keys, m.ready(ctx)
+}
+
 // Put implements [store.Store].
 func (m *Memory) Put(ctx context.Context, key string, value []byte) error {
 	if err := store.CheckValue(key, value); err != nil {

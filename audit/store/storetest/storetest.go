@@ -36,6 +36,7 @@ func Run(t *testing.T, fresh func(testing.TB) Open) {
 		{"ListsAreSortedAndApart", lists},
 		{"CallerOwnsWhatItReadAndWrote", owns},
 		{"MapForgets", forgets},
+		{"KeysAreSortedAndOfTheirPrefix", keys},
 		{"ContextStopsBeforeTheWrite", stops},
 		{"ClosedStoreServesNothing", closed},
 	} {

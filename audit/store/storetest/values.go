@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/lodd-rct/lodd/audit/store"
@@ -31,6 +32,24 @@ func owns(t *testing.T, open Open) {
 	got[0] = 'X'
 	if got, err := s.Get(t.Context(), "k"); err != nil || string(got) != "v" {
 		t.Errorf("Get = %q, %v", got, err)
+	}
+}
+
+func keys(t *testing.T, open Open) {
+	s := use(t, open)
+	for _, key := range []string{"b/2", "a", "b/1", "c"} {
+		if err := s.Put(t.Context(), key, []byte("v")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Delete(t.Context(), "c"); err != nil {
+		t.Fatal(err)
+	}
+	for prefix, want := range map[string][]string{"": {"a", "b/1", "b/2"}, "b/": {"b/1", "b/2"}, "x": nil} {
+		got, err := s.Keys(t.Context(), prefix)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("Keys(%q) = %q, %v; want %q", prefix, got, err, want)
+		}
 	}
 }
 

@@ -175,7 +175,10 @@ func (x *GetCheckpointRequest) GetList() string {
 type GetCheckpointResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// checkpoint is a signed note (C2SP tlog-checkpoint).
-	Checkpoint    string `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	Checkpoint string `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	// cosigned is the newest checkpoint under which a witness has signed, with
+	// all signatures; it may be of a smaller size. It is empty if there is none.
+	Cosigned      string `protobuf:"bytes,2,opt,name=cosigned,proto3" json:"cosigned,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -213,6 +216,13 @@ func (*GetCheckpointResponse) Descriptor() ([]byte, []int) {
 func (x *GetCheckpointResponse) GetCheckpoint() string {
 	if x != nil {
 		return x.Checkpoint
+	}
+	return ""
+}
+
+func (x *GetCheckpointResponse) GetCosigned() string {
+	if x != nil {
+		return x.Cosigned
 	}
 	return ""
 }
@@ -344,7 +354,12 @@ type ListEntriesRequest struct {
 	// list is the compartment; empty for all that the caller may read.
 	List string `protobuf:"bytes,2,opt,name=list,proto3" json:"list,omitempty"`
 	// participant leaves out what is about others.
-	Participant   string `protobuf:"bytes,3,opt,name=participant,proto3" json:"participant,omitempty"`
+	Participant string `protobuf:"bytes,3,opt,name=participant,proto3" json:"participant,omitempty"`
+	// raw asks for the entries as they are stored, too.
+	Raw bool `protobuf:"varint,4,opt,name=raw,proto3" json:"raw,omitempty"`
+	// size leaves out entries from this index on, of the one compartment that
+	// list names; 0 is all.
+	Size          int64 `protobuf:"varint,5,opt,name=size,proto3" json:"size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -400,6 +415,20 @@ func (x *ListEntriesRequest) GetParticipant() string {
 	return ""
 }
 
+func (x *ListEntriesRequest) GetRaw() bool {
+	if x != nil {
+		return x.Raw
+	}
+	return false
+}
+
+func (x *ListEntriesRequest) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
 // ListEntriesResponse is one entry.
 type ListEntriesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -418,7 +447,9 @@ type ListEntriesResponse struct {
 	// detail is a JSON object with the entry's open fields.
 	Detail string `protobuf:"bytes,7,opt,name=detail,proto3" json:"detail,omitempty"`
 	// leaf_hash is the entry's hash, 32 bytes.
-	LeafHash      []byte `protobuf:"bytes,8,opt,name=leaf_hash,json=leafHash,proto3" json:"leaf_hash,omitempty"`
+	LeafHash []byte `protobuf:"bytes,8,opt,name=leaf_hash,json=leafHash,proto3" json:"leaf_hash,omitempty"`
+	// entry is the entry as it is stored, if the caller asked for it.
+	Entry         []byte `protobuf:"bytes,9,opt,name=entry,proto3" json:"entry,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -505,6 +536,13 @@ func (x *ListEntriesResponse) GetDetail() string {
 func (x *ListEntriesResponse) GetLeafHash() []byte {
 	if x != nil {
 		return x.LeafHash
+	}
+	return nil
+}
+
+func (x *ListEntriesResponse) GetEntry() []byte {
+	if x != nil {
+		return x.Entry
 	}
 	return nil
 }
@@ -628,6 +666,247 @@ func (x *ProveConsistencyResponse) GetHashes() [][]byte {
 	return nil
 }
 
+// ProveInclusionRequest asks for a proof.
+type ProveInclusionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// trial_id names the trial.
+	TrialId string `protobuf:"bytes,1,opt,name=trial_id,json=trialId,proto3" json:"trial_id,omitempty"`
+	// list is the compartment.
+	List string `protobuf:"bytes,2,opt,name=list,proto3" json:"list,omitempty"`
+	// index is the entry's position in it.
+	Index int64 `protobuf:"varint,3,opt,name=index,proto3" json:"index,omitempty"`
+	// old_size is the size of the tree that the caller knows; 0 if it knows none.
+	OldSize       int64 `protobuf:"varint,4,opt,name=old_size,json=oldSize,proto3" json:"old_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProveInclusionRequest) Reset() {
+	*x = ProveInclusionRequest{}
+	mi := &file_lodd_v1_audit_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProveInclusionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProveInclusionRequest) ProtoMessage() {}
+
+func (x *ProveInclusionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_audit_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProveInclusionRequest.ProtoReflect.Descriptor instead.
+func (*ProveInclusionRequest) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_audit_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ProveInclusionRequest) GetTrialId() string {
+	if x != nil {
+		return x.TrialId
+	}
+	return ""
+}
+
+func (x *ProveInclusionRequest) GetList() string {
+	if x != nil {
+		return x.List
+	}
+	return ""
+}
+
+func (x *ProveInclusionRequest) GetIndex() int64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *ProveInclusionRequest) GetOldSize() int64 {
+	if x != nil {
+		return x.OldSize
+	}
+	return 0
+}
+
+// ProveInclusionResponse carries the proofs.
+type ProveInclusionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// checkpoint is the signed head that both proofs lead to.
+	Checkpoint string `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	// inclusion are the hashes of the proof that the entry is in it (RFC 6962,
+	// section 2.1.1).
+	Inclusion [][]byte `protobuf:"bytes,2,rep,name=inclusion,proto3" json:"inclusion,omitempty"`
+	// consistency are the hashes of the proof that it continues the tree of
+	// old_size (RFC 6962, section 2.1.2).
+	Consistency   [][]byte `protobuf:"bytes,3,rep,name=consistency,proto3" json:"consistency,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProveInclusionResponse) Reset() {
+	*x = ProveInclusionResponse{}
+	mi := &file_lodd_v1_audit_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProveInclusionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProveInclusionResponse) ProtoMessage() {}
+
+func (x *ProveInclusionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_audit_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProveInclusionResponse.ProtoReflect.Descriptor instead.
+func (*ProveInclusionResponse) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_audit_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ProveInclusionResponse) GetCheckpoint() string {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return ""
+}
+
+func (x *ProveInclusionResponse) GetInclusion() [][]byte {
+	if x != nil {
+		return x.Inclusion
+	}
+	return nil
+}
+
+func (x *ProveInclusionResponse) GetConsistency() [][]byte {
+	if x != nil {
+		return x.Consistency
+	}
+	return nil
+}
+
+// AddCosignatureRequest carries a witness's signature.
+type AddCosignatureRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// trial_id names the trial.
+	TrialId string `protobuf:"bytes,1,opt,name=trial_id,json=trialId,proto3" json:"trial_id,omitempty"`
+	// list is the compartment.
+	List string `protobuf:"bytes,2,opt,name=list,proto3" json:"list,omitempty"`
+	// checkpoint is a signed checkpoint of this server with the witness's
+	// signature below it (C2SP tlog-cosignature, cosignature/v1).
+	Checkpoint    string `protobuf:"bytes,3,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddCosignatureRequest) Reset() {
+	*x = AddCosignatureRequest{}
+	mi := &file_lodd_v1_audit_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddCosignatureRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddCosignatureRequest) ProtoMessage() {}
+
+func (x *AddCosignatureRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_audit_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddCosignatureRequest.ProtoReflect.Descriptor instead.
+func (*AddCosignatureRequest) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_audit_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *AddCosignatureRequest) GetTrialId() string {
+	if x != nil {
+		return x.TrialId
+	}
+	return ""
+}
+
+func (x *AddCosignatureRequest) GetList() string {
+	if x != nil {
+		return x.List
+	}
+	return ""
+}
+
+func (x *AddCosignatureRequest) GetCheckpoint() string {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return ""
+}
+
+// AddCosignatureResponse confirms it.
+type AddCosignatureResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddCosignatureResponse) Reset() {
+	*x = AddCosignatureResponse{}
+	mi := &file_lodd_v1_audit_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddCosignatureResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddCosignatureResponse) ProtoMessage() {}
+
+func (x *AddCosignatureResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_audit_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddCosignatureResponse.ProtoReflect.Descriptor instead.
+func (*AddCosignatureResponse) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_audit_proto_rawDescGZIP(), []int{13}
+}
+
 var File_lodd_v1_audit_proto protoreflect.FileDescriptor
 
 const file_lodd_v1_audit_proto_rawDesc = "" +
@@ -639,22 +918,25 @@ const file_lodd_v1_audit_proto_rawDesc = "" +
 	"\x05lists\x18\x01 \x03(\tR\x05lists\"E\n" +
 	"\x14GetCheckpointRequest\x12\x19\n" +
 	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x12\n" +
-	"\x04list\x18\x02 \x01(\tR\x04list\"=\n" +
+	"\x04list\x18\x02 \x01(\tR\x04list\"_\n" +
 	"\x15GetCheckpointResponse\x12$\n" +
 	"\n" +
 	"checkpoint\x18\x01 \x01(\tB\x04\x98\xb5\x18\x01R\n" +
-	"checkpoint\"j\n" +
+	"checkpoint\x12 \n" +
+	"\bcosigned\x18\x02 \x01(\tB\x04\x98\xb5\x18\x01R\bcosigned\"j\n" +
 	"\x11ListLeavesRequest\x12\x19\n" +
 	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x12\n" +
 	"\x04list\x18\x02 \x01(\tR\x04list\x12\x12\n" +
 	"\x04from\x18\x03 \x01(\x03R\x04from\x12\x12\n" +
 	"\x04size\x18\x04 \x01(\x03R\x04size\"2\n" +
 	"\x12ListLeavesResponse\x12\x1c\n" +
-	"\x06hashes\x18\x01 \x01(\fB\x04\x98\xb5\x18\x01R\x06hashes\"e\n" +
+	"\x06hashes\x18\x01 \x01(\fB\x04\x98\xb5\x18\x01R\x06hashes\"\x8b\x01\n" +
 	"\x12ListEntriesRequest\x12\x19\n" +
 	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x12\n" +
 	"\x04list\x18\x02 \x01(\tR\x04list\x12 \n" +
-	"\vparticipant\x18\x03 \x01(\tR\vparticipant\"\xe4\x01\n" +
+	"\vparticipant\x18\x03 \x01(\tR\vparticipant\x12\x10\n" +
+	"\x03raw\x18\x04 \x01(\bR\x03raw\x12\x12\n" +
+	"\x04size\x18\x05 \x01(\x03R\x04size\"\x80\x02\n" +
 	"\x13ListEntriesResponse\x12\x12\n" +
 	"\x04list\x18\x01 \x01(\tR\x04list\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x03R\x05index\x12*\n" +
@@ -663,21 +945,42 @@ const file_lodd_v1_audit_proto_rawDesc = "" +
 	"\x04role\x18\x05 \x01(\tR\x04role\x12\x12\n" +
 	"\x04kind\x18\x06 \x01(\tR\x04kind\x12\x16\n" +
 	"\x06detail\x18\a \x01(\tR\x06detail\x12!\n" +
-	"\tleaf_hash\x18\b \x01(\fB\x04\x98\xb5\x18\x01R\bleafHash\"~\n" +
+	"\tleaf_hash\x18\b \x01(\fB\x04\x98\xb5\x18\x01R\bleafHash\x12\x1a\n" +
+	"\x05entry\x18\t \x01(\fB\x04\x98\xb5\x18\x01R\x05entry\"~\n" +
 	"\x17ProveConsistencyRequest\x12\x19\n" +
 	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x12\n" +
 	"\x04list\x18\x02 \x01(\tR\x04list\x12\x19\n" +
 	"\bold_size\x18\x03 \x01(\x03R\aoldSize\x12\x19\n" +
 	"\bnew_size\x18\x04 \x01(\x03R\anewSize\"8\n" +
 	"\x18ProveConsistencyResponse\x12\x1c\n" +
-	"\x06hashes\x18\x01 \x03(\fB\x04\x98\xb5\x18\x01R\x06hashes2\xc3\x03\n" +
+	"\x06hashes\x18\x01 \x03(\fB\x04\x98\xb5\x18\x01R\x06hashes\"w\n" +
+	"\x15ProveInclusionRequest\x12\x19\n" +
+	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x12\n" +
+	"\x04list\x18\x02 \x01(\tR\x04list\x12\x14\n" +
+	"\x05index\x18\x03 \x01(\x03R\x05index\x12\x19\n" +
+	"\bold_size\x18\x04 \x01(\x03R\aoldSize\"\x8a\x01\n" +
+	"\x16ProveInclusionResponse\x12$\n" +
+	"\n" +
+	"checkpoint\x18\x01 \x01(\tB\x04\x98\xb5\x18\x01R\n" +
+	"checkpoint\x12\"\n" +
+	"\tinclusion\x18\x02 \x03(\fB\x04\x98\xb5\x18\x01R\tinclusion\x12&\n" +
+	"\vconsistency\x18\x03 \x03(\fB\x04\x98\xb5\x18\x01R\vconsistency\"f\n" +
+	"\x15AddCosignatureRequest\x12\x19\n" +
+	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x12\n" +
+	"\x04list\x18\x02 \x01(\tR\x04list\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x03 \x01(\tR\n" +
+	"checkpoint\"\x18\n" +
+	"\x16AddCosignatureResponse2\xf5\x04\n" +
 	"\fAuditService\x12]\n" +
 	"\x10ListCompartments\x12 .lodd.v1.ListCompartmentsRequest\x1a!.lodd.v1.ListCompartmentsResponse\"\x04\x88\xb5\x18\r\x12T\n" +
 	"\rGetCheckpoint\x12\x1d.lodd.v1.GetCheckpointRequest\x1a\x1e.lodd.v1.GetCheckpointResponse\"\x04\x88\xb5\x18\r\x12M\n" +
 	"\n" +
 	"ListLeaves\x12\x1a.lodd.v1.ListLeavesRequest\x1a\x1b.lodd.v1.ListLeavesResponse\"\x04\x88\xb5\x18\r0\x01\x12P\n" +
 	"\vListEntries\x12\x1b.lodd.v1.ListEntriesRequest\x1a\x1c.lodd.v1.ListEntriesResponse\"\x04\x88\xb5\x18\r0\x01\x12]\n" +
-	"\x10ProveConsistency\x12 .lodd.v1.ProveConsistencyRequest\x1a!.lodd.v1.ProveConsistencyResponse\"\x04\x88\xb5\x18\rB/Z-github.com/lodd-rct/lodd/proto/lodd/v1;loddv1b\x06proto3"
+	"\x10ProveConsistency\x12 .lodd.v1.ProveConsistencyRequest\x1a!.lodd.v1.ProveConsistencyResponse\"\x04\x88\xb5\x18\r\x12W\n" +
+	"\x0eProveInclusion\x12\x1e.lodd.v1.ProveInclusionRequest\x1a\x1f.lodd.v1.ProveInclusionResponse\"\x04\x88\xb5\x18\r\x12W\n" +
+	"\x0eAddCosignature\x12\x1e.lodd.v1.AddCosignatureRequest\x1a\x1f.lodd.v1.AddCosignatureResponse\"\x04\x88\xb5\x18\x0eB/Z-github.com/lodd-rct/lodd/proto/lodd/v1;loddv1b\x06proto3"
 
 var (
 	file_lodd_v1_audit_proto_rawDescOnce sync.Once
@@ -691,7 +994,7 @@ func file_lodd_v1_audit_proto_rawDescGZIP() []byte {
 	return file_lodd_v1_audit_proto_rawDescData
 }
 
-var file_lodd_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_lodd_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_lodd_v1_audit_proto_goTypes = []any{
 	(*ListCompartmentsRequest)(nil),  // 0: lodd.v1.ListCompartmentsRequest
 	(*ListCompartmentsResponse)(nil), // 1: lodd.v1.ListCompartmentsResponse
@@ -703,22 +1006,30 @@ var file_lodd_v1_audit_proto_goTypes = []any{
 	(*ListEntriesResponse)(nil),      // 7: lodd.v1.ListEntriesResponse
 	(*ProveConsistencyRequest)(nil),  // 8: lodd.v1.ProveConsistencyRequest
 	(*ProveConsistencyResponse)(nil), // 9: lodd.v1.ProveConsistencyResponse
-	(*timestamppb.Timestamp)(nil),    // 10: google.protobuf.Timestamp
+	(*ProveInclusionRequest)(nil),    // 10: lodd.v1.ProveInclusionRequest
+	(*ProveInclusionResponse)(nil),   // 11: lodd.v1.ProveInclusionResponse
+	(*AddCosignatureRequest)(nil),    // 12: lodd.v1.AddCosignatureRequest
+	(*AddCosignatureResponse)(nil),   // 13: lodd.v1.AddCosignatureResponse
+	(*timestamppb.Timestamp)(nil),    // 14: google.protobuf.Timestamp
 }
 var file_lodd_v1_audit_proto_depIdxs = []int32{
-	10, // 0: lodd.v1.ListEntriesResponse.at:type_name -> google.protobuf.Timestamp
+	14, // 0: lodd.v1.ListEntriesResponse.at:type_name -> google.protobuf.Timestamp
 	0,  // 1: lodd.v1.AuditService.ListCompartments:input_type -> lodd.v1.ListCompartmentsRequest
 	2,  // 2: lodd.v1.AuditService.GetCheckpoint:input_type -> lodd.v1.GetCheckpointRequest
 	4,  // 3: lodd.v1.AuditService.ListLeaves:input_type -> lodd.v1.ListLeavesRequest
 	6,  // 4: lodd.v1.AuditService.ListEntries:input_type -> lodd.v1.ListEntriesRequest
 	8,  // 5: lodd.v1.AuditService.ProveConsistency:input_type -> lodd.v1.ProveConsistencyRequest
-	1,  // 6: lodd.v1.AuditService.ListCompartments:output_type -> lodd.v1.ListCompartmentsResponse
-	3,  // 7: lodd.v1.AuditService.GetCheckpoint:output_type -> lodd.v1.GetCheckpointResponse
-	5,  // 8: lodd.v1.AuditService.ListLeaves:output_type -> lodd.v1.ListLeavesResponse
-	7,  // 9: lodd.v1.AuditService.ListEntries:output_type -> lodd.v1.ListEntriesResponse
-	9,  // 10: lodd.v1.AuditService.ProveConsistency:output_type -> lodd.v1.ProveConsistencyResponse
-	6,  // [6:11] is the sub-list for method output_type
-	1,  // [1:6] is the sub-list for method input_type
+	10, // 6: lodd.v1.AuditService.ProveInclusion:input_type -> lodd.v1.ProveInclusionRequest
+	12, // 7: lodd.v1.AuditService.AddCosignature:input_type -> lodd.v1.AddCosignatureRequest
+	1,  // 8: lodd.v1.AuditService.ListCompartments:output_type -> lodd.v1.ListCompartmentsResponse
+	3,  // 9: lodd.v1.AuditService.GetCheckpoint:output_type -> lodd.v1.GetCheckpointResponse
+	5,  // 10: lodd.v1.AuditService.ListLeaves:output_type -> lodd.v1.ListLeavesResponse
+	7,  // 11: lodd.v1.AuditService.ListEntries:output_type -> lodd.v1.ListEntriesResponse
+	9,  // 12: lodd.v1.AuditService.ProveConsistency:output_type -> lodd.v1.ProveConsistencyResponse
+	11, // 13: lodd.v1.AuditService.ProveInclusion:output_type -> lodd.v1.ProveInclusionResponse
+	13, // 14: lodd.v1.AuditService.AddCosignature:output_type -> lodd.v1.AddCosignatureResponse
+	8,  // [8:15] is the sub-list for method output_type
+	1,  // [1:8] is the sub-list for method input_type
 	1,  // [1:1] is the sub-list for extension type_name
 	1,  // [1:1] is the sub-list for extension extendee
 	0,  // [0:1] is the sub-list for field type_name
@@ -736,7 +1047,7 @@ func file_lodd_v1_audit_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lodd_v1_audit_proto_rawDesc), len(file_lodd_v1_audit_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

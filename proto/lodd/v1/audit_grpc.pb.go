@@ -26,6 +26,8 @@ const (
 	AuditService_ListLeaves_FullMethodName       = "/lodd.v1.AuditService/ListLeaves"
 	AuditService_ListEntries_FullMethodName      = "/lodd.v1.AuditService/ListEntries"
 	AuditService_ProveConsistency_FullMethodName = "/lodd.v1.AuditService/ProveConsistency"
+	AuditService_ProveInclusion_FullMethodName   = "/lodd.v1.AuditService/ProveInclusion"
+	AuditService_AddCosignature_FullMethodName   = "/lodd.v1.AuditService/AddCosignature"
 )
 
 // AuditServiceClient is the client API for AuditService service.
@@ -46,6 +48,13 @@ type AuditServiceClient interface {
 	ListEntries(ctx context.Context, in *ListEntriesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListEntriesResponse], error)
 	// ProveConsistency proves that a smaller tree is a prefix of a larger one.
 	ProveConsistency(ctx context.Context, in *ProveConsistencyRequest, opts ...grpc.CallOption) (*ProveConsistencyResponse, error)
+	// ProveInclusion proves that an entry, for example that of a receipt, is in
+	// the compartment as it is now, and that the compartment continues one that
+	// the caller knows.
+	ProveInclusion(ctx context.Context, in *ProveInclusionRequest, opts ...grpc.CallOption) (*ProveInclusionResponse, error)
+	// AddCosignature leaves a witness's signature under a checkpoint. The server
+	// takes it from the witnesses of its configuration only.
+	AddCosignature(ctx context.Context, in *AddCosignatureRequest, opts ...grpc.CallOption) (*AddCosignatureResponse, error)
 }
 
 type auditServiceClient struct {
@@ -124,6 +133,26 @@ func (c *auditServiceClient) ProveConsistency(ctx context.Context, in *ProveCons
 	return out, nil
 }
 
+func (c *auditServiceClient) ProveInclusion(ctx context.Context, in *ProveInclusionRequest, opts ...grpc.CallOption) (*ProveInclusionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ProveInclusionResponse)
+	err := c.cc.Invoke(ctx, AuditService_ProveInclusion_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *auditServiceClient) AddCosignature(ctx context.Context, in *AddCosignatureRequest, opts ...grpc.CallOption) (*AddCosignatureResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AddCosignatureResponse)
+	err := c.cc.Invoke(ctx, AuditService_AddCosignature_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AuditServiceServer is the server API for AuditService service.
 // All implementations must embed UnimplementedAuditServiceServer
 // for forward compatibility.
@@ -142,6 +171,13 @@ type AuditServiceServer interface {
 	ListEntries(*ListEntriesRequest, grpc.ServerStreamingServer[ListEntriesResponse]) error
 	// ProveConsistency proves that a smaller tree is a prefix of a larger one.
 	ProveConsistency(context.Context, *ProveConsistencyRequest) (*ProveConsistencyResponse, error)
+	// ProveInclusion proves that an entry, for example that of a receipt, is in
+	// the compartment as it is now, and that the compartment continues one that
+	// the caller knows.
+	ProveInclusion(context.Context, *ProveInclusionRequest) (*ProveInclusionResponse, error)
+	// AddCosignature leaves a witness's signature under a checkpoint. The server
+	// takes it from the witnesses of its configuration only.
+	AddCosignature(context.Context, *AddCosignatureRequest) (*AddCosignatureResponse, error)
 	mustEmbedUnimplementedAuditServiceServer()
 }
 
@@ -166,6 +202,12 @@ func (UnimplementedAuditServiceServer) ListEntries(*ListEntriesRequest, grpc.Ser
 }
 func (UnimplementedAuditServiceServer) ProveConsistency(context.Context, *ProveConsistencyRequest) (*ProveConsistencyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ProveConsistency not implemented")
+}
+func (UnimplementedAuditServiceServer) ProveInclusion(context.Context, *ProveInclusionRequest) (*ProveInclusionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ProveInclusion not implemented")
+}
+func (UnimplementedAuditServiceServer) AddCosignature(context.Context, *AddCosignatureRequest) (*AddCosignatureResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AddCosignature not implemented")
 }
 func (UnimplementedAuditServiceServer) mustEmbedUnimplementedAuditServiceServer() {}
 func (UnimplementedAuditServiceServer) testEmbeddedByValue()                      {}
@@ -264,6 +306,42 @@ func _AuditService_ProveConsistency_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AuditService_ProveInclusion_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ProveInclusionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuditServiceServer).ProveInclusion(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuditService_ProveInclusion_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuditServiceServer).ProveInclusion(ctx, req.(*ProveInclusionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AuditService_AddCosignature_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AddCosignatureRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuditServiceServer).AddCosignature(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuditService_AddCosignature_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuditServiceServer).AddCosignature(ctx, req.(*AddCosignatureRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AuditService_ServiceDesc is the grpc.ServiceDesc for AuditService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -282,6 +360,14 @@ var AuditService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ProveConsistency",
 			Handler:    _AuditService_ProveConsistency_Handler,
+		},
+		{
+			MethodName: "ProveInclusion",
+			Handler:    _AuditService_ProveInclusion_Handler,
+		},
+		{
+			MethodName: "AddCosignature",
+			Handler:    _AuditService_AddCosignature_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

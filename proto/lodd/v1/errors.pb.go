@@ -90,6 +90,11 @@ const (
 	ErrorReason_ERROR_REASON_DIRECT_IDENTIFIER ErrorReason = 28
 	// ERROR_REASON_NOT_IN_WINDOW: the visit is not due yet, or past.
 	ErrorReason_ERROR_REASON_NOT_IN_WINDOW ErrorReason = 29
+	// ERROR_REASON_FENCED: the server was restored from an older copy, and
+	// nothing is randomized before a custodian has reconciled the trial.
+	ErrorReason_ERROR_REASON_FENCED ErrorReason = 30
+	// ERROR_REASON_SAME_PERSON: another person must do the second step.
+	ErrorReason_ERROR_REASON_SAME_PERSON ErrorReason = 31
 )
 
 // Enum value maps for ErrorReason.
@@ -125,6 +130,8 @@ var (
 		27: "ERROR_REASON_SLOW_DOWN",
 		28: "ERROR_REASON_DIRECT_IDENTIFIER",
 		29: "ERROR_REASON_NOT_IN_WINDOW",
+		30: "ERROR_REASON_FENCED",
+		31: "ERROR_REASON_SAME_PERSON",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":        0,
@@ -157,6 +164,8 @@ var (
 		"ERROR_REASON_SLOW_DOWN":          27,
 		"ERROR_REASON_DIRECT_IDENTIFIER":  28,
 		"ERROR_REASON_NOT_IN_WINDOW":      29,
+		"ERROR_REASON_FENCED":             30,
+		"ERROR_REASON_SAME_PERSON":        31,
 	}
 )
 
@@ -191,7 +200,7 @@ var File_lodd_v1_errors_proto protoreflect.FileDescriptor
 
 const file_lodd_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x14lodd/v1/errors.proto\x12\alodd.v1*\xa4\a\n" +
+	"\x14lodd/v1/errors.proto\x12\alodd.v1*\xdb\a\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ERROR_REASON_EXISTS\x10\x01\x12\x1a\n" +
@@ -223,7 +232,9 @@ const file_lodd_v1_errors_proto_rawDesc = "" +
 	"\x14ERROR_REASON_SIGN_IN\x10\x1a\x12\x1a\n" +
 	"\x16ERROR_REASON_SLOW_DOWN\x10\x1b\x12\"\n" +
 	"\x1eERROR_REASON_DIRECT_IDENTIFIER\x10\x1c\x12\x1e\n" +
-	"\x1aERROR_REASON_NOT_IN_WINDOW\x10\x1dB/Z-github.com/lodd-rct/lodd/proto/lodd/v1;loddv1b\x06proto3"
+	"\x1aERROR_REASON_NOT_IN_WINDOW\x10\x1d\x12\x17\n" +
+	"\x13ERROR_REASON_FENCED\x10\x1e\x12\x1c\n" +
+	"\x18ERROR_REASON_SAME_PERSON\x10\x1fB/Z-github.com/lodd-rct/lodd/proto/lodd/v1;loddv1b\x06proto3"
 
 var (
 	file_lodd_v1_errors_proto_rawDescOnce sync.Once

@@ -59,6 +59,14 @@ const (
 	// PERMISSION_VERIFY allows checkpoints and proofs of the compartments that
 	// the caller's role reads, and the list of the caller's own entries.
 	Permission_PERMISSION_VERIFY Permission = 13
+	// PERMISSION_WITNESS allows leaving a signature under a checkpoint.
+	Permission_PERMISSION_WITNESS Permission = 14
+	// PERMISSION_RECONCILE allows saying, after a restore, which slots the lost
+	// part of the log had used.
+	Permission_PERMISSION_RECONCILE Permission = 15
+	// PERMISSION_FOLLOW belongs to machines, not people: those whose certificate
+	// stands in the server's configuration.
+	Permission_PERMISSION_FOLLOW Permission = 16
 )
 
 // Enum value maps for Permission.
@@ -78,6 +86,9 @@ var (
 		11: "PERMISSION_MONITOR",
 		12: "PERMISSION_UNBLIND",
 		13: "PERMISSION_VERIFY",
+		14: "PERMISSION_WITNESS",
+		15: "PERMISSION_RECONCILE",
+		16: "PERMISSION_FOLLOW",
 	}
 	Permission_value = map[string]int32{
 		"PERMISSION_UNSPECIFIED": 0,
@@ -94,6 +105,9 @@ var (
 		"PERMISSION_MONITOR":     11,
 		"PERMISSION_UNBLIND":     12,
 		"PERMISSION_VERIFY":      13,
+		"PERMISSION_WITNESS":     14,
+		"PERMISSION_RECONCILE":   15,
+		"PERMISSION_FOLLOW":      16,
 	}
 )
 
@@ -181,7 +195,7 @@ var File_lodd_v1_options_proto protoreflect.FileDescriptor
 
 const file_lodd_v1_options_proto_rawDesc = "" +
 	"\n" +
-	"\x15lodd/v1/options.proto\x12\alodd.v1\x1a google/protobuf/descriptor.proto*\xd9\x02\n" +
+	"\x15lodd/v1/options.proto\x12\alodd.v1\x1a google/protobuf/descriptor.proto*\xa2\x03\n" +
 	"\n" +
 	"Permission\x12\x1a\n" +
 	"\x16PERMISSION_UNSPECIFIED\x10\x00\x12\x15\n" +
@@ -198,7 +212,10 @@ const file_lodd_v1_options_proto_rawDesc = "" +
 	"\x12\x16\n" +
 	"\x12PERMISSION_MONITOR\x10\v\x12\x16\n" +
 	"\x12PERMISSION_UNBLIND\x10\f\x12\x15\n" +
-	"\x11PERMISSION_VERIFY\x10\r:U\n" +
+	"\x11PERMISSION_VERIFY\x10\r\x12\x16\n" +
+	"\x12PERMISSION_WITNESS\x10\x0e\x12\x18\n" +
+	"\x14PERMISSION_RECONCILE\x10\x0f\x12\x15\n" +
+	"\x11PERMISSION_FOLLOW\x10\x10:U\n" +
 	"\n" +
 	"permission\x12\x1e.google.protobuf.MethodOptions\x18ц\x03 \x01(\x0e2\x13.lodd.v1.PermissionR\n" +
 	"permission:A\n" +

@@ -180,6 +180,125 @@ func (x *RecordWithdrawalResponse) GetDestroyInLocks() []int32 {
 	return nil
 }
 
+// EraseParticipantRequest destroys a participant's data.
+type EraseParticipantRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// trial_id names the trial.
+	TrialId string `protobuf:"bytes,1,opt,name=trial_id,json=trialId,proto3" json:"trial_id,omitempty"`
+	// request_id is a UUID.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// participant is the screening number.
+	Participant string `protobuf:"bytes,3,opt,name=participant,proto3" json:"participant,omitempty"`
+	// confirm repeats the screening number.
+	Confirm       string `protobuf:"bytes,4,opt,name=confirm,proto3" json:"confirm,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EraseParticipantRequest) Reset() {
+	*x = EraseParticipantRequest{}
+	mi := &file_lodd_v1_participant_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EraseParticipantRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EraseParticipantRequest) ProtoMessage() {}
+
+func (x *EraseParticipantRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_participant_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EraseParticipantRequest.ProtoReflect.Descriptor instead.
+func (*EraseParticipantRequest) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_participant_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *EraseParticipantRequest) GetTrialId() string {
+	if x != nil {
+		return x.TrialId
+	}
+	return ""
+}
+
+func (x *EraseParticipantRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *EraseParticipantRequest) GetParticipant() string {
+	if x != nil {
+		return x.Participant
+	}
+	return ""
+}
+
+func (x *EraseParticipantRequest) GetConfirm() string {
+	if x != nil {
+		return x.Confirm
+	}
+	return ""
+}
+
+// EraseParticipantResponse confirms it.
+type EraseParticipantResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// receipt is of the entry.
+	Receipt       *Receipt `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EraseParticipantResponse) Reset() {
+	*x = EraseParticipantResponse{}
+	mi := &file_lodd_v1_participant_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EraseParticipantResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EraseParticipantResponse) ProtoMessage() {}
+
+func (x *EraseParticipantResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_participant_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EraseParticipantResponse.ProtoReflect.Descriptor instead.
+func (*EraseParticipantResponse) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_participant_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *EraseParticipantResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
 // RecordDeathRequest records a death.
 type RecordDeathRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -197,7 +316,7 @@ type RecordDeathRequest struct {
 
 func (x *RecordDeathRequest) Reset() {
 	*x = RecordDeathRequest{}
-	mi := &file_lodd_v1_participant_proto_msgTypes[2]
+	mi := &file_lodd_v1_participant_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -209,7 +328,7 @@ func (x *RecordDeathRequest) String() string {
 func (*RecordDeathRequest) ProtoMessage() {}
 
 func (x *RecordDeathRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_v1_participant_proto_msgTypes[2]
+	mi := &file_lodd_v1_participant_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -222,7 +341,7 @@ func (x *RecordDeathRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordDeathRequest.ProtoReflect.Descriptor instead.
 func (*RecordDeathRequest) Descriptor() ([]byte, []int) {
-	return file_lodd_v1_participant_proto_rawDescGZIP(), []int{2}
+	return file_lodd_v1_participant_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RecordDeathRequest) GetTrialId() string {
@@ -264,7 +383,7 @@ type RecordDeathResponse struct {
 
 func (x *RecordDeathResponse) Reset() {
 	*x = RecordDeathResponse{}
-	mi := &file_lodd_v1_participant_proto_msgTypes[3]
+	mi := &file_lodd_v1_participant_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -276,7 +395,7 @@ func (x *RecordDeathResponse) String() string {
 func (*RecordDeathResponse) ProtoMessage() {}
 
 func (x *RecordDeathResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_v1_participant_proto_msgTypes[3]
+	mi := &file_lodd_v1_participant_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -289,7 +408,7 @@ func (x *RecordDeathResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordDeathResponse.ProtoReflect.Descriptor instead.
 func (*RecordDeathResponse) Descriptor() ([]byte, []int) {
-	return file_lodd_v1_participant_proto_rawDescGZIP(), []int{3}
+	return file_lodd_v1_participant_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RecordDeathResponse) GetReceipt() *Receipt {
@@ -316,7 +435,7 @@ type RecordErrorRequest struct {
 
 func (x *RecordErrorRequest) Reset() {
 	*x = RecordErrorRequest{}
-	mi := &file_lodd_v1_participant_proto_msgTypes[4]
+	mi := &file_lodd_v1_participant_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -328,7 +447,7 @@ func (x *RecordErrorRequest) String() string {
 func (*RecordErrorRequest) ProtoMessage() {}
 
 func (x *RecordErrorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_v1_participant_proto_msgTypes[4]
+	mi := &file_lodd_v1_participant_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -341,7 +460,7 @@ func (x *RecordErrorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordErrorRequest.ProtoReflect.Descriptor instead.
 func (*RecordErrorRequest) Descriptor() ([]byte, []int) {
-	return file_lodd_v1_participant_proto_rawDescGZIP(), []int{4}
+	return file_lodd_v1_participant_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RecordErrorRequest) GetTrialId() string {
@@ -383,7 +502,7 @@ type RecordErrorResponse struct {
 
 func (x *RecordErrorResponse) Reset() {
 	*x = RecordErrorResponse{}
-	mi := &file_lodd_v1_participant_proto_msgTypes[5]
+	mi := &file_lodd_v1_participant_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -395,7 +514,7 @@ func (x *RecordErrorResponse) String() string {
 func (*RecordErrorResponse) ProtoMessage() {}
 
 func (x *RecordErrorResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_v1_participant_proto_msgTypes[5]
+	mi := &file_lodd_v1_participant_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -408,7 +527,7 @@ func (x *RecordErrorResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordErrorResponse.ProtoReflect.Descriptor instead.
 func (*RecordErrorResponse) Descriptor() ([]byte, []int) {
-	return file_lodd_v1_participant_proto_rawDescGZIP(), []int{5}
+	return file_lodd_v1_participant_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RecordErrorResponse) GetReceipt() *Receipt {
@@ -434,7 +553,15 @@ const file_lodd_v1_participant_proto_rawDesc = "" +
 	"\aconfirm\x18\a \x01(\tR\aconfirm\"p\n" +
 	"\x18RecordWithdrawalResponse\x12*\n" +
 	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\x12(\n" +
-	"\x10destroy_in_locks\x18\x02 \x03(\x05R\x0edestroyInLocks\"\x80\x01\n" +
+	"\x10destroy_in_locks\x18\x02 \x03(\x05R\x0edestroyInLocks\"\x8f\x01\n" +
+	"\x17EraseParticipantRequest\x12\x19\n" +
+	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\x12 \n" +
+	"\vparticipant\x18\x03 \x01(\tR\vparticipant\x12\x18\n" +
+	"\aconfirm\x18\x04 \x01(\tR\aconfirm\"F\n" +
+	"\x18EraseParticipantResponse\x12*\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\"\x80\x01\n" +
 	"\x12RecordDeathRequest\x12\x19\n" +
 	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
 	"\n" +
@@ -450,9 +577,11 @@ const file_lodd_v1_participant_proto_rawDesc = "" +
 	"\vparticipant\x18\x03 \x01(\tR\vparticipant\x12\x12\n" +
 	"\x04kind\x18\x04 \x01(\tR\x04kind\"A\n" +
 	"\x13RecordErrorResponse\x12*\n" +
-	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt2\x93\x02\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt2\xf2\x02\n" +
 	"\x12ParticipantService\x12]\n" +
 	"\x10RecordWithdrawal\x12 .lodd.v1.RecordWithdrawalRequest\x1a!.lodd.v1.RecordWithdrawalResponse\"\x04\x88\xb5\x18\n" +
+	"\x12]\n" +
+	"\x10EraseParticipant\x12 .lodd.v1.EraseParticipantRequest\x1a!.lodd.v1.EraseParticipantResponse\"\x04\x88\xb5\x18\n" +
 	"\x12N\n" +
 	"\vRecordDeath\x12\x1b.lodd.v1.RecordDeathRequest\x1a\x1c.lodd.v1.RecordDeathResponse\"\x04\x88\xb5\x18\n" +
 	"\x12N\n" +
@@ -471,31 +600,36 @@ func file_lodd_v1_participant_proto_rawDescGZIP() []byte {
 	return file_lodd_v1_participant_proto_rawDescData
 }
 
-var file_lodd_v1_participant_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_lodd_v1_participant_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_lodd_v1_participant_proto_goTypes = []any{
 	(*RecordWithdrawalRequest)(nil),  // 0: lodd.v1.RecordWithdrawalRequest
 	(*RecordWithdrawalResponse)(nil), // 1: lodd.v1.RecordWithdrawalResponse
-	(*RecordDeathRequest)(nil),       // 2: lodd.v1.RecordDeathRequest
-	(*RecordDeathResponse)(nil),      // 3: lodd.v1.RecordDeathResponse
-	(*RecordErrorRequest)(nil),       // 4: lodd.v1.RecordErrorRequest
-	(*RecordErrorResponse)(nil),      // 5: lodd.v1.RecordErrorResponse
-	(*Receipt)(nil),                  // 6: lodd.v1.Receipt
+	(*EraseParticipantRequest)(nil),  // 2: lodd.v1.EraseParticipantRequest
+	(*EraseParticipantResponse)(nil), // 3: lodd.v1.EraseParticipantResponse
+	(*RecordDeathRequest)(nil),       // 4: lodd.v1.RecordDeathRequest
+	(*RecordDeathResponse)(nil),      // 5: lodd.v1.RecordDeathResponse
+	(*RecordErrorRequest)(nil),       // 6: lodd.v1.RecordErrorRequest
+	(*RecordErrorResponse)(nil),      // 7: lodd.v1.RecordErrorResponse
+	(*Receipt)(nil),                  // 8: lodd.v1.Receipt
 }
 var file_lodd_v1_participant_proto_depIdxs = []int32{
-	6, // 0: lodd.v1.RecordWithdrawalResponse.receipt:type_name -> lodd.v1.Receipt
-	6, // 1: lodd.v1.RecordDeathResponse.receipt:type_name -> lodd.v1.Receipt
-	6, // 2: lodd.v1.RecordErrorResponse.receipt:type_name -> lodd.v1.Receipt
-	0, // 3: lodd.v1.ParticipantService.RecordWithdrawal:input_type -> lodd.v1.RecordWithdrawalRequest
-	2, // 4: lodd.v1.ParticipantService.RecordDeath:input_type -> lodd.v1.RecordDeathRequest
-	4, // 5: lodd.v1.ParticipantService.RecordError:input_type -> lodd.v1.RecordErrorRequest
-	1, // 6: lodd.v1.ParticipantService.RecordWithdrawal:output_type -> lodd.v1.RecordWithdrawalResponse
-	3, // 7: lodd.v1.ParticipantService.RecordDeath:output_type -> lodd.v1.RecordDeathResponse
-	5, // 8: lodd.v1.ParticipantService.RecordError:output_type -> lodd.v1.RecordErrorResponse
-	6, // [6:9] is the sub-list for method output_type
-	3, // [3:6] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	8, // 0: lodd.v1.RecordWithdrawalResponse.receipt:type_name -> lodd.v1.Receipt
+	8, // 1: lodd.v1.EraseParticipantResponse.receipt:type_name -> lodd.v1.Receipt
+	8, // 2: lodd.v1.RecordDeathResponse.receipt:type_name -> lodd.v1.Receipt
+	8, // 3: lodd.v1.RecordErrorResponse.receipt:type_name -> lodd.v1.Receipt
+	0, // 4: lodd.v1.ParticipantService.RecordWithdrawal:input_type -> lodd.v1.RecordWithdrawalRequest
+	2, // 5: lodd.v1.ParticipantService.EraseParticipant:input_type -> lodd.v1.EraseParticipantRequest
+	4, // 6: lodd.v1.ParticipantService.RecordDeath:input_type -> lodd.v1.RecordDeathRequest
+	6, // 7: lodd.v1.ParticipantService.RecordError:input_type -> lodd.v1.RecordErrorRequest
+	1, // 8: lodd.v1.ParticipantService.RecordWithdrawal:output_type -> lodd.v1.RecordWithdrawalResponse
+	3, // 9: lodd.v1.ParticipantService.EraseParticipant:output_type -> lodd.v1.EraseParticipantResponse
+	5, // 10: lodd.v1.ParticipantService.RecordDeath:output_type -> lodd.v1.RecordDeathResponse
+	7, // 11: lodd.v1.ParticipantService.RecordError:output_type -> lodd.v1.RecordErrorResponse
+	8, // [8:12] is the sub-list for method output_type
+	4, // [4:8] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_lodd_v1_participant_proto_init() }
@@ -511,7 +645,7 @@ func file_lodd_v1_participant_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lodd_v1_participant_proto_rawDesc), len(file_lodd_v1_participant_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	ParticipantService_RecordWithdrawal_FullMethodName = "/lodd.v1.ParticipantService/RecordWithdrawal"
+	ParticipantService_EraseParticipant_FullMethodName = "/lodd.v1.ParticipantService/EraseParticipant"
 	ParticipantService_RecordDeath_FullMethodName      = "/lodd.v1.ParticipantService/RecordDeath"
 	ParticipantService_RecordError_FullMethodName      = "/lodd.v1.ParticipantService/RecordError"
 )
@@ -33,9 +34,14 @@ const (
 // ParticipantService records what happens to randomized participants. Reasons
 // are codes that say nothing of the arm.
 type ParticipantServiceClient interface {
-	// RecordWithdrawal records a withdrawal. With the scope data the keys of the
-	// participant's data are destroyed: nobody can read them again.
+	// RecordWithdrawal records a withdrawal. With the scope data nobody reads or
+	// exports the participant's data from then on, and another person destroys
+	// them with EraseParticipant.
 	RecordWithdrawal(ctx context.Context, in *RecordWithdrawalRequest, opts ...grpc.CallOption) (*RecordWithdrawalResponse, error)
+	// EraseParticipant destroys the key of a participant's data, after a
+	// withdrawal with the scope data that somebody else recorded: nobody can read
+	// them again, here or in the log's copies. It cannot be undone.
+	EraseParticipant(ctx context.Context, in *EraseParticipantRequest, opts ...grpc.CallOption) (*EraseParticipantResponse, error)
 	// RecordDeath records a death.
 	RecordDeath(ctx context.Context, in *RecordDeathRequest, opts ...grpc.CallOption) (*RecordDeathResponse, error)
 	// RecordError flags a randomization as made in error. The participant keeps
@@ -55,6 +61,16 @@ func (c *participantServiceClient) RecordWithdrawal(ctx context.Context, in *Rec
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RecordWithdrawalResponse)
 	err := c.cc.Invoke(ctx, ParticipantService_RecordWithdrawal_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *participantServiceClient) EraseParticipant(ctx context.Context, in *EraseParticipantRequest, opts ...grpc.CallOption) (*EraseParticipantResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EraseParticipantResponse)
+	err := c.cc.Invoke(ctx, ParticipantService_EraseParticipant_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -88,9 +104,14 @@ func (c *participantServiceClient) RecordError(ctx context.Context, in *RecordEr
 // ParticipantService records what happens to randomized participants. Reasons
 // are codes that say nothing of the arm.
 type ParticipantServiceServer interface {
-	// RecordWithdrawal records a withdrawal. With the scope data the keys of the
-	// participant's data are destroyed: nobody can read them again.
+	// RecordWithdrawal records a withdrawal. With the scope data nobody reads or
+	// exports the participant's data from then on, and another person destroys
+	// them with EraseParticipant.
 	RecordWithdrawal(context.Context, *RecordWithdrawalRequest) (*RecordWithdrawalResponse, error)
+	// EraseParticipant destroys the key of a participant's data, after a
+	// withdrawal with the scope data that somebody else recorded: nobody can read
+	// them again, here or in the log's copies. It cannot be undone.
+	EraseParticipant(context.Context, *EraseParticipantRequest) (*EraseParticipantResponse, error)
 	// RecordDeath records a death.
 	RecordDeath(context.Context, *RecordDeathRequest) (*RecordDeathResponse, error)
 	// RecordError flags a randomization as made in error. The participant keeps
@@ -108,6 +129,9 @@ type UnimplementedParticipantServiceServer struct{}
 
 func (UnimplementedParticipantServiceServer) RecordWithdrawal(context.Context, *RecordWithdrawalRequest) (*RecordWithdrawalResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RecordWithdrawal not implemented")
+}
+func (UnimplementedParticipantServiceServer) EraseParticipant(context.Context, *EraseParticipantRequest) (*EraseParticipantResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EraseParticipant not implemented")
 }
 func (UnimplementedParticipantServiceServer) RecordDeath(context.Context, *RecordDeathRequest) (*RecordDeathResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RecordDeath not implemented")
@@ -150,6 +174,24 @@ func _ParticipantService_RecordWithdrawal_Handler(srv interface{}, ctx context.C
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(ParticipantServiceServer).RecordWithdrawal(ctx, req.(*RecordWithdrawalRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ParticipantService_EraseParticipant_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EraseParticipantRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ParticipantServiceServer).EraseParticipant(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ParticipantService_EraseParticipant_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ParticipantServiceServer).EraseParticipant(ctx, req.(*EraseParticipantRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -200,6 +242,10 @@ var ParticipantService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RecordWithdrawal",
 			Handler:    _ParticipantService_RecordWithdrawal_Handler,
+		},
+		{
+			MethodName: "EraseParticipant",
+			Handler:    _ParticipantService_EraseParticipant_Handler,
 		},
 		{
 			MethodName: "RecordDeath",

@@ -1607,6 +1607,181 @@ func (x *GetBuiltinProtocolResponse) GetDesign() []byte {
 	return nil
 }
 
+// ReconcileRequest says what was lost.
+type ReconcileRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// trial_id names the trial.
+	TrialId string `protobuf:"bytes,1,opt,name=trial_id,json=trialId,proto3" json:"trial_id,omitempty"`
+	// request_id is a UUID.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// lost are the strata in which randomizations were lost.
+	Lost []*LostSlots `protobuf:"bytes,3,rep,name=lost,proto3" json:"lost,omitempty"`
+	// confirm repeats the trial_id: lost slots cannot be had back.
+	Confirm       string `protobuf:"bytes,4,opt,name=confirm,proto3" json:"confirm,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReconcileRequest) Reset() {
+	*x = ReconcileRequest{}
+	mi := &file_lodd_v1_trial_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReconcileRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReconcileRequest) ProtoMessage() {}
+
+func (x *ReconcileRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_trial_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReconcileRequest.ProtoReflect.Descriptor instead.
+func (*ReconcileRequest) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_trial_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ReconcileRequest) GetTrialId() string {
+	if x != nil {
+		return x.TrialId
+	}
+	return ""
+}
+
+func (x *ReconcileRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ReconcileRequest) GetLost() []*LostSlots {
+	if x != nil {
+		return x.Lost
+	}
+	return nil
+}
+
+func (x *ReconcileRequest) GetConfirm() string {
+	if x != nil {
+		return x.Confirm
+	}
+	return ""
+}
+
+// LostSlots counts lost randomizations.
+type LostSlots struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// stratum is the site and the levels of the factors, joined by "/", as in
+	// the protocol's order.
+	Stratum string `protobuf:"bytes,1,opt,name=stratum,proto3" json:"stratum,omitempty"`
+	// slots is how many randomizations of the stratum were lost, 1 to 1,000.
+	Slots         int32 `protobuf:"varint,2,opt,name=slots,proto3" json:"slots,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LostSlots) Reset() {
+	*x = LostSlots{}
+	mi := &file_lodd_v1_trial_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LostSlots) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LostSlots) ProtoMessage() {}
+
+func (x *LostSlots) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_trial_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LostSlots.ProtoReflect.Descriptor instead.
+func (*LostSlots) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_trial_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *LostSlots) GetStratum() string {
+	if x != nil {
+		return x.Stratum
+	}
+	return ""
+}
+
+func (x *LostSlots) GetSlots() int32 {
+	if x != nil {
+		return x.Slots
+	}
+	return 0
+}
+
+// ReconcileResponse confirms it.
+type ReconcileResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// receipt is of the entry.
+	Receipt       *Receipt `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReconcileResponse) Reset() {
+	*x = ReconcileResponse{}
+	mi := &file_lodd_v1_trial_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReconcileResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReconcileResponse) ProtoMessage() {}
+
+func (x *ReconcileResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_trial_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReconcileResponse.ProtoReflect.Descriptor instead.
+func (*ReconcileResponse) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_trial_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ReconcileResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
 var File_lodd_v1_trial_proto protoreflect.FileDescriptor
 
 const file_lodd_v1_trial_proto_rawDesc = "" +
@@ -1723,13 +1898,25 @@ const file_lodd_v1_trial_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"P\n" +
 	"\x1aGetBuiltinProtocolResponse\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\fR\bprotocol\x12\x16\n" +
-	"\x06design\x18\x02 \x01(\fR\x06design2\xd3\x04\n" +
+	"\x06design\x18\x02 \x01(\fR\x06design\"\x8e\x01\n" +
+	"\x10ReconcileRequest\x12\x19\n" +
+	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\x12&\n" +
+	"\x04lost\x18\x03 \x03(\v2\x12.lodd.v1.LostSlotsR\x04lost\x12\x18\n" +
+	"\aconfirm\x18\x04 \x01(\tR\aconfirm\";\n" +
+	"\tLostSlots\x12\x18\n" +
+	"\astratum\x18\x01 \x01(\tR\astratum\x12\x14\n" +
+	"\x05slots\x18\x02 \x01(\x05R\x05slots\"?\n" +
+	"\x11ReconcileResponse\x12*\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt2\x9d\x05\n" +
 	"\fTrialService\x12N\n" +
 	"\vCreateTrial\x12\x1b.lodd.v1.CreateTrialRequest\x1a\x1c.lodd.v1.CreateTrialResponse\"\x04\x88\xb5\x18\x03\x12K\n" +
 	"\n" +
 	"SealDesign\x12\x1a.lodd.v1.SealDesignRequest\x1a\x1b.lodd.v1.SealDesignResponse\"\x04\x88\xb5\x18\x06\x12T\n" +
 	"\rOpenEnrolment\x12\x1d.lodd.v1.OpenEnrolmentRequest\x1a\x1e.lodd.v1.OpenEnrolmentResponse\"\x04\x88\xb5\x18\a\x12W\n" +
-	"\x0eCloseEnrolment\x12\x1e.lodd.v1.CloseEnrolmentRequest\x1a\x1f.lodd.v1.CloseEnrolmentResponse\"\x04\x88\xb5\x18\a\x12K\n" +
+	"\x0eCloseEnrolment\x12\x1e.lodd.v1.CloseEnrolmentRequest\x1a\x1f.lodd.v1.CloseEnrolmentResponse\"\x04\x88\xb5\x18\a\x12H\n" +
+	"\tReconcile\x12\x19.lodd.v1.ReconcileRequest\x1a\x1a.lodd.v1.ReconcileResponse\"\x04\x88\xb5\x18\x0f\x12K\n" +
 	"\n" +
 	"ListTrials\x12\x1a.lodd.v1.ListTrialsRequest\x1a\x1b.lodd.v1.ListTrialsResponse\"\x04\x88\xb5\x18\x02\x12E\n" +
 	"\bGetTrial\x12\x18.lodd.v1.GetTrialRequest\x1a\x19.lodd.v1.GetTrialResponse\"\x04\x88\xb5\x18\x05\x12c\n" +
@@ -1747,7 +1934,7 @@ func file_lodd_v1_trial_proto_rawDescGZIP() []byte {
 	return file_lodd_v1_trial_proto_rawDescData
 }
 
-var file_lodd_v1_trial_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_lodd_v1_trial_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_lodd_v1_trial_proto_goTypes = []any{
 	(*CreateTrialRequest)(nil),         // 0: lodd.v1.CreateTrialRequest
 	(*CreateTrialResponse)(nil),        // 1: lodd.v1.CreateTrialResponse
@@ -1773,18 +1960,21 @@ var file_lodd_v1_trial_proto_goTypes = []any{
 	(*VisitFlow)(nil),                  // 21: lodd.v1.VisitFlow
 	(*GetBuiltinProtocolRequest)(nil),  // 22: lodd.v1.GetBuiltinProtocolRequest
 	(*GetBuiltinProtocolResponse)(nil), // 23: lodd.v1.GetBuiltinProtocolResponse
-	(*Receipt)(nil),                    // 24: lodd.v1.Receipt
-	(*Text)(nil),                       // 25: lodd.v1.Text
-	(*Option)(nil),                     // 26: lodd.v1.Option
+	(*ReconcileRequest)(nil),           // 24: lodd.v1.ReconcileRequest
+	(*LostSlots)(nil),                  // 25: lodd.v1.LostSlots
+	(*ReconcileResponse)(nil),          // 26: lodd.v1.ReconcileResponse
+	(*Receipt)(nil),                    // 27: lodd.v1.Receipt
+	(*Text)(nil),                       // 28: lodd.v1.Text
+	(*Option)(nil),                     // 29: lodd.v1.Option
 }
 var file_lodd_v1_trial_proto_depIdxs = []int32{
-	24, // 0: lodd.v1.CreateTrialResponse.receipt:type_name -> lodd.v1.Receipt
-	24, // 1: lodd.v1.SealDesignResponse.receipt:type_name -> lodd.v1.Receipt
-	24, // 2: lodd.v1.OpenEnrolmentResponse.receipt:type_name -> lodd.v1.Receipt
-	24, // 3: lodd.v1.CloseEnrolmentResponse.receipt:type_name -> lodd.v1.Receipt
+	27, // 0: lodd.v1.CreateTrialResponse.receipt:type_name -> lodd.v1.Receipt
+	27, // 1: lodd.v1.SealDesignResponse.receipt:type_name -> lodd.v1.Receipt
+	27, // 2: lodd.v1.OpenEnrolmentResponse.receipt:type_name -> lodd.v1.Receipt
+	27, // 3: lodd.v1.CloseEnrolmentResponse.receipt:type_name -> lodd.v1.Receipt
 	10, // 4: lodd.v1.ListTrialsResponse.trials:type_name -> lodd.v1.TrialSummary
-	25, // 5: lodd.v1.TrialSummary.title:type_name -> lodd.v1.Text
-	25, // 6: lodd.v1.GetTrialResponse.title:type_name -> lodd.v1.Text
+	28, // 5: lodd.v1.TrialSummary.title:type_name -> lodd.v1.Text
+	28, // 6: lodd.v1.GetTrialResponse.title:type_name -> lodd.v1.Text
 	13, // 7: lodd.v1.GetTrialResponse.arms:type_name -> lodd.v1.ProtocolArm
 	14, // 8: lodd.v1.GetTrialResponse.factors:type_name -> lodd.v1.Factor
 	15, // 9: lodd.v1.GetTrialResponse.sites:type_name -> lodd.v1.Site
@@ -1793,32 +1983,36 @@ var file_lodd_v1_trial_proto_depIdxs = []int32{
 	18, // 12: lodd.v1.GetTrialResponse.consents:type_name -> lodd.v1.Consent
 	19, // 13: lodd.v1.GetTrialResponse.forms:type_name -> lodd.v1.FormSummary
 	20, // 14: lodd.v1.GetTrialResponse.flow:type_name -> lodd.v1.Flow
-	25, // 15: lodd.v1.ProtocolArm.label:type_name -> lodd.v1.Text
-	25, // 16: lodd.v1.Factor.label:type_name -> lodd.v1.Text
-	26, // 17: lodd.v1.Factor.levels:type_name -> lodd.v1.Option
-	25, // 18: lodd.v1.Visit.label:type_name -> lodd.v1.Text
-	25, // 19: lodd.v1.Criterion.text:type_name -> lodd.v1.Text
-	25, // 20: lodd.v1.FormSummary.title:type_name -> lodd.v1.Text
+	28, // 15: lodd.v1.ProtocolArm.label:type_name -> lodd.v1.Text
+	28, // 16: lodd.v1.Factor.label:type_name -> lodd.v1.Text
+	29, // 17: lodd.v1.Factor.levels:type_name -> lodd.v1.Option
+	28, // 18: lodd.v1.Visit.label:type_name -> lodd.v1.Text
+	28, // 19: lodd.v1.Criterion.text:type_name -> lodd.v1.Text
+	28, // 20: lodd.v1.FormSummary.title:type_name -> lodd.v1.Text
 	21, // 21: lodd.v1.Flow.visits:type_name -> lodd.v1.VisitFlow
-	0,  // 22: lodd.v1.TrialService.CreateTrial:input_type -> lodd.v1.CreateTrialRequest
-	2,  // 23: lodd.v1.TrialService.SealDesign:input_type -> lodd.v1.SealDesignRequest
-	4,  // 24: lodd.v1.TrialService.OpenEnrolment:input_type -> lodd.v1.OpenEnrolmentRequest
-	6,  // 25: lodd.v1.TrialService.CloseEnrolment:input_type -> lodd.v1.CloseEnrolmentRequest
-	8,  // 26: lodd.v1.TrialService.ListTrials:input_type -> lodd.v1.ListTrialsRequest
-	11, // 27: lodd.v1.TrialService.GetTrial:input_type -> lodd.v1.GetTrialRequest
-	22, // 28: lodd.v1.TrialService.GetBuiltinProtocol:input_type -> lodd.v1.GetBuiltinProtocolRequest
-	1,  // 29: lodd.v1.TrialService.CreateTrial:output_type -> lodd.v1.CreateTrialResponse
-	3,  // 30: lodd.v1.TrialService.SealDesign:output_type -> lodd.v1.SealDesignResponse
-	5,  // 31: lodd.v1.TrialService.OpenEnrolment:output_type -> lodd.v1.OpenEnrolmentResponse
-	7,  // 32: lodd.v1.TrialService.CloseEnrolment:output_type -> lodd.v1.CloseEnrolmentResponse
-	9,  // 33: lodd.v1.TrialService.ListTrials:output_type -> lodd.v1.ListTrialsResponse
-	12, // 34: lodd.v1.TrialService.GetTrial:output_type -> lodd.v1.GetTrialResponse
-	23, // 35: lodd.v1.TrialService.GetBuiltinProtocol:output_type -> lodd.v1.GetBuiltinProtocolResponse
-	29, // [29:36] is the sub-list for method output_type
-	22, // [22:29] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	25, // 22: lodd.v1.ReconcileRequest.lost:type_name -> lodd.v1.LostSlots
+	27, // 23: lodd.v1.ReconcileResponse.receipt:type_name -> lodd.v1.Receipt
+	0,  // 24: lodd.v1.TrialService.CreateTrial:input_type -> lodd.v1.CreateTrialRequest
+	2,  // 25: lodd.v1.TrialService.SealDesign:input_type -> lodd.v1.SealDesignRequest
+	4,  // 26: lodd.v1.TrialService.OpenEnrolment:input_type -> lodd.v1.OpenEnrolmentRequest
+	6,  // 27: lodd.v1.TrialService.CloseEnrolment:input_type -> lodd.v1.CloseEnrolmentRequest
+	24, // 28: lodd.v1.TrialService.Reconcile:input_type -> lodd.v1.ReconcileRequest
+	8,  // 29: lodd.v1.TrialService.ListTrials:input_type -> lodd.v1.ListTrialsRequest
+	11, // 30: lodd.v1.TrialService.GetTrial:input_type -> lodd.v1.GetTrialRequest
+	22, // 31: lodd.v1.TrialService.GetBuiltinProtocol:input_type -> lodd.v1.GetBuiltinProtocolRequest
+	1,  // 32: lodd.v1.TrialService.CreateTrial:output_type -> lodd.v1.CreateTrialResponse
+	3,  // 33: lodd.v1.TrialService.SealDesign:output_type -> lodd.v1.SealDesignResponse
+	5,  // 34: lodd.v1.TrialService.OpenEnrolment:output_type -> lodd.v1.OpenEnrolmentResponse
+	7,  // 35: lodd.v1.TrialService.CloseEnrolment:output_type -> lodd.v1.CloseEnrolmentResponse
+	26, // 36: lodd.v1.TrialService.Reconcile:output_type -> lodd.v1.ReconcileResponse
+	9,  // 37: lodd.v1.TrialService.ListTrials:output_type -> lodd.v1.ListTrialsResponse
+	12, // 38: lodd.v1.TrialService.GetTrial:output_type -> lodd.v1.GetTrialResponse
+	23, // 39: lodd.v1.TrialService.GetBuiltinProtocol:output_type -> lodd.v1.GetBuiltinProtocolResponse
+	32, // [32:40] is the sub-list for method output_type
+	24, // [24:32] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_lodd_v1_trial_proto_init() }
@@ -1834,7 +2028,7 @@ func file_lodd_v1_trial_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lodd_v1_trial_proto_rawDesc), len(file_lodd_v1_trial_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   24,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -25,6 +25,7 @@ const (
 	TrialService_SealDesign_FullMethodName         = "/lodd.v1.TrialService/SealDesign"
 	TrialService_OpenEnrolment_FullMethodName      = "/lodd.v1.TrialService/OpenEnrolment"
 	TrialService_CloseEnrolment_FullMethodName     = "/lodd.v1.TrialService/CloseEnrolment"
+	TrialService_Reconcile_FullMethodName          = "/lodd.v1.TrialService/Reconcile"
 	TrialService_ListTrials_FullMethodName         = "/lodd.v1.TrialService/ListTrials"
 	TrialService_GetTrial_FullMethodName           = "/lodd.v1.TrialService/GetTrial"
 	TrialService_GetBuiltinProtocol_FullMethodName = "/lodd.v1.TrialService/GetBuiltinProtocol"
@@ -48,6 +49,10 @@ type TrialServiceClient interface {
 	OpenEnrolment(ctx context.Context, in *OpenEnrolmentRequest, opts ...grpc.CallOption) (*OpenEnrolmentResponse, error)
 	// CloseEnrolment lets no more in.
 	CloseEnrolment(ctx context.Context, in *CloseEnrolmentRequest, opts ...grpc.CallOption) (*CloseEnrolmentResponse, error)
+	// Reconcile lets randomization go on after a restore from an older copy. It
+	// says how many slots of each stratum the lost part of the log had used:
+	// those are never used again, since somebody may know their arms.
+	Reconcile(ctx context.Context, in *ReconcileRequest, opts ...grpc.CallOption) (*ReconcileResponse, error)
 	// ListTrials lists the trials in which the caller has a role; an
 	// administrator sees all.
 	ListTrials(ctx context.Context, in *ListTrialsRequest, opts ...grpc.CallOption) (*ListTrialsResponse, error)
@@ -106,6 +111,16 @@ func (c *trialServiceClient) CloseEnrolment(ctx context.Context, in *CloseEnrolm
 	return out, nil
 }
 
+func (c *trialServiceClient) Reconcile(ctx context.Context, in *ReconcileRequest, opts ...grpc.CallOption) (*ReconcileResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReconcileResponse)
+	err := c.cc.Invoke(ctx, TrialService_Reconcile_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *trialServiceClient) ListTrials(ctx context.Context, in *ListTrialsRequest, opts ...grpc.CallOption) (*ListTrialsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListTrialsResponse)
@@ -154,6 +169,10 @@ type TrialServiceServer interface {
 	OpenEnrolment(context.Context, *OpenEnrolmentRequest) (*OpenEnrolmentResponse, error)
 	// CloseEnrolment lets no more in.
 	CloseEnrolment(context.Context, *CloseEnrolmentRequest) (*CloseEnrolmentResponse, error)
+	// Reconcile lets randomization go on after a restore from an older copy. It
+	// says how many slots of each stratum the lost part of the log had used:
+	// those are never used again, since somebody may know their arms.
+	Reconcile(context.Context, *ReconcileRequest) (*ReconcileResponse, error)
 	// ListTrials lists the trials in which the caller has a role; an
 	// administrator sees all.
 	ListTrials(context.Context, *ListTrialsRequest) (*ListTrialsResponse, error)
@@ -183,6 +202,9 @@ func (UnimplementedTrialServiceServer) OpenEnrolment(context.Context, *OpenEnrol
 }
 func (UnimplementedTrialServiceServer) CloseEnrolment(context.Context, *CloseEnrolmentRequest) (*CloseEnrolmentResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CloseEnrolment not implemented")
+}
+func (UnimplementedTrialServiceServer) Reconcile(context.Context, *ReconcileRequest) (*ReconcileResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Reconcile not implemented")
 }
 func (UnimplementedTrialServiceServer) ListTrials(context.Context, *ListTrialsRequest) (*ListTrialsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListTrials not implemented")
@@ -286,6 +308,24 @@ func _TrialService_CloseEnrolment_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TrialService_Reconcile_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReconcileRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TrialServiceServer).Reconcile(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TrialService_Reconcile_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TrialServiceServer).Reconcile(ctx, req.(*ReconcileRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _TrialService_ListTrials_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListTrialsRequest)
 	if err := dec(in); err != nil {
@@ -362,6 +402,10 @@ var TrialService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CloseEnrolment",
 			Handler:    _TrialService_CloseEnrolment_Handler,
+		},
+		{
+			MethodName: "Reconcile",
+			Handler:    _TrialService_Reconcile_Handler,
 		},
 		{
 			MethodName: "ListTrials",

@@ -74,6 +74,9 @@ type Entry struct {
 	//	*Entry_Exported
 	//	*Entry_ArmsViewed
 	//	*Entry_ClockSteppedBack
+	//	*Entry_Erased
+	//	*Entry_Restored
+	//	*Entry_Reconciled
 	//	*Entry_AccountInvited
 	//	*Entry_AccountCreated
 	//	*Entry_AccountDisabled
@@ -385,6 +388,33 @@ func (x *Entry) GetClockSteppedBack() *ClockSteppedBack {
 	return nil
 }
 
+func (x *Entry) GetErased() *Erased {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_Erased); ok {
+			return x.Erased
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetRestored() *Restored {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_Restored); ok {
+			return x.Restored
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetReconciled() *Reconciled {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_Reconciled); ok {
+			return x.Reconciled
+		}
+	}
+	return nil
+}
+
 func (x *Entry) GetAccountInvited() *AccountInvited {
 	if x != nil {
 		if x, ok := x.Kind.(*Entry_AccountInvited); ok {
@@ -592,6 +622,21 @@ type Entry_ClockSteppedBack struct {
 	ClockSteppedBack *ClockSteppedBack `protobuf:"bytes,42,opt,name=clock_stepped_back,json=clockSteppedBack,proto3,oneof"`
 }
 
+type Entry_Erased struct {
+	// erased records that a participant's data were destroyed.
+	Erased *Erased `protobuf:"bytes,43,opt,name=erased,proto3,oneof"`
+}
+
+type Entry_Restored struct {
+	// restored records a restore from an older copy.
+	Restored *Restored `protobuf:"bytes,44,opt,name=restored,proto3,oneof"`
+}
+
+type Entry_Reconciled struct {
+	// reconciled ends what a restore began.
+	Reconciled *Reconciled `protobuf:"bytes,45,opt,name=reconciled,proto3,oneof"`
+}
+
 type Entry_AccountInvited struct {
 	// account_invited records an invitation.
 	AccountInvited *AccountInvited `protobuf:"bytes,60,opt,name=account_invited,json=accountInvited,proto3,oneof"`
@@ -683,6 +728,12 @@ func (*Entry_ArmsViewed) isEntry_Kind() {}
 
 func (*Entry_ClockSteppedBack) isEntry_Kind() {}
 
+func (*Entry_Erased) isEntry_Kind() {}
+
+func (*Entry_Restored) isEntry_Kind() {}
+
+func (*Entry_Reconciled) isEntry_Kind() {}
+
 func (*Entry_AccountInvited) isEntry_Kind() {}
 
 func (*Entry_AccountCreated) isEntry_Kind() {}
@@ -705,7 +756,7 @@ var File_lodd_log_v1_entry_proto protoreflect.FileDescriptor
 
 const file_lodd_log_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	"\x17lodd/log/v1/entry.proto\x12\vlodd.log.v1\x1a\x18lodd/log/v1/people.proto\x1a\x17lodd/log/v1/trial.proto\"\xe7\x11\n" +
+	"\x17lodd/log/v1/entry.proto\x12\vlodd.log.v1\x1a\x18lodd/log/v1/people.proto\x1a\x17lodd/log/v1/trial.proto\"\x86\x13\n" +
 	"\x05Entry\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x14\n" +
 	"\x05nonce\x18\x02 \x01(\fR\x05nonce\x12\x1c\n" +
@@ -742,7 +793,12 @@ const file_lodd_log_v1_entry_proto_rawDesc = "" +
 	"\bexported\x18( \x01(\v2\x15.lodd.log.v1.ExportedH\x00R\bexported\x12:\n" +
 	"\varms_viewed\x18) \x01(\v2\x17.lodd.log.v1.ArmsViewedH\x00R\n" +
 	"armsViewed\x12M\n" +
-	"\x12clock_stepped_back\x18* \x01(\v2\x1d.lodd.log.v1.ClockSteppedBackH\x00R\x10clockSteppedBack\x12F\n" +
+	"\x12clock_stepped_back\x18* \x01(\v2\x1d.lodd.log.v1.ClockSteppedBackH\x00R\x10clockSteppedBack\x12-\n" +
+	"\x06erased\x18+ \x01(\v2\x13.lodd.log.v1.ErasedH\x00R\x06erased\x123\n" +
+	"\brestored\x18, \x01(\v2\x15.lodd.log.v1.RestoredH\x00R\brestored\x129\n" +
+	"\n" +
+	"reconciled\x18- \x01(\v2\x17.lodd.log.v1.ReconciledH\x00R\n" +
+	"reconciled\x12F\n" +
 	"\x0faccount_invited\x18< \x01(\v2\x1b.lodd.log.v1.AccountInvitedH\x00R\x0eaccountInvited\x12F\n" +
 	"\x0faccount_created\x18= \x01(\v2\x1b.lodd.log.v1.AccountCreatedH\x00R\x0eaccountCreated\x12I\n" +
 	"\x10account_disabled\x18> \x01(\v2\x1c.lodd.log.v1.AccountDisabledH\x00R\x0faccountDisabled\x124\n" +
@@ -794,15 +850,18 @@ var file_lodd_log_v1_entry_proto_goTypes = []any{
 	(*Exported)(nil),              // 21: lodd.log.v1.Exported
 	(*ArmsViewed)(nil),            // 22: lodd.log.v1.ArmsViewed
 	(*ClockSteppedBack)(nil),      // 23: lodd.log.v1.ClockSteppedBack
-	(*AccountInvited)(nil),        // 24: lodd.log.v1.AccountInvited
-	(*AccountCreated)(nil),        // 25: lodd.log.v1.AccountCreated
-	(*AccountDisabled)(nil),       // 26: lodd.log.v1.AccountDisabled
-	(*SignedIn)(nil),              // 27: lodd.log.v1.SignedIn
-	(*SignInRefused)(nil),         // 28: lodd.log.v1.SignInRefused
-	(*SignedOut)(nil),             // 29: lodd.log.v1.SignedOut
-	(*RoleGranted)(nil),           // 30: lodd.log.v1.RoleGranted
-	(*RoleRevoked)(nil),           // 31: lodd.log.v1.RoleRevoked
-	(*GrantRefused)(nil),          // 32: lodd.log.v1.GrantRefused
+	(*Erased)(nil),                // 24: lodd.log.v1.Erased
+	(*Restored)(nil),              // 25: lodd.log.v1.Restored
+	(*Reconciled)(nil),            // 26: lodd.log.v1.Reconciled
+	(*AccountInvited)(nil),        // 27: lodd.log.v1.AccountInvited
+	(*AccountCreated)(nil),        // 28: lodd.log.v1.AccountCreated
+	(*AccountDisabled)(nil),       // 29: lodd.log.v1.AccountDisabled
+	(*SignedIn)(nil),              // 30: lodd.log.v1.SignedIn
+	(*SignInRefused)(nil),         // 31: lodd.log.v1.SignInRefused
+	(*SignedOut)(nil),             // 32: lodd.log.v1.SignedOut
+	(*RoleGranted)(nil),           // 33: lodd.log.v1.RoleGranted
+	(*RoleRevoked)(nil),           // 34: lodd.log.v1.RoleRevoked
+	(*GrantRefused)(nil),          // 35: lodd.log.v1.GrantRefused
 }
 var file_lodd_log_v1_entry_proto_depIdxs = []int32{
 	1,  // 0: lodd.log.v1.Entry.trial_created:type_name -> lodd.log.v1.TrialCreated
@@ -828,20 +887,23 @@ var file_lodd_log_v1_entry_proto_depIdxs = []int32{
 	21, // 20: lodd.log.v1.Entry.exported:type_name -> lodd.log.v1.Exported
 	22, // 21: lodd.log.v1.Entry.arms_viewed:type_name -> lodd.log.v1.ArmsViewed
 	23, // 22: lodd.log.v1.Entry.clock_stepped_back:type_name -> lodd.log.v1.ClockSteppedBack
-	24, // 23: lodd.log.v1.Entry.account_invited:type_name -> lodd.log.v1.AccountInvited
-	25, // 24: lodd.log.v1.Entry.account_created:type_name -> lodd.log.v1.AccountCreated
-	26, // 25: lodd.log.v1.Entry.account_disabled:type_name -> lodd.log.v1.AccountDisabled
-	27, // 26: lodd.log.v1.Entry.signed_in:type_name -> lodd.log.v1.SignedIn
-	28, // 27: lodd.log.v1.Entry.sign_in_refused:type_name -> lodd.log.v1.SignInRefused
-	29, // 28: lodd.log.v1.Entry.signed_out:type_name -> lodd.log.v1.SignedOut
-	30, // 29: lodd.log.v1.Entry.role_granted:type_name -> lodd.log.v1.RoleGranted
-	31, // 30: lodd.log.v1.Entry.role_revoked:type_name -> lodd.log.v1.RoleRevoked
-	32, // 31: lodd.log.v1.Entry.grant_refused:type_name -> lodd.log.v1.GrantRefused
-	32, // [32:32] is the sub-list for method output_type
-	32, // [32:32] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	24, // 23: lodd.log.v1.Entry.erased:type_name -> lodd.log.v1.Erased
+	25, // 24: lodd.log.v1.Entry.restored:type_name -> lodd.log.v1.Restored
+	26, // 25: lodd.log.v1.Entry.reconciled:type_name -> lodd.log.v1.Reconciled
+	27, // 26: lodd.log.v1.Entry.account_invited:type_name -> lodd.log.v1.AccountInvited
+	28, // 27: lodd.log.v1.Entry.account_created:type_name -> lodd.log.v1.AccountCreated
+	29, // 28: lodd.log.v1.Entry.account_disabled:type_name -> lodd.log.v1.AccountDisabled
+	30, // 29: lodd.log.v1.Entry.signed_in:type_name -> lodd.log.v1.SignedIn
+	31, // 30: lodd.log.v1.Entry.sign_in_refused:type_name -> lodd.log.v1.SignInRefused
+	32, // 31: lodd.log.v1.Entry.signed_out:type_name -> lodd.log.v1.SignedOut
+	33, // 32: lodd.log.v1.Entry.role_granted:type_name -> lodd.log.v1.RoleGranted
+	34, // 33: lodd.log.v1.Entry.role_revoked:type_name -> lodd.log.v1.RoleRevoked
+	35, // 34: lodd.log.v1.Entry.grant_refused:type_name -> lodd.log.v1.GrantRefused
+	35, // [35:35] is the sub-list for method output_type
+	35, // [35:35] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_lodd_log_v1_entry_proto_init() }
@@ -875,6 +937,9 @@ func file_lodd_log_v1_entry_proto_init() {
 		(*Entry_Exported)(nil),
 		(*Entry_ArmsViewed)(nil),
 		(*Entry_ClockSteppedBack)(nil),
+		(*Entry_Erased)(nil),
+		(*Entry_Restored)(nil),
+		(*Entry_Reconciled)(nil),
 		(*Entry_AccountInvited)(nil),
 		(*Entry_AccountCreated)(nil),
 		(*Entry_AccountDisabled)(nil),

@@ -1609,6 +1609,230 @@ func (x *ClockSteppedBack) GetByMs() int64 {
 	return 0
 }
 
+// Erased records that the key of a participant's data was destroyed, after a
+// withdrawal from data by another person. Compartment: conduct.
+type Erased struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// participant is the screening number.
+	Participant   string `protobuf:"bytes,1,opt,name=participant,proto3" json:"participant,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Erased) Reset() {
+	*x = Erased{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Erased) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Erased) ProtoMessage() {}
+
+func (x *Erased) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Erased.ProtoReflect.Descriptor instead.
+func (*Erased) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Erased) GetParticipant() string {
+	if x != nil {
+		return x.Participant
+	}
+	return ""
+}
+
+// Restored records that the server was restored from an older copy, so that
+// entries may be lost. No randomization follows before a reconciliation.
+// Compartment: conduct.
+type Restored struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// conduct is how many entries of conduct are known to have been lost; 0 also
+	// if that is not known.
+	Conduct int64 `protobuf:"varint,1,opt,name=conduct,proto3" json:"conduct,omitempty"`
+	// outcome is the same of outcome.
+	Outcome int64 `protobuf:"varint,2,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	// delivery is the same of delivery.
+	Delivery int64 `protobuf:"varint,3,opt,name=delivery,proto3" json:"delivery,omitempty"`
+	// allocation is the same of allocation.
+	Allocation    int64 `protobuf:"varint,4,opt,name=allocation,proto3" json:"allocation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Restored) Reset() {
+	*x = Restored{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Restored) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Restored) ProtoMessage() {}
+
+func (x *Restored) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Restored.ProtoReflect.Descriptor instead.
+func (*Restored) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Restored) GetConduct() int64 {
+	if x != nil {
+		return x.Conduct
+	}
+	return 0
+}
+
+func (x *Restored) GetOutcome() int64 {
+	if x != nil {
+		return x.Outcome
+	}
+	return 0
+}
+
+func (x *Restored) GetDelivery() int64 {
+	if x != nil {
+		return x.Delivery
+	}
+	return 0
+}
+
+func (x *Restored) GetAllocation() int64 {
+	if x != nil {
+		return x.Allocation
+	}
+	return 0
+}
+
+// Reconciled ends what a restore began. Compartment: conduct.
+type Reconciled struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// lost are the slots that the lost part of the log had used.
+	Lost          []*LostSlots `protobuf:"bytes,1,rep,name=lost,proto3" json:"lost,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reconciled) Reset() {
+	*x = Reconciled{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reconciled) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reconciled) ProtoMessage() {}
+
+func (x *Reconciled) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reconciled.ProtoReflect.Descriptor instead.
+func (*Reconciled) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Reconciled) GetLost() []*LostSlots {
+	if x != nil {
+		return x.Lost
+	}
+	return nil
+}
+
+// LostSlots are slots that nobody gets any more.
+type LostSlots struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// stratum is the stratum.
+	Stratum string `protobuf:"bytes,1,opt,name=stratum,proto3" json:"stratum,omitempty"`
+	// slots is how many slots after the last known one are lost, 1 or more.
+	Slots         int32 `protobuf:"varint,2,opt,name=slots,proto3" json:"slots,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LostSlots) Reset() {
+	*x = LostSlots{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LostSlots) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LostSlots) ProtoMessage() {}
+
+func (x *LostSlots) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LostSlots.ProtoReflect.Descriptor instead.
+func (*LostSlots) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *LostSlots) GetStratum() string {
+	if x != nil {
+		return x.Stratum
+	}
+	return ""
+}
+
+func (x *LostSlots) GetSlots() int32 {
+	if x != nil {
+		return x.Slots
+	}
+	return 0
+}
+
 // Arm is one treatment.
 type TrialCreated_Arm struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1624,7 +1848,7 @@ type TrialCreated_Arm struct {
 
 func (x *TrialCreated_Arm) Reset() {
 	*x = TrialCreated_Arm{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[24]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1636,7 +1860,7 @@ func (x *TrialCreated_Arm) String() string {
 func (*TrialCreated_Arm) ProtoMessage() {}
 
 func (x *TrialCreated_Arm) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[24]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1688,7 +1912,7 @@ type TrialCreated_Factor struct {
 
 func (x *TrialCreated_Factor) Reset() {
 	*x = TrialCreated_Factor{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[25]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1700,7 +1924,7 @@ func (x *TrialCreated_Factor) String() string {
 func (*TrialCreated_Factor) ProtoMessage() {}
 
 func (x *TrialCreated_Factor) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[25]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1750,7 +1974,7 @@ type TrialCreated_Option struct {
 
 func (x *TrialCreated_Option) Reset() {
 	*x = TrialCreated_Option{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[26]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1762,7 +1986,7 @@ func (x *TrialCreated_Option) String() string {
 func (*TrialCreated_Option) ProtoMessage() {}
 
 func (x *TrialCreated_Option) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[26]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1805,7 +2029,7 @@ type TrialCreated_Site struct {
 
 func (x *TrialCreated_Site) Reset() {
 	*x = TrialCreated_Site{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[27]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1817,7 +2041,7 @@ func (x *TrialCreated_Site) String() string {
 func (*TrialCreated_Site) ProtoMessage() {}
 
 func (x *TrialCreated_Site) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[27]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1866,7 +2090,7 @@ type TrialCreated_Visit struct {
 
 func (x *TrialCreated_Visit) Reset() {
 	*x = TrialCreated_Visit{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[28]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1878,7 +2102,7 @@ func (x *TrialCreated_Visit) String() string {
 func (*TrialCreated_Visit) ProtoMessage() {}
 
 func (x *TrialCreated_Visit) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[28]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1944,7 +2168,7 @@ type TrialCreated_Criterion struct {
 
 func (x *TrialCreated_Criterion) Reset() {
 	*x = TrialCreated_Criterion{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[29]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1956,7 +2180,7 @@ func (x *TrialCreated_Criterion) String() string {
 func (*TrialCreated_Criterion) ProtoMessage() {}
 
 func (x *TrialCreated_Criterion) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[29]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2006,7 +2230,7 @@ type TrialCreated_Consent struct {
 
 func (x *TrialCreated_Consent) Reset() {
 	*x = TrialCreated_Consent{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[30]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2018,7 +2242,7 @@ func (x *TrialCreated_Consent) String() string {
 func (*TrialCreated_Consent) ProtoMessage() {}
 
 func (x *TrialCreated_Consent) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[30]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2188,7 +2412,22 @@ const file_lodd_log_v1_trial_proto_rawDesc = "" +
 	"\x04site\x18\x01 \x01(\tR\x04site\x12\x12\n" +
 	"\x04team\x18\x02 \x01(\tR\x04team\"'\n" +
 	"\x10ClockSteppedBack\x12\x13\n" +
-	"\x05by_ms\x18\x01 \x01(\x03R\x04byMsB2Z0github.com/lodd-rct/lodd/proto/lodd/log/v1;logv1b\x06proto3"
+	"\x05by_ms\x18\x01 \x01(\x03R\x04byMs\"*\n" +
+	"\x06Erased\x12 \n" +
+	"\vparticipant\x18\x01 \x01(\tR\vparticipant\"z\n" +
+	"\bRestored\x12\x18\n" +
+	"\aconduct\x18\x01 \x01(\x03R\aconduct\x12\x18\n" +
+	"\aoutcome\x18\x02 \x01(\x03R\aoutcome\x12\x1a\n" +
+	"\bdelivery\x18\x03 \x01(\x03R\bdelivery\x12\x1e\n" +
+	"\n" +
+	"allocation\x18\x04 \x01(\x03R\n" +
+	"allocation\"8\n" +
+	"\n" +
+	"Reconciled\x12*\n" +
+	"\x04lost\x18\x01 \x03(\v2\x16.lodd.log.v1.LostSlotsR\x04lost\";\n" +
+	"\tLostSlots\x12\x18\n" +
+	"\astratum\x18\x01 \x01(\tR\astratum\x12\x14\n" +
+	"\x05slots\x18\x02 \x01(\x05R\x05slotsB2Z0github.com/lodd-rct/lodd/proto/lodd/log/v1;logv1b\x06proto3"
 
 var (
 	file_lodd_log_v1_trial_proto_rawDescOnce sync.Once
@@ -2202,7 +2441,7 @@ func file_lodd_log_v1_trial_proto_rawDescGZIP() []byte {
 	return file_lodd_log_v1_trial_proto_rawDescData
 }
 
-var file_lodd_log_v1_trial_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_lodd_log_v1_trial_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_lodd_log_v1_trial_proto_goTypes = []any{
 	(*Text)(nil),                   // 0: lodd.log.v1.Text
 	(*TrialCreated)(nil),           // 1: lodd.log.v1.TrialCreated
@@ -2228,34 +2467,39 @@ var file_lodd_log_v1_trial_proto_goTypes = []any{
 	(*Exported)(nil),               // 21: lodd.log.v1.Exported
 	(*ArmsViewed)(nil),             // 22: lodd.log.v1.ArmsViewed
 	(*ClockSteppedBack)(nil),       // 23: lodd.log.v1.ClockSteppedBack
-	(*TrialCreated_Arm)(nil),       // 24: lodd.log.v1.TrialCreated.Arm
-	(*TrialCreated_Factor)(nil),    // 25: lodd.log.v1.TrialCreated.Factor
-	(*TrialCreated_Option)(nil),    // 26: lodd.log.v1.TrialCreated.Option
-	(*TrialCreated_Site)(nil),      // 27: lodd.log.v1.TrialCreated.Site
-	(*TrialCreated_Visit)(nil),     // 28: lodd.log.v1.TrialCreated.Visit
-	(*TrialCreated_Criterion)(nil), // 29: lodd.log.v1.TrialCreated.Criterion
-	(*TrialCreated_Consent)(nil),   // 30: lodd.log.v1.TrialCreated.Consent
+	(*Erased)(nil),                 // 24: lodd.log.v1.Erased
+	(*Restored)(nil),               // 25: lodd.log.v1.Restored
+	(*Reconciled)(nil),             // 26: lodd.log.v1.Reconciled
+	(*LostSlots)(nil),              // 27: lodd.log.v1.LostSlots
+	(*TrialCreated_Arm)(nil),       // 28: lodd.log.v1.TrialCreated.Arm
+	(*TrialCreated_Factor)(nil),    // 29: lodd.log.v1.TrialCreated.Factor
+	(*TrialCreated_Option)(nil),    // 30: lodd.log.v1.TrialCreated.Option
+	(*TrialCreated_Site)(nil),      // 31: lodd.log.v1.TrialCreated.Site
+	(*TrialCreated_Visit)(nil),     // 32: lodd.log.v1.TrialCreated.Visit
+	(*TrialCreated_Criterion)(nil), // 33: lodd.log.v1.TrialCreated.Criterion
+	(*TrialCreated_Consent)(nil),   // 34: lodd.log.v1.TrialCreated.Consent
 }
 var file_lodd_log_v1_trial_proto_depIdxs = []int32{
 	0,  // 0: lodd.log.v1.TrialCreated.title:type_name -> lodd.log.v1.Text
-	24, // 1: lodd.log.v1.TrialCreated.arms:type_name -> lodd.log.v1.TrialCreated.Arm
-	25, // 2: lodd.log.v1.TrialCreated.factors:type_name -> lodd.log.v1.TrialCreated.Factor
-	27, // 3: lodd.log.v1.TrialCreated.sites:type_name -> lodd.log.v1.TrialCreated.Site
-	28, // 4: lodd.log.v1.TrialCreated.visits:type_name -> lodd.log.v1.TrialCreated.Visit
-	29, // 5: lodd.log.v1.TrialCreated.criteria:type_name -> lodd.log.v1.TrialCreated.Criterion
-	30, // 6: lodd.log.v1.TrialCreated.consents:type_name -> lodd.log.v1.TrialCreated.Consent
+	28, // 1: lodd.log.v1.TrialCreated.arms:type_name -> lodd.log.v1.TrialCreated.Arm
+	29, // 2: lodd.log.v1.TrialCreated.factors:type_name -> lodd.log.v1.TrialCreated.Factor
+	31, // 3: lodd.log.v1.TrialCreated.sites:type_name -> lodd.log.v1.TrialCreated.Site
+	32, // 4: lodd.log.v1.TrialCreated.visits:type_name -> lodd.log.v1.TrialCreated.Visit
+	33, // 5: lodd.log.v1.TrialCreated.criteria:type_name -> lodd.log.v1.TrialCreated.Criterion
+	34, // 6: lodd.log.v1.TrialCreated.consents:type_name -> lodd.log.v1.TrialCreated.Consent
 	0,  // 7: lodd.log.v1.FormDefined.title:type_name -> lodd.log.v1.Text
-	0,  // 8: lodd.log.v1.TrialCreated.Arm.label:type_name -> lodd.log.v1.Text
-	0,  // 9: lodd.log.v1.TrialCreated.Factor.label:type_name -> lodd.log.v1.Text
-	26, // 10: lodd.log.v1.TrialCreated.Factor.levels:type_name -> lodd.log.v1.TrialCreated.Option
-	0,  // 11: lodd.log.v1.TrialCreated.Option.label:type_name -> lodd.log.v1.Text
-	0,  // 12: lodd.log.v1.TrialCreated.Visit.label:type_name -> lodd.log.v1.Text
-	0,  // 13: lodd.log.v1.TrialCreated.Criterion.text:type_name -> lodd.log.v1.Text
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	27, // 8: lodd.log.v1.Reconciled.lost:type_name -> lodd.log.v1.LostSlots
+	0,  // 9: lodd.log.v1.TrialCreated.Arm.label:type_name -> lodd.log.v1.Text
+	0,  // 10: lodd.log.v1.TrialCreated.Factor.label:type_name -> lodd.log.v1.Text
+	30, // 11: lodd.log.v1.TrialCreated.Factor.levels:type_name -> lodd.log.v1.TrialCreated.Option
+	0,  // 12: lodd.log.v1.TrialCreated.Option.label:type_name -> lodd.log.v1.Text
+	0,  // 13: lodd.log.v1.TrialCreated.Visit.label:type_name -> lodd.log.v1.Text
+	0,  // 14: lodd.log.v1.TrialCreated.Criterion.text:type_name -> lodd.log.v1.Text
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_lodd_log_v1_trial_proto_init() }
@@ -2269,7 +2513,7 @@ func file_lodd_log_v1_trial_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lodd_log_v1_trial_proto_rawDesc), len(file_lodd_log_v1_trial_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   31,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
