@@ -222,7 +222,7 @@ func sources(t *testing.T) []source {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && (d.Name() == "testdata" || file == "tools" || strings.HasPrefix(d.Name(), ".") && file != "."):
+		case d.IsDir() && (d.Name() == "testdata" || file == "tools" || file == "bench" || strings.HasPrefix(d.Name(), ".") && file != "."):
 			return fs.SkipDir
 		case d.IsDir() || filepath.Ext(file) != ".go":
 			return nil
