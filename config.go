@@ -6,9 +6,13 @@ import (
 	"io/fs"
 	"net"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/lodd-rct/lodd/audit"
+	"github.com/lodd-rct/lodd/server/authz"
 )
 
 // A config is the configuration file of lodd serve. What a flag says comes
@@ -26,6 +30,15 @@ type config struct {
 	// LostCheckpoints lets the server start though the folder of checkpoints is
 	// empty and the database is not.
 	LostCheckpoints bool `toml:"lost_checkpoints"`
+	// Store is where several servers keep one log: "etcd://" and the members of
+	// an etcd cluster with commas between, "/" and a name for this group of
+	// servers. Without it the database is a file in Data.
+	Store string `toml:"store"`
+	// Etcd is how the members are reached.
+	Etcd etcdConfig `toml:"etcd"`
+	// Advertise is where the other servers of the group reach this one, as
+	// host:port. The default is Listen.
+	Advertise string `toml:"advertise"`
 	// Listen is the address to listen on, for example ":8443". The default is
 	// "localhost:8443".
 	Listen string `toml:"listen"`
@@ -37,6 +50,15 @@ type config struct {
 	// invitations and in its certificate. The default is the address that it
 	// listens on.
 	Addresses []string `toml:"addresses"`
+	// Witnesses are the public keys of those who may leave co-signatures below
+	// checkpoints, as lodd witness init prints them.
+	Witnesses []string `toml:"witnesses"`
+	// Followers are the pins of the machines that may keep a copy of the log, as
+	// lodd follow prints them.
+	Followers []string `toml:"followers"`
+	// CheckEvery is how often the server checks all of its log beside its work,
+	// for example "24h", which is the default.
+	CheckEvery duration `toml:"check_every"`
 	// SessionIdle is the longest time between two calls of a session, for
 	// example "30m", which is the default.
 	SessionIdle duration `toml:"session_idle"`
@@ -91,10 +113,37 @@ func (c *config) check() error {
 	if c.Name == "" {
 		c.Name = "lodd"
 	}
+	if c.CheckEvery == 0 {
+		c.CheckEvery = duration(24 * time.Hour)
+	}
 	for _, a := range append([]string{c.Listen}, c.Addresses...) {
 		if _, _, err := net.SplitHostPort(a); err != nil {
 			return fmt.Errorf("address %q: want host:port, for example lodd.example.org:8443", a)
 		}
 	}
-	return nil
+	for _, pin := range c.Followers {
+		if _, err := authz.ParsePin(pin); err != nil {
+			return fmt.Errorf("followers: %w", err)
+		}
+	}
+	if _, err := c.witnesses(); err != nil {
+		return err
+	}
+	return c.checkStore()
+}
+
+// witnesses returns what verifies the co-signatures of each witness.
+func (c *config) witnesses() ([]*audit.CosignatureVerifier, error) {
+	var known []*audit.CosignatureVerifier
+	for _, key := range c.Witnesses {
+		w, err := audit.NewCosignatureVerifier(key)
+		if err != nil {
+			return nil, fmt.Errorf("witnesses: %w", err)
+		}
+		if slices.ContainsFunc(known, func(k *audit.CosignatureVerifier) bool { return k.String() == w.String() }) {
+			return nil, fmt.Errorf("witnesses: %s stands there twice", key)
+		}
+		known = append(known, w)
+	}
+	return known, nil
 }

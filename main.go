@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lodd-rct/lodd/client/cli"
+	"github.com/lodd-rct/lodd/server/replay"
 )
 
 func main() {
@@ -31,8 +32,8 @@ func main() {
 func run(ctx context.Context, args []string) int {
 	return cli.Run(ctx, args, cli.Deps{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Env: os.Getenv, Random: rand.Reader, Now: wall, Version: version(),
-		Extra: []func() *cobra.Command{serveCommand, demoCommand},
+		Env: os.Getenv, Random: rand.Reader, Now: wall, Version: version(), Replay: replay.Verify,
+		Extra: []func() *cobra.Command{serveCommand, backupCommand, restoreCommand, followCommand, checkCommand, demoCommand},
 	})
 }
 

@@ -44,14 +44,20 @@ type world struct {
 
 // A node is a server on one data folder.
 type node struct {
-	store    *bolt.DB
+	store    store.Store
+	member   *membership // nil if the server stands alone
 	log      *audit.Log
 	ledger   *ledger.Ledger
 	server   *server.Server
 	listener net.Listener
 	vault    *vault.Vault
-	pin      string
-	world    world
+	values   *audit.Values // the map of store, through which all write it
+	logged   audit.Config  // what log was opened with
+	data     string        // the data folder
+	// checkEvery is how often all of the log is checked.
+	checkEvery time.Duration
+	pin        string
+	world      world
 }
 
 // open opens the data folder, checks all of the log, and listens. It makes
@@ -60,43 +66,66 @@ func open(ctx context.Context, c config, w world) (*node, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	n := &node{world: w}
+	n := &node{world: w, data: c.Data, checkEvery: time.Duration(c.CheckEvery)}
 	if err := n.open(ctx, c); err != nil {
-		return nil, errors.Join(err, n.close())
+		return nil, errors.Join(advised(err), n.close())
 	}
 	return n, nil
 }
 
 func (n *node) open(ctx context.Context, c config) error {
-	database := filepath.Join(c.Data, "lodd.db")
-	_, err := os.Stat(database)
-	fresh := errors.Is(err, fs.ErrNotExist)
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
-	k, err := keys.Load(c.Keys, keys.Config{
-		Fresh: fresh, Name: c.Name, Hosts: hosts(c), Now: n.world.wall(), Random: n.world.random,
-	})
+	k, err := n.openStore(ctx, c)
 	if err != nil {
 		return err
 	}
-	if n.store, err = bolt.Open(database, bolt.Options{}); err != nil {
+	if err := n.openLog(ctx, c, k); err != nil {
 		return err
 	}
-	if err := n.openLedger(ctx, c, k); err != nil {
+	if err := n.openLedger(ctx, k); err != nil {
 		return err
 	}
-	if n.listener, err = net.Listen("tcp", c.Listen); err != nil {
-		return err
+	if n.listener == nil {
+		if n.listener, err = net.Listen("tcp", c.Listen); err != nil {
+			return err
+		}
 	}
 	return n.openServer(c, k)
 }
 
-func (n *node) openLedger(ctx context.Context, c config, k *keys.Keys) error {
-	verifier, err := note.NewVerifier(k.LogVerifier)
-	if err != nil {
-		return err
+// openStore opens the store and loads the keys of what it holds.
+func (n *node) openStore(ctx context.Context, c config) (*keys.Keys, error) {
+	if c.Store != "" {
+		return n.join(ctx, c)
 	}
+	if _, err := os.Stat(filepath.Join(c.Data, "replica.db")); err == nil {
+		return nil, fmt.Errorf("%s is the data folder of a server in a cluster: give --store etcd://...", c.Data)
+	}
+	database := filepath.Join(c.Data, "lodd.db")
+	_, err := os.Stat(database)
+	k, err := n.loadKeys(c, errors.Is(err, fs.ErrNotExist))
+	if err != nil {
+		return nil, err
+	}
+	db, err := bolt.Open(database, bolt.Options{})
+	if err != nil {
+		return nil, err
+	}
+	n.store = db
+	return k, nil
+}
+
+func (n *node) loadKeys(c config, fresh bool) (*keys.Keys, error) {
+	return keys.Load(c.Keys, keys.Config{
+		Fresh: fresh, Name: c.Name, Hosts: hosts(c), Now: n.world.wall(), Random: n.world.random,
+	})
+}
+
+// openLog opens the log in the store and compares it with the heads that it
+// signed last.
+func (n *node) openLog(ctx context.Context, c config, k *keys.Keys) error {
 	if err := os.MkdirAll(c.Checkpoints, 0o700); err != nil {
 		return fmt.Errorf("checkpoints: %w", err)
 	}
@@ -105,18 +134,39 @@ func (n *node) openLedger(ctx context.Context, c config, k *keys.Keys) error {
 	if err != nil {
 		return err
 	}
-	n.log, err = audit.Open(ctx, audit.Config{
-		Store: n.store, Origin: strings.TrimSuffix(verifier.Name(), "/log"), Signer: k.LogSigner, Verifier: verifier,
-		Guard: guard,
-	})
+	if n.logged, err = logConfig(n.store, k, guard); err != nil {
+		return err
+	}
+	n.log, err = audit.Open(ctx, n.logged)
+	if errors.Is(err, audit.ErrRolledBack) {
+		return fmt.Errorf("%w: if %s was put back by hand and nothing newer is left, record that with: lodd restore --in-place --data %s", err, c.Data, c.Data)
+	}
 	if err != nil {
 		return err
 	}
-	if len(heads) == 0 && len(n.log.Lists("")) > 0 && !c.LostCheckpoints {
+	// A server of a cluster has a copy that remembers, also before it first leads.
+	if len(heads) == 0 && len(n.log.Lists("")) > 0 && !c.LostCheckpoints && n.member == nil {
 		return fmt.Errorf("%s holds no signed head though the database has entries: put the folder back; "+
 			"without it an older or shortened database cannot be told from the newest, so start with --lost-checkpoints only if it is gone", c.Checkpoints)
 	}
-	n.vault, err = vault.New(vault.Config{Master: k.Master(), Store: n.store, NotFound: store.ErrNotFound, Random: n.world.random})
+	return nil
+}
+
+// logConfig returns how the log of these keys is opened.
+func logConfig(s store.Store, k *keys.Keys, guard audit.Guard) (audit.Config, error) {
+	verifier, err := note.NewVerifier(k.LogVerifier)
+	if err != nil {
+		return audit.Config{}, err
+	}
+	return audit.Config{
+		Store: s, Origin: strings.TrimSuffix(verifier.Name(), "/log"), Signer: k.LogSigner, Verifier: verifier, Guard: guard,
+	}, nil
+}
+
+// openLedger reads the log and checks that this server wrote it.
+func (n *node) openLedger(ctx context.Context, k *keys.Keys) (err error) {
+	n.values = audit.NewValues(n.store)
+	n.vault, err = vault.New(vault.Config{Master: k.Master(), Store: n.values, NotFound: store.ErrNotFound, Random: n.world.random})
 	if err != nil {
 		return err
 	}
@@ -132,11 +182,15 @@ func (n *node) openServer(c config, k *keys.Keys) error {
 	if len(addresses) == 0 {
 		addresses = []string{n.address()}
 	}
-	var err error
+	witnesses, err := c.witnesses()
+	if err != nil {
+		return err
+	}
 	n.pin = k.Pin()
 	n.server, err = server.New(server.Config{
 		Ledger: n.ledger, Log: n.log, Vault: n.vault, Keys: k,
-		Credentials: n.store, NotFound: store.ErrNotFound,
+		Credentials: n.values, NotFound: store.ErrNotFound, Witnesses: witnesses,
+		Followers: c.Followers, Values: n.values,
 		Name: c.Name, Addresses: addresses,
 		Passwords: n.world.passwords, Limits: n.world.limits,
 		Sessions: authn.SessionConfig{Idle: time.Duration(c.SessionIdle), Absolute: time.Duration(c.SessionLife)},
@@ -146,14 +200,9 @@ func (n *node) openServer(c config, k *keys.Keys) error {
 	return err
 }
 
-// run serves until ctx ends. It saves checkpoints beside the store a second
-// after a change at the latest.
-func (n *node) run(ctx context.Context) error {
-	return n.during(ctx, func(ctx context.Context) error {
-		<-ctx.Done()
-		return nil
-	})
-}
+// run serves until ctx ends, also what the machine's own operator asks for. It
+// saves checkpoints beside the store a second after a change at the latest.
+func (n *node) run(ctx context.Context) error { return n.during(ctx, n.control) }
 
 // during serves while f runs, then lets calls under way finish.
 func (n *node) during(ctx context.Context, f func(context.Context) error) error {
@@ -166,6 +215,7 @@ func (n *node) during(ctx context.Context, f func(context.Context) error) error 
 		cancel() // if it ends by itself, f has no server
 	})
 	wg.Go(func() { n.guard(ctx) })
+	wg.Go(func() { n.checks(ctx) })
 	wg.Go(func() { n.watch(ctx, cancel) })
 	err := f(ctx)
 	cancel()
@@ -176,12 +226,15 @@ func (n *node) during(ctx context.Context, f func(context.Context) error) error 
 	return errors.Join(err, served, n.lost())
 }
 
-// watch ends the server when the log can no longer say what is durable: what it
-// would answer from then on may be old. Starting it again reads what is there.
+// watch ends the server when the log can no longer say what is durable, or
+// another server of the cluster may lead: what it would answer from then on may
+// be old. Starting it again reads what is there.
 func (n *node) watch(ctx context.Context, stop func()) {
 	select {
 	case <-ctx.Done():
 	case <-n.log.Failed():
+		stop()
+	case <-n.deposed():
 		stop()
 	}
 }
@@ -189,7 +242,12 @@ func (n *node) watch(ctx context.Context, stop func()) {
 // lost returns an error if the log has failed.
 func (n *node) lost() error {
 	select {
+	case <-n.deposed():
+		return errDeposed
 	case <-n.log.Failed():
+		if err := n.log.Err(); !errors.Is(err, store.ErrUnknown) {
+			return advised(err)
+		}
 		return errors.New("the outcome of a write to the database is not known; start the server again to read what is there")
 	default:
 		return nil

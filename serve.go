@@ -37,8 +37,12 @@ under way finish and stops it.`,
 	cmd.Flags().StringVar(&flags.Keys, "keys", "", "`DIR` of the keys (default keys in the data folder)")
 	cmd.Flags().StringVar(&flags.Checkpoints, "checkpoints", "", "`DIR` of the signed heads, best on another disk (default checkpoints in the data folder)")
 	cmd.Flags().BoolVar(&flags.LostCheckpoints, "lost-checkpoints", false, "start though the signed heads are lost; clients still compare theirs")
+	cmd.Flags().StringVar(&flags.Store, "store", "", "`URL` of a cluster that several servers share, as etcd://HOST:PORT,.../GROUP")
+	cmd.Flags().StringVar(&flags.Advertise, "advertise", "", "`HOST:PORT` at which the other servers of a cluster reach this one (default what it listens on)")
 	cmd.Flags().StringVar(&flags.Listen, "listen", "", "`ADDRESS` to listen on (default localhost:8443)")
 	cmd.Flags().StringVar(&flags.Name, "name", "", "`NAME` of the server in its signatures (default lodd)")
+	cmd.Flags().StringArrayVar(&flags.Witnesses, "witness", nil, "public `KEY` of a witness, as lodd witness init prints it; may be repeated")
+	cmd.Flags().StringArrayVar(&flags.Followers, "follower", nil, "`PIN` of a machine that may keep a copy, as lodd follow prints it; may be repeated")
 	cmd.Flags().StringSliceVar(&flags.Addresses, "address", nil, "`HOST:PORT` at which clients reach it, may be repeated")
 	return cmd
 }
@@ -55,7 +59,7 @@ func settings(file string, flags config) (config, error) {
 	for _, set := range []struct {
 		flag string
 		key  *string
-	}{{flags.Data, &c.Data}, {flags.Keys, &c.Keys}, {flags.Checkpoints, &c.Checkpoints}, {flags.Listen, &c.Listen}, {flags.Name, &c.Name}} {
+	}{{flags.Data, &c.Data}, {flags.Keys, &c.Keys}, {flags.Checkpoints, &c.Checkpoints}, {flags.Listen, &c.Listen}, {flags.Name, &c.Name}, {flags.Store, &c.Store}, {flags.Advertise, &c.Advertise}} {
 		if set.flag != "" {
 			*set.key = set.flag
 		}
@@ -64,12 +68,22 @@ func settings(file string, flags config) (config, error) {
 	if len(flags.Addresses) > 0 {
 		c.Addresses = flags.Addresses
 	}
+	if len(flags.Witnesses) > 0 {
+		c.Witnesses = flags.Witnesses
+	}
+	if len(flags.Followers) > 0 {
+		c.Followers = flags.Followers
+	}
 	return c, c.check()
 }
 
 // serve runs a server until ctx ends.
 func serve(ctx context.Context, c config, out io.Writer) error {
 	n, err := open(ctx, c, world{now: wall, wall: wall, random: rand.Reader, seeds: rand.Reader, log: zerolog.New(out)})
+	if err != nil && ctx.Err() != nil { // it stood by
+		fmt.Fprintln(out, "lodd: stopped")
+		return nil
+	}
 	if err != nil {
 		return err
 	}

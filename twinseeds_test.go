@@ -10,7 +10,7 @@ import (
 )
 
 // twinSeeds returns two seeds whose sequences are opposite in every stratum as
-// far as the story goes: 10, 7 and 7 slots. Among some ten thousand seeds there
+// far as the story goes: 10, 7 and 7 slots, and one behind a lost slot. Among some ten thousand seeds there
 // are such pairs, as there are shared birthdays in a school.
 func twinSeeds(t *testing.T) (a, b []byte) {
 	t.Helper()
@@ -38,15 +38,17 @@ func drawn(t *testing.T, design randomization.Blocks, secret []byte) (arms, oppo
 		t.Fatal(err)
 	}
 	for _, stratum := range []struct {
-		name  string
-		slots int
-	}{{"OSL", 10}, {"BGO", 7}, {"TRD", 7}} {
+		name        string
+		slots, lost int
+	}{{"OSL", 12, 10}, {"BGO", 7, -1}, {"TRD", 7, -1}} {
 		q, err := randomization.NewSequence(seed, design, "IPS", stratum.name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, arm := range q.First(stratum.slots) {
-			arms, opposite = arms+fmt.Sprint(int(arm)), opposite+fmt.Sprint(1-int(arm))
+		for slot, arm := range q.First(stratum.slots) {
+			if slot != stratum.lost {
+				arms, opposite = arms+fmt.Sprint(int(arm)), opposite+fmt.Sprint(1-int(arm))
+			}
 		}
 	}
 	return arms, opposite

@@ -32,8 +32,6 @@ func (e *BundleError) Error() string {
 	return fmt.Sprintf("audit: bundle: member %q: %s", e.Member, e.Reason)
 }
 
-func structure(reason string) error { return &BundleError{Reason: reason} }
-
 // VerifyBundle checks a bundle of size bytes and returns its manifest. One of
 // the verifiers must have signed it, and every byte of the file must be the one
 // that [WriteBundle] wrote: content, headers, times, order, and nothing before,
@@ -42,10 +40,11 @@ func structure(reason string) error { return &BundleError{Reason: reason} }
 // What is wrong with the bundle is a *[BundleError]; any other error is one of
 // reading r.
 func VerifyBundle(r io.ReaderAt, size int64, verifiers note.Verifiers) (Manifest, error) {
-	v := &verifier{r: r, size: size}
-	if err := v.readDirectory(); err != nil {
+	z, err := readZip(r, size, MaxMembers+2)
+	if err != nil {
 		return Manifest{}, err
 	}
+	v := &verifier{zipReader: z}
 	m, err := v.readManifest(verifiers)
 	if err != nil {
 		return Manifest{}, err
@@ -61,59 +60,15 @@ func VerifyBundle(r io.ReaderAt, size int64, verifiers note.Verifiers) (Manifest
 
 // A verifier reads a bundle.
 type verifier struct {
-	r         io.ReaderAt
-	size      int64
-	directory []byte
-	start     int64      // of the directory
-	entries   []zipEntry // as the directory says, and not to be trusted
-	last      [2][]byte  // manifest and signature
-}
-
-// read reads n bytes, which lie in the file unless its structure is wrong.
-func (v *verifier) read(at, n int64) ([]byte, error) {
-	if at < 0 || n < 0 || at > v.size || n > v.size-at {
-		return nil, structure("it ends too early")
-	}
-	b := make([]byte, n)
-	if _, err := io.ReadFull(io.NewSectionReader(v.r, at, n), b); err != nil {
-		return nil, fmt.Errorf("audit: read bundle: %w", err)
-	}
-	return b, nil
-}
-
-// readDirectory finds out where the members are.
-func (v *verifier) readDirectory() error {
-	end, err := v.read(v.size-endSize, endSize)
-	if err != nil {
-		return err
-	}
-	n, length, start := int64(little.Uint16(end[10:])), int64(little.Uint32(end[12:])), int64(little.Uint32(end[16:]))
-	if little.Uint32(end) != endMagic || start+length+endSize != v.size {
-		return structure("its end isn't where it should be: the file was cut or something was added")
-	}
-	if n < 2 || n > MaxMembers+2 || length > n*(directorySize+maxMember) {
-		return structure(fmt.Sprintf("%d members in a directory of %d bytes are impossible", n, length))
-	}
-	if v.directory, err = v.read(start, length+endSize); err != nil {
-		return err
-	}
-	v.start = start
-	for b := v.directory[:length]; len(b) > 0; {
-		if len(b) < directorySize || len(b) < directorySize+int(little.Uint16(b[28:])) {
-			return structure("directory ends within a member")
-		}
-		name := b[directorySize : directorySize+int(little.Uint16(b[28:]))]
-		v.entries = append(v.entries, zipEntry{name: string(name), size: int64(little.Uint32(b[24:])), offset: int64(little.Uint32(b[42:]))})
-		b = b[directorySize+len(name):]
-	}
-	if int64(len(v.entries)) != n {
-		return structure("directory has another number of members than it says")
-	}
-	return nil
+	*zipReader
+	last [2][]byte // manifest and signature
 }
 
 // readManifest reads the last two members and checks the signature.
 func (v *verifier) readManifest(verifiers note.Verifiers) (Manifest, error) {
+	if len(v.entries) < 2 {
+		return Manifest{}, &BundleError{manifestName, "it is missing"}
+	}
 	last := v.entries[len(v.entries)-2:]
 	for i, want := range []struct {
 		name  string

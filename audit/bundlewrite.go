@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -34,11 +33,9 @@ func WriteBundle(w io.Writer, m Manifest, members []Member, signer note.Signer) 
 	if err != nil {
 		return fmt.Errorf("audit: sign bundle: %w", err)
 	}
-	z := &archive{w: w}
-	for i, member := range members {
-		if err := z.copy(member, described[i]); err != nil {
-			return fmt.Errorf("audit: write bundle: member %s: %w", member.Name, err)
-		}
+	z := &zipWriter{w: w}
+	if err := z.copyAll(members, described); err != nil {
+		return fmt.Errorf("audit: write bundle: %w", err)
 	}
 	if err := errors.Join(z.add(manifestName, manifest), z.add(signatureName, signature), z.close()); err != nil {
 		return fmt.Errorf("audit: write bundle: %w", err)
@@ -74,7 +71,7 @@ func describe(members []Member) ([]described, error) {
 			return nil, fmt.Errorf("read member %s: %w", member.Name, err)
 		}
 		if total += d.Bytes; total > MaxBundleBytes {
-			return nil, fmt.Errorf("more than %d bytes; make several bundles", int64(MaxBundleBytes))
+			return nil, fmt.Errorf("more than %d bytes, which one file can't hold", int64(MaxBundleBytes))
 		}
 		out = append(out, d)
 	}
@@ -96,57 +93,4 @@ func describeOne(member Member) (described, error) {
 		Name: member.Name, SHA256: hex.EncodeToString(sha.Sum(nil)), Bytes: n,
 		Records: member.Records, Format: member.Format,
 	}}, nil
-}
-
-// An archive is a ZIP file that is written.
-type archive struct {
-	w       io.Writer
-	entries []zipEntry
-	offset  int64
-}
-
-// copy reads a member for the second time and writes it.
-func (z *archive) copy(member Member, d described) error {
-	r, err := member.Open()
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	sha := sha256.New()
-	e := zipEntry{name: d.Name, size: d.Bytes, crc: d.crc}
-	if err := z.write(e, io.TeeReader(r, sha)); err != nil {
-		return err
-	}
-	if hex.EncodeToString(sha.Sum(nil)) != d.SHA256 {
-		return errors.New("it gave other bytes the second time")
-	}
-	return nil
-}
-
-func (z *archive) add(name string, content []byte) error {
-	e := zipEntry{name: name, size: int64(len(content)), crc: crc32.ChecksumIEEE(content)}
-	return z.write(e, bytes.NewReader(content))
-}
-
-func (z *archive) write(e zipEntry, r io.Reader) error {
-	e.offset = z.offset
-	local := e.local()
-	if _, err := z.w.Write(local); err != nil {
-		return err
-	}
-	n, err := io.Copy(z.w, io.LimitReader(r, e.size+1))
-	if err != nil {
-		return err
-	}
-	if n != e.size {
-		return errors.New("it gave another number of bytes the second time")
-	}
-	z.offset += int64(len(local)) + n
-	z.entries = append(z.entries, e)
-	return nil
-}
-
-func (z *archive) close() error {
-	_, err := z.w.Write(directory(z.entries, z.offset))
-	return err
 }

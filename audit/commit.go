@@ -176,7 +176,7 @@ func (l *Log) drain(first *call) (batch []*call, next *call) {
 // answers all calls.
 func (l *Log) commit(ctx context.Context, batch []*call) {
 	s := &staging{log: l, lists: map[string]*staged{}}
-	err := l.failure()
+	err := l.Err()
 	var accepted []*call
 	for _, c := range batch {
 		if c.err = err; c.err == nil {
@@ -215,17 +215,17 @@ func (l *Log) fail(cause error) error {
 	if !errors.Is(cause, store.ErrUnknown) {
 		cause = fmt.Errorf("%w: %w", store.ErrUnknown, cause)
 	}
+	return l.stop(fmt.Errorf("audit: append: %w", cause))
+}
+
+// stop makes the log serve nothing more and every call fail with err, or with
+// the error of the first stop, which it returns.
+func (l *Log) stop(err error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.failed == nil {
+		l.failed = err
 		close(l.broken)
 	}
-	l.failed = fmt.Errorf("audit: append: %w", cause)
-	return l.failed
-}
-
-func (l *Log) failure() error {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
 	return l.failed
 }

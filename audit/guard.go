@@ -123,7 +123,7 @@ func (l *Log) checkGuard(ctx context.Context) error {
 // checkPast returns an error that wraps ErrRolledBack unless the list has the
 // past that the checkpoint says.
 func (l *Log) checkPast(ctx context.Context, list string, c Checkpoint) error {
-	const todo = "bring back the newest copy of the store; if it is lost, an operator must record the fork before anything is written"
+	const todo = "bring back the newest copy of the store with lodd restore; if it is lost, an operator must record the fork before anything is written"
 	n := l.Len(list)
 	if n < c.Size {
 		return fmt.Errorf("audit: list %s: %w: it has %d entries, a signed checkpoint has %d; %s", list, ErrRolledBack, n, c.Size, todo)

@@ -38,25 +38,43 @@ func (h head) clone() head {
 	return h
 }
 
+// A fullTile is told of a tile that is full: tile index of a level.
+type fullTile func(level int, index int64, hashes []tlog.Hash)
+
 // add adds a leaf and calls full for each tile that it completes, lowest
 // level first.
-func (h *head) add(leaf tlog.Hash, full func(level int, hashes []tlog.Hash)) {
-	n := h.tree.size + 1
+func (h *head) add(leaf tlog.Hash, full fullTile) {
+	size := h.tree.size + 1
 	h.tree.add(leaf, func(height int, hash tlog.Hash) {
 		switch {
 		case height == 0:
 			h.leaves = append(h.leaves, hash)
 			if len(h.leaves) == tileWidth {
-				full(0, h.leaves)
+				full(0, tiles(size, 0)-1, h.leaves)
 				h.leaves = nil
 			}
 		case height >= tileHeight:
-			h.upper = append(h.upper, hash)
-			if level := height / tileHeight; height%tileHeight == 0 && n>>height%tileWidth == 0 {
-				full(level, h.lastTile(height, n>>height))
-			}
+			h.addNode(size, height, hash, full)
 		}
 	})
+}
+
+// addTile adds a full tile of level 0 by the root of its hashes, and calls full
+// for each tile above it that this completes, lowest level first. The head may
+// hold no leaves.
+func (h *head) addTile(root tlog.Hash, full fullTile) {
+	size := h.tree.size + tileWidth
+	h.tree.addSubtree(tileHeight, root, func(height int, hash tlog.Hash) {
+		h.addNode(size, height, hash, full)
+	})
+}
+
+// addNode adds a node of at least tileHeight to a tree that becomes size large.
+func (h *head) addNode(size int64, height int, hash tlog.Hash, full fullTile) {
+	h.upper = append(h.upper, hash)
+	if level := height / tileHeight; height%tileHeight == 0 && size>>height%tileWidth == 0 {
+		full(level, tiles(size, level)-1, h.lastTile(height, size>>height))
+	}
 }
 
 // lastTile returns the last of n nodes of a height, as many as a tile holds.
@@ -95,6 +113,15 @@ func encodeTile(hashes []tlog.Hash) []byte {
 // tileHash returns hash i of an encoded tile.
 func tileHash(tile []byte, i int64) tlog.Hash {
 	return tlog.Hash(tile[i*tlog.HashSize : (i+1)*tlog.HashSize])
+}
+
+// tileRoot returns the root of a full tile of level 0.
+func tileRoot(leaves []tlog.Hash) tlog.Hash {
+	var t Tree
+	for _, leaf := range leaves {
+		t.Add(leaf)
+	}
+	return t.Root()
 }
 
 // checkList returns an error if a list may not have this name. A name ends up

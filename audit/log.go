@@ -41,7 +41,15 @@ type Config struct {
 	// Guard keeps the last signed checkpoints outside the store. Without it,
 	// an older copy of the store can't be told from the newest.
 	Guard Guard
+
+	// FullCheck is the most entries of which Open checks every one. Of a larger
+	// store it checks the tiles above the entries, and of each list the entries
+	// that no tile of level 1 covers, which are fewer than 65,536; the caller
+	// then runs [Log.Check] beside its work. 0 is five million.
+	FullCheck int64
 }
+
+const defaultFullCheck = 5_000_000
 
 // A Log is a set of lists that only grow. All methods may be called
 // concurrently.
@@ -58,6 +66,8 @@ type Log struct {
 	closing bool  // no more appends
 	closed  bool  // nothing more
 
+	unchecked int64 // see Unchecked; set by Open only
+
 	signing sync.Mutex // guards signed; held while a checkpoint is made
 	signed  map[string]signedHead
 
@@ -65,9 +75,10 @@ type Log struct {
 	saved  map[string]int64
 }
 
-// Open returns the log in a store after it has checked all of it: entries
-// against tiles, and both against the checkpoints of the guard. That takes
-// about a second for a million entries.
+// Open returns the log in a store after it has compared the entries with the
+// tiles, as far as [Config.FullCheck] says, and both with the checkpoints of the
+// guard. All cores take part. A million entries take about half a second; of a
+// store that is larger than FullCheck, a million take a few milliseconds.
 //
 // The error wraps a *[store.DamageError] that names the list and the index of
 // the first bad entry, or [ErrRolledBack].
@@ -156,9 +167,18 @@ func (l *Log) claim(ctx context.Context) error {
 	return nil
 }
 
-// Failed is closed when the log serves nothing more because the outcome of an
-// append is unknown. Whoever runs the log then ends, and opens it again.
+// Failed is closed when the log serves nothing more: the outcome of an append is
+// unknown, or [Log.Check] found damage. Whoever runs the log then ends; in the
+// first case the log can be opened again.
 func (l *Log) Failed() <-chan struct{} { return l.broken }
+
+// Err returns why the log serves nothing more, or nil. It wraps
+// [store.ErrUnknown] or a *[store.DamageError].
+func (l *Log) Err() error {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.failed
+}
 
 // Grown returns a channel that is closed once a list grows after the call. Who
 // follows the log takes it, looks at what there is, and then waits for it.

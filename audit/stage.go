@@ -47,7 +47,7 @@ func (s *staging) stage(c *call) error {
 }
 
 // full adds a tile that is full.
-func (l *staged) full(level int, hashes []tlog.Hash) {
+func (l *staged) full(level int, _ int64, hashes []tlog.Hash) {
 	for len(l.tiles) <= level {
 		l.tiles = append(l.tiles, nil)
 	}

@@ -27,10 +27,15 @@ func (t *Tree) Add(leaf tlog.Hash) { t.add(leaf, func(int, tlog.Hash) {}) }
 
 // add adds a leaf and calls node for every subtree that the leaf completes,
 // lowest first, beginning with the leaf itself at level 0.
-func (t *Tree) add(leaf tlog.Hash, node func(level int, h tlog.Hash)) {
-	h, level := leaf, 0
+func (t *Tree) add(leaf tlog.Hash, node func(level int, h tlog.Hash)) { t.addSubtree(0, leaf, node) }
+
+// addSubtree adds a complete subtree of 2^level leaves by its root, and calls
+// node for it and for every larger one that it completes, lowest first. The size
+// of the tree must be a multiple of 2^level.
+func (t *Tree) addSubtree(level int, h tlog.Hash, node func(level int, h tlog.Hash)) {
+	added := int64(1) << level
 	node(level, h)
-	for n := t.size; n&1 == 1; n >>= 1 {
+	for n := t.size >> level; n&1 == 1; n >>= 1 {
 		last := len(t.edge) - 1
 		h = tlog.NodeHash(t.edge[last], h)
 		t.edge = t.edge[:last]
@@ -38,7 +43,7 @@ func (t *Tree) add(leaf tlog.Hash, node func(level int, h tlog.Hash)) {
 		node(level, h)
 	}
 	t.edge = append(t.edge, h)
-	t.size++
+	t.size += added
 }
 
 // Size returns the number of leaves.

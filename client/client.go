@@ -4,8 +4,16 @@
 // A [Client] knows its server by the pin of the server's certificate authority
 // and by nothing else. A call that carries a request id is sent again until it
 // is answered or its time is up, always with the same id, so that a retry never
-// does a thing twice. [Client.VerifyList] recomputes the log and remembers what
-// it saw, so that a log that was rewritten in between is noticed.
+// does a thing twice.
+//
+// A client that knows the key of the log and has a folder for what it saw is a
+// witness of the log. Before its first call about a trial it asks for the proof
+// that the trial's log continues what was seen last from here, and after each
+// answer with a receipt for the proof that the entry is in it. A log that was
+// rewritten, shortened or forked is refused with a [*LogError], and no further
+// call about that trial is made. A proof that could not be had refuses nothing:
+// the receipt is kept, and checked at the next chance. [Client.VerifyList]
+// recomputes the whole log.
 //
 // The package knows no rule of a trial: what a form accepts, and what may
 // happen next, is for the server to say.
@@ -13,14 +21,17 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/keepalive"
 
+	"github.com/lodd-rct/lodd/audit"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 )
 
@@ -48,13 +59,29 @@ type Config struct {
 	// OnRetry is told before each wait for the next attempt. It may be nil.
 	OnRetry func(Retry)
 
-	// LogKey is the verifier key of the log, as package note writes it. Only
-	// VerifyList needs it.
+	// LogKey is the verifier key of the log, as package note writes it. Nothing
+	// of the log is checked without it.
 	LogKey string
 
-	// Checkpoints is the directory of the checkpoints seen last. Only VerifyList
-	// needs it.
+	// Checkpoints is the directory of the checkpoints seen last, and of the
+	// receipts that are still to be checked. Without it nothing is remembered, so
+	// that only VerifyList checks anything.
 	Checkpoints string
+
+	// Evidence is the directory for evidence that the log isn't what it was.
+	// None is written if it is empty.
+	Evidence string
+
+	// Witnesses are the keys of witnesses whose co-signatures count. There may
+	// be none.
+	Witnesses []*audit.CosignatureVerifier
+
+	// OnUnchecked is told of each receipt that could not be checked, although
+	// what was asked for is done. It may be nil.
+	OnUnchecked func(Unchecked)
+
+	// Now is the clock of evidence. It is needed with Evidence only.
+	Now func() time.Time
 
 	// Dial makes the connection to the address. The default dials TCP, through a
 	// proxy if the environment names one.
@@ -63,8 +90,11 @@ type Config struct {
 
 // A Client is a connection to a server. It may be used concurrently.
 type Client struct {
-	config Config
-	conn   *grpc.ClientConn
+	config   Config
+	conn     *grpc.ClientConn
+	memory   memory
+	verifier note.Verifier // of the log; nil if its key isn't known
+	trials   trials
 }
 
 // New returns a client. It connects at the first call.
@@ -83,13 +113,19 @@ func New(c Config) (*Client, error) {
 	if c.Attempt == 0 {
 		c.Attempt = 5 * time.Second
 	}
-	client := &Client{config: c}
+	if c.Evidence != "" && c.Now == nil {
+		return nil, errors.New("client: evidence needs a clock")
+	}
+	client := &Client{config: c, memory: memory{dir: c.Checkpoints, pin: c.Pin}}
+	if v, err := note.NewVerifier(c.LogKey); err == nil {
+		client.verifier = v
+	}
 	calls := caller{config: c, server: creds}
 	target := "dns:///" + c.Address
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(creds.transport()),
-		grpc.WithUnaryInterceptor(calls.unary),
-		grpc.WithStreamInterceptor(calls.stream),
+		grpc.WithChainUnaryInterceptor(client.unary, calls.unary),
+		grpc.WithChainStreamInterceptor(client.stream, calls.stream),
 		grpc.WithStatsHandler(sentHandler{}),
 		grpc.WithDisableRetry(), // only this package repeats calls, because it knows which may be
 		grpc.WithConnectParams(grpc.ConnectParams{

@@ -2,11 +2,7 @@ package client
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -24,17 +20,16 @@ func (c *Client) Compartments(ctx context.Context, trial string) ([]string, erro
 	}
 	lists := answer.GetLists()
 	if conduct := trial + "/conduct"; !slices.Contains(lists, conduct) {
-		return nil, &LogError{conduct, "the server doesn't show this list, which every trial has"}
+		return nil, c.found(finding{List: conduct, Problem: "the server doesn't show this list, which every trial has"})
 	}
-	memory := memory{dir: c.config.Checkpoints, pin: c.config.Pin}
-	seen, err := memory.lists(trial)
+	seen, err := c.memory.lists(trial)
 	if err != nil {
 		return nil, err
 	}
 	for _, list := range seen {
 		if !slices.Contains(lists, list) {
-			return nil, &LogError{list, fmt.Sprintf("the server doesn't show this list any more, which was verified from here before; "+
-				"only if your role was changed, or somebody else signed in here then, is that as it should be (seen: %s)", memory.path(list))}
+			return nil, c.found(finding{List: list, Problem: fmt.Sprintf("the server doesn't show this list any more, which was verified from here before; "+
+				"only if your role was changed, or somebody else signed in here then, is that as it should be (seen: %s)", c.memory.path(list))})
 		}
 	}
 	return lists, nil
@@ -43,32 +38,19 @@ func (c *Client) Compartments(ctx context.Context, trial string) ([]string, erro
 // lists returns the lists of a trial that are remembered. Their names stand in
 // the checkpoints, behind the name of the server.
 func (m memory) lists(trial string) ([]string, error) {
-	files, err := os.ReadDir(m.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("client: read the checkpoints seen: %w", err)
-	}
 	var lists []string
-	for _, f := range files {
-		path := filepath.Join(m.dir, f.Name())
-		if filepath.Ext(path) != ".checkpoint" {
-			continue // one that is being written
-		}
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("client: read the checkpoints seen: %w", err)
-		}
+	err := m.files(checkpointSuffix, func(path string, b []byte) error {
 		origin, _, _ := strings.Cut(string(b), "\n")
 		at := strings.LastIndex(origin, "/"+trial+"/")
 		if at < 0 {
-			continue
+			return nil
 		}
 		// The memory is that of all servers; those of others have another path.
 		if list := origin[at+1:]; m.path(list) == path {
 			lists = append(lists, list)
 		}
-	}
-	return lists, nil
+		return nil
+	})
+	slices.Sort(lists)
+	return lists, err
 }

@@ -47,7 +47,7 @@ func TestCompartments(t *testing.T) {
 			s := &listServer{lists: tt.shows}
 			c := connect(t, func(g *grpc.Server) { loddv1.RegisterAuditServiceServer(g, s) }, func(c *Config) { c.Checkpoints = dir + "/none/yet" })
 			for _, list := range tt.seen {
-				m := memory{c.config.Checkpoints, c.config.Pin}
+				m := c.memory
 				if err := writePrivate(m.path(list), []byte("lodd.test/"+list+"\n5\nroot\n")); err != nil {
 					t.Fatal(err)
 				}

@@ -19,7 +19,7 @@ type Dirs struct {
 	// Config holds config.toml, which is the user's to edit and holds no secret.
 	Config string
 
-	// State holds the session and the checkpoints seen last.
+	// State holds the session, the checkpoints seen last, and evidence.
 	State string
 }
 
@@ -51,6 +51,9 @@ func FindDirs(env func(string) string) (Dirs, error) {
 // Checkpoints is the folder of the checkpoints seen last.
 func (d Dirs) Checkpoints() string { return filepath.Join(d.State, "checkpoints") }
 
+// Evidence is the folder of evidence that a log isn't what it was.
+func (d Dirs) Evidence() string { return filepath.Join(d.State, "evidence") }
+
 // A Profile is what a user's configuration file says. All of it is optional,
 // and none of it is secret.
 type Profile struct {
@@ -63,6 +66,10 @@ type Profile struct {
 	// LogKey verifies checkpoints, ExportKey verifies bundles.
 	LogKey    string `toml:"log_key,omitempty"`
 	ExportKey string `toml:"export_key,omitempty"`
+
+	// Witnesses are the keys of witnesses of the server's log whom the user
+	// trusts.
+	Witnesses []string `toml:"witnesses,omitempty"`
 
 	// User is the account.
 	User string `toml:"user,omitempty"`
@@ -87,7 +94,7 @@ func (d Dirs) LoadProfile() (Profile, error) {
 		return Profile{}, fmt.Errorf("%s: %w", path, err)
 	}
 	if unknown := md.Undecoded(); len(unknown) > 0 {
-		return Profile{}, fmt.Errorf("%s: unknown key %v: known are server, pin, log_key, export_key, user, trial and lang", path, unknown[0])
+		return Profile{}, fmt.Errorf("%s: unknown key %v: known are server, pin, log_key, export_key, witnesses, user, trial and lang", path, unknown[0])
 	}
 	return p, nil
 }

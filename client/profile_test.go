@@ -23,8 +23,8 @@ func dirs(t *testing.T) Dirs {
 
 func TestProfileRoundTrip(t *testing.T) {
 	d := dirs(t)
-	want := Profile{Server: "lodd.test:443", Pin: "p", LogKey: "l", ExportKey: "e", User: "kari", Trial: "IPS", Lang: "nb"}
-	if got, err := d.LoadProfile(); err != nil || got != (Profile{}) {
+	want := Profile{Server: "lodd.test:443", Pin: "p", LogKey: "l", ExportKey: "e", Witnesses: []string{"w"}, User: "kari", Trial: "IPS", Lang: "nb"}
+	if got, err := d.LoadProfile(); err != nil || cmp.Diff(Profile{}, got) != "" {
 		t.Fatalf("without a file: %+v, %v", got, err)
 	}
 	if err := d.SaveProfile(want); err != nil {

@@ -173,7 +173,8 @@ func requestID(req any) string {
 // that no answer is no proof that nothing was done.
 func writes(method string) bool {
 	switch method {
-	case loddv1.SessionService_Join_FullMethodName,
+	case loddv1.AuditService_AddCosignature_FullMethodName,
+		loddv1.SessionService_Join_FullMethodName,
 		loddv1.SessionService_Login_FullMethodName,
 		loddv1.SessionService_Logout_FullMethodName,
 		loddv1.PeopleService_CreateInvite_FullMethodName,

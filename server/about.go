@@ -28,6 +28,8 @@ func participantOf(event any) trial.ParticipantID {
 		return e.Participant
 	case trial.Withdrawn:
 		return e.Participant
+	case trial.Erased:
+		return e.Participant
 	case trial.Died:
 		return e.Participant
 	case trial.ErrorRecorded:

@@ -2,33 +2,41 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/lodd-rct/lodd/audit"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 	"github.com/lodd-rct/lodd/server/authz"
 	"github.com/lodd-rct/lodd/server/ledger"
-	"github.com/lodd-rct/lodd/server/people"
 	"github.com/lodd-rct/lodd/server/rpcerr"
 	"github.com/lodd-rct/lodd/server/trial"
-	"github.com/lodd-rct/lodd/server/trial/entry"
 )
 
 // auditService implements lodd.v1.AuditService.
 type auditService struct {
 	loddv1.UnimplementedAuditServiceServer
 	*core
+	verifier note.Verifier // of the log's own key
+	witness  sync.Mutex    // held while a co-signed checkpoint is replaced
 }
 
-// The sizes of one piece of a stream.
-const (
-	leavesAtOnce  = 1024
-	entriesAtOnce = 256
-)
+func newAuditService(k *core) (*auditService, error) {
+	v, err := note.NewVerifier(k.config.Keys.LogVerifier)
+	if err != nil {
+		return nil, fmt.Errorf("server: key of the log: %w", err)
+	}
+	return &auditService{core: k, verifier: v}, nil
+}
+
+// leavesAtOnce is the size of one piece of a stream of hashes.
+const leavesAtOnce = 1024
 
 // compartments returns the lists that the caller may check: those that hold
 // what the caller's roles work with. The numbers and sizes of the others could
@@ -79,8 +87,14 @@ func (s *auditService) GetCheckpoint(ctx context.Context, req *loddv1.GetCheckpo
 	if err != nil {
 		return nil, err
 	}
+	// In this order: whoever takes the answer apart finds no co-signed checkpoint
+	// that is larger than the other.
+	cosigned, err := s.cosigned(ctx, list)
+	if err != nil {
+		return nil, err
+	}
 	signed, err := s.config.Log.Checkpoint(ctx, list)
-	return &loddv1.GetCheckpointResponse{Checkpoint: string(signed)}, err
+	return &loddv1.GetCheckpointResponse{Checkpoint: string(signed), Cosigned: string(cosigned)}, err
 }
 
 // within reports an error unless lo and hi are a range of a list.
@@ -129,130 +143,58 @@ func (s *auditService) ProveConsistency(ctx context.Context, req *loddv1.ProveCo
 	if err != nil {
 		return nil, err
 	}
-	resp := &loddv1.ProveConsistencyResponse{}
-	for _, h := range proof {
-		resp.Hashes = append(resp.Hashes, h[:])
+	return &loddv1.ProveConsistencyResponse{Hashes: hashes(proof)}, nil
+}
+
+// ProveInclusion never refuses for what the compartment lacks: the signed
+// checkpoint shows that it is too short, and the proof stays empty. A caller who
+// was told otherwise before has the evidence in one answer.
+func (s *auditService) ProveInclusion(ctx context.Context, req *loddv1.ProveInclusionRequest) (*loddv1.ProveInclusionResponse, error) {
+	list, err := s.list(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	index, older := req.GetIndex(), req.GetOldSize()
+	if index < 0 || older < 0 {
+		return nil, rpcerr.Field("index", errors.New("neither index nor old_size is below 0"))
+	}
+	signed, now, err := s.checkpoint(ctx, list)
+	if err != nil {
+		return nil, err
+	}
+	resp := &loddv1.ProveInclusionResponse{Checkpoint: string(signed)}
+	if index < now.Size {
+		proof, err := s.config.Log.ProveRecord(ctx, list, now.Size, index)
+		if err != nil {
+			return nil, err
+		}
+		resp.Inclusion = hashes(proof)
+	}
+	if older <= now.Size {
+		proof, err := s.config.Log.ProveTree(ctx, list, older, now.Size)
+		if err != nil {
+			return nil, err
+		}
+		resp.Consistency = hashes(proof)
 	}
 	return resp, nil
 }
 
-func (s *auditService) ListEntries(req *loddv1.ListEntriesRequest, out grpc.ServerStreamingServer[loddv1.ListEntriesResponse]) error {
-	ctx := out.Context()
-	t, a, err := s.enter(ctx, req)
+// checkpoint returns the signed head of a list, and what it says.
+func (s *auditService) checkpoint(ctx context.Context, list string) ([]byte, audit.Checkpoint, error) {
+	signed, err := s.config.Log.Checkpoint(ctx, list)
 	if err != nil {
-		return err
+		return nil, audit.Checkpoint{}, err
 	}
-	lists := compartments(t, a)
-	if req.GetList() != "" {
-		if _, err := s.list(ctx, req); err != nil {
-			return err
-		}
-		lists = []string{req.GetList()}
-	}
-	r := &entryReader{log: s.config.Log, trial: t, people: map[string]bool{}, participant: trial.ParticipantID(req.GetParticipant()), send: out.Send}
-	r.again = func() (authz.Access, error) {
-		ctx, err := s.guard.Allow(ctx, loddv1.AuditService_ListEntries_FullMethodName, req)
-		if err != nil {
-			return authz.Access{}, rpcerr.ErrDenied
-		}
-		return authz.FromContext(ctx), nil
-	}
-	s.people.View(func(p *people.State) {
-		for _, tenure := range p.Tenures(req.GetTrialId()) {
-			r.people[tenure.User] = true
-		}
-	})
-	// What comes after this moment isn't read: the caller's role may end while
-	// the caller is slow to take what was there.
-	sizes := make([]int64, len(lists))
-	for i, list := range lists {
-		sizes[i] = s.config.Log.Len(list)
-	}
-	for i, list := range lists {
-		if err := r.read(ctx, list, sizes[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	c, err := audit.OpenCheckpoint(signed, note.VerifierList(s.verifier))
+	return signed, c, err
 }
 
-// An entryReader sends the entries that the caller may read.
-type entryReader struct {
-	log         *audit.Log
-	trial       *ledger.Trial
-	people      map[string]bool // who holds or held a role in the trial
-	participant trial.ParticipantID
-	send        func(*loddv1.ListEntriesResponse) error
-	again       func() (authz.Access, error) // what the caller may do by now
-	access      authz.Access                 // what again returned last
-}
-
-// read sends the first n entries of a list. Before each batch it asks whether
-// the caller may still read them.
-func (r *entryReader) read(ctx context.Context, list string, n int64) error {
-	for lo := int64(0); lo < n; lo += entriesAtOnce {
-		var err error
-		if r.access, err = r.again(); err != nil {
-			return err
-		}
-		if !slices.Contains(compartments(r.trial, r.access), list) {
-			return rpcerr.ErrDenied // another role is left, but none that reads this list
-		}
-		batch, err := r.log.Read(ctx, list, lo, min(lo+entriesAtOnce, n))
-		if err != nil {
-			return err
-		}
-		for i, b := range batch {
-			if err := r.entry(list, lo+int64(i), b); err != nil {
-				return err
-			}
-		}
+// hashes returns hashes as they travel.
+func hashes(proof []tlog.Hash) [][]byte {
+	out := make([][]byte, len(proof))
+	for i := range proof {
+		out[i] = proof[i][:]
 	}
-	return nil
-}
-
-// entry sends one entry, if the caller may read it.
-func (r *entryReader) entry(list string, index int64, b []byte) error {
-	e, err := entry.Unmarshal(b)
-	if err != nil {
-		return fmt.Errorf("server: entry %d of %s: %w", index, list, err)
-	}
-	if !r.readable(list, e) {
-		return nil
-	}
-	kind, detail, err := entry.Describe(b)
-	if err != nil {
-		return fmt.Errorf("server: entry %d of %s: %w", index, list, err)
-	}
-	leaf := audit.Leaf(b)
-	return r.send(&loddv1.ListEntriesResponse{
-		List: list, Index: index, At: timestamppb.New(e.At), Actor: e.Actor, Role: e.Role, Kind: kind, Detail: detail, LeafHash: leaf[:],
-	})
-}
-
-// readable reports whether the caller asked for an entry and may read it: an
-// auditor reads every entry of the trial and of its people, others their own.
-func (r *entryReader) readable(list string, e entry.Entry) bool {
-	switch {
-	case r.participant != "" && participantOf(e.Event) != r.participant:
-		return false
-	case !r.access.Holds(trial.Auditor) && e.Actor != r.access.User:
-		return false
-	case list != ledger.System:
-		return true
-	}
-	switch event := e.Event.(type) {
-	case people.Granted:
-		return event.Grant.Trial == string(r.trial.ID())
-	case people.Revoked:
-		return event.Grant.Trial == string(r.trial.ID())
-	case people.Refused:
-		return event.Grant.Trial == string(r.trial.ID())
-	case people.Disabled:
-		return r.people[event.User] || r.people[e.Actor]
-	case people.SignInRefused:
-		return r.people[event.User]
-	default:
-		return r.people[e.Actor]
-	}
+	return out
 }

@@ -106,6 +106,57 @@ func TestCheckpointsLeavesAndProofs(t *testing.T) {
 	}
 }
 
+// tree returns hashes as the package of proofs has them.
+func tree(hashes [][]byte) (out []tlog.Hash) {
+	for _, h := range hashes {
+		out = append(out, tlog.Hash(h))
+	}
+	return out
+}
+
+// One answer shows that an entry is in the log as it is now, and that the log
+// continues what the caller knows.
+func TestProveInclusion(t *testing.T) {
+	w := newTrial(t, nil)
+	prove := func(index, older int64) (*loddv1.ProveInclusionResponse, error) {
+		return w.audit().ProveInclusion(w.as("tc-osl"), &loddv1.ProveInclusionRequest{TrialId: "T1", List: "T1/conduct", Index: index, OldSize: older})
+	}
+	oldSize, oldRoot := w.log.Root("T1/conduct")
+	older := audit.Checkpoint{Origin: "example.org/T1/conduct", Size: oldSize, Root: oldRoot}
+	w.randomize("S-1", "OSL")
+	leaves, err := w.leaves("tc-osl", "T1/conduct", 0, w.log.Len("T1/conduct"))
+	w.must(err)
+	for index, leaf := range leaves {
+		got, err := prove(int64(index), oldSize)
+		w.must(err)
+		now, err := audit.OpenCheckpoint([]byte(got.GetCheckpoint()), note.VerifierList(w.verifier()))
+		w.must(err)
+		w.must(now.CheckRecord(int64(index), leaf, tree(got.GetInclusion())))
+		w.must(now.CheckTree(older, tree(got.GetConsistency())))
+		if now.Size != int64(len(leaves)) {
+			t.Errorf("proven in a list of %d entries, want the present %d", now.Size, len(leaves))
+		}
+	}
+	// What isn't there has no proof; the checkpoint shows that it isn't.
+	n := int64(len(leaves))
+	for _, tt := range []struct {
+		index, older           int64
+		inclusion, consistency bool
+	}{{n, n - 1, false, true}, {n - 1, n + 1, true, false}, {1 << 40, 1 << 40, false, false}, {0, 0, true, false}} {
+		got, err := prove(tt.index, tt.older)
+		w.must(err)
+		if (len(got.GetInclusion()) > 0) != tt.inclusion || (len(got.GetConsistency()) > 0) != tt.consistency || got.GetCheckpoint() == "" {
+			t.Errorf("index %d, older %d: %d and %d hashes", tt.index, tt.older, len(got.GetInclusion()), len(got.GetConsistency()))
+		}
+	}
+	for _, bad := range [][2]int64{{-1, 0}, {0, -1}} {
+		_, err := prove(bad[0], bad[1])
+		refused(t, err, codes.InvalidArgument, "")
+	}
+	_, err = w.audit().ProveInclusion(w.as("tc-osl"), &loddv1.ProveInclusionRequest{TrialId: "T1", List: "T1/allocation"})
+	refused(t, err, codes.NotFound, "NOT_FOUND")
+}
+
 // entries returns what a user may read.
 func (w *world) entries(user string, req *loddv1.ListEntriesRequest) (out []*loddv1.ListEntriesResponse, err error) {
 	w.t.Helper()
@@ -175,6 +226,57 @@ func TestListEntries(t *testing.T) {
 	}
 	_, err = w.entries("tc-osl", &loddv1.ListEntriesRequest{List: "T1/allocation"})
 	refused(t, err, codes.NotFound, "NOT_FOUND")
+}
+
+// The entries as they are stored have the hashes of the log; a size leaves out
+// what came later.
+func TestListEntriesRawUpToASize(t *testing.T) {
+	w := newTrial(t, nil)
+	w.randomize("S-1", "OSL")
+	n := w.log.Len("T1/conduct")
+	for _, size := range []int64{1, n - 1, n} {
+		got, err := w.entries("au", &loddv1.ListEntriesRequest{List: "T1/conduct", Raw: true, Size: size})
+		w.must(err)
+		if int64(len(got)) != size {
+			t.Errorf("%d entries, want %d", len(got), size)
+		}
+		for _, e := range got {
+			if leaf := audit.Leaf(e.GetEntry()); !bytes.Equal(leaf[:], e.GetLeafHash()) {
+				t.Errorf("entry %d doesn't have its hash", e.GetIndex())
+			}
+		}
+	}
+	plain, err := w.entries("au", &loddv1.ListEntriesRequest{List: "T1/conduct"})
+	w.must(err)
+	own, err := w.entries("tc-osl", &loddv1.ListEntriesRequest{Raw: true})
+	w.must(err)
+	for _, e := range append(plain, own...) {
+		if raw := e.GetEntry() != nil; raw != (e.GetActor() == "tc-osl" && slices.Contains(own, e)) {
+			t.Errorf("entry %d of %s is sent raw: %t", e.GetIndex(), e.GetActor(), raw)
+		}
+	}
+	for _, bad := range []*loddv1.ListEntriesRequest{{Size: 1}, {List: "T1/conduct", Size: n + 1}, {List: "T1/conduct", Size: -1}} {
+		_, err := w.entries("au", bad)
+		refused(t, err, codes.InvalidArgument, "")
+	}
+}
+
+// An entry that this server didn't write reaches nobody, even if it got into the
+// log after the start.
+func TestListEntriesRefusesWhatTheServerDidNotWrite(t *testing.T) {
+	w := newTrial(t, nil)
+	entry, err := w.log.Read(t.Context(), "T1/conduct", 0, 1)
+	w.must(err)
+	n := w.log.Len("T1/conduct")
+	_, err = w.log.Append(t.Context(), audit.Part{List: "T1/conduct", At: n, Entries: entry}) // a copy, with the code of another place
+	w.must(err)
+	got, err := w.entries("au", &loddv1.ListEntriesRequest{List: "T1/conduct"})
+	refused(t, err, codes.Internal, "")
+	if len(got) != 0 {
+		t.Errorf("%d entries", len(got))
+	}
+	_, err = w.entries("au", &loddv1.ListEntriesRequest{List: "T1/conduct", Size: n})
+	w.must(err)
 }
 
 // hooked returns a world in which, once something is set to happen, it does when

@@ -33,6 +33,9 @@ type core struct {
 	// kept is that of the person who got the name. It guards bootstrap.
 	joining   sync.Mutex
 	bootstrap bootstrap
+
+	stopping <-chan struct{} // closed when the server stops
+	stop     func()
 }
 
 func newCore(c Config) (*core, error) {
@@ -56,7 +59,9 @@ func newCore(c Config) (*core, error) {
 	if err != nil {
 		return nil, err
 	}
+	stopping := make(chan struct{})
 	return &core{
+		stopping: stopping, stop: sync.OnceFunc(func() { close(stopping) }),
 		config: c, ledger: c.Ledger, people: c.Ledger.People(),
 		sessions: sessions, passwords: passwords, limiter: authn.NewLimiter(),
 		codes:   authn.NewCodes(c.Vault.Subkey("one-time codes"), c.Random),

@@ -100,7 +100,7 @@ func (s *exportService) DownloadExport(req *loddv1.DownloadExportRequest, out gr
 	return w.flush()
 }
 
-// bundle writes the pooled export of a lock. That somebody's data are destroyed
+// bundle writes the pooled export of a lock. That somebody withdrew from the data
 // is never the caller's mistake: either it happened meanwhile, and the next
 // download leaves the participant out, or a key is gone that should be there.
 func (s *exportService) bundle(ctx context.Context, w io.Writer, t *ledger.Trial, src export.Source) error {
@@ -114,7 +114,7 @@ func (s *exportService) bundle(ctx context.Context, w io.Writer, t *ledger.Trial
 	if stateErr := t.View(func(st *trial.State) error {
 		meanwhile = slices.ContainsFunc(src.Participants, func(id trial.ParticipantID) bool {
 			p, ok := st.Participant(id)
-			return ok && !p.Erased.IsZero()
+			return ok && !p.WithdrewData.IsZero()
 		})
 		return nil
 	}); stateErr != nil {
@@ -123,7 +123,7 @@ func (s *exportService) bundle(ctx context.Context, w io.Writer, t *ledger.Trial
 	if meanwhile {
 		return fmt.Errorf("%w: %v", ledger.ErrBusy, err) //nolint:errorlint // it is not about the caller's participant
 	}
-	return fmt.Errorf("server: a key is gone of a participant who isn't erased: %v", err) //nolint:errorlint // the same
+	return fmt.Errorf("server: a key is gone of a participant who did not withdraw from the data: %v", err) //nolint:errorlint // the same
 }
 
 // The exports that are written at once, and those that may wait for it.

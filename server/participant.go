@@ -34,7 +34,7 @@ func (s *participantService) RecordWithdrawal(ctx context.Context, req *loddv1.R
 	var a ledger.Answer
 	err = c.on(on, func(on trial.Date) error {
 		e.On = on
-		a, err = c.trial.Withdraw(ctx, c.by(role), e)
+		a, err = c.trial.Do(ctx, c.by(role), e)
 		return err
 	})
 	if err != nil {
@@ -50,6 +50,18 @@ func (s *participantService) RecordWithdrawal(ctx context.Context, req *loddv1.R
 		}
 		return nil
 	})
+}
+
+func (s *participantService) EraseParticipant(ctx context.Context, req *loddv1.EraseParticipantRequest) (*loddv1.EraseParticipantResponse, error) {
+	c, id, role, err := s.about(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	if req.GetConfirm() != string(id) {
+		return nil, trial.ErrNotConfirmed
+	}
+	r, err := c.trial.Erase(ctx, c.by(role), id)
+	return &loddv1.EraseParticipantResponse{Receipt: receipt(r)}, err
 }
 
 func (s *participantService) RecordDeath(ctx context.Context, req *loddv1.RecordDeathRequest) (*loddv1.RecordDeathResponse, error) {

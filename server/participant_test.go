@@ -1,12 +1,14 @@
 package server_test
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
 	"google.golang.org/grpc/codes"
 
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+	"github.com/lodd-rct/lodd/server/vault"
 )
 
 func TestRecordWithdrawal(t *testing.T) {
@@ -60,6 +62,74 @@ func TestRecordWithdrawal(t *testing.T) {
 	req = &loddv1.RecordWithdrawalRequest{Participant: "S-1", Scope: "follow-up", Reason: "moved"}
 	_, err = withdraw("tc-osl", req)
 	refused(t, err, codes.FailedPrecondition, "ERASED")
+}
+
+// What cannot be undone takes two accounts that may record what happens to the
+// participant.
+func TestEraseParticipant(t *testing.T) {
+	w := newTrial(t, nil)
+	w.randomize("S-1", "OSL")
+	w.randomize("S-2", "OSL")
+	erase := func(user string, req *loddv1.EraseParticipantRequest) (*loddv1.Receipt, error) {
+		req.TrialId = "T1"
+		if req.RequestId == "" {
+			req.RequestId = w.id()
+		}
+		resp, err := w.participants().EraseParticipant(w.as(user), req)
+		return resp.GetReceipt(), err
+	}
+	withdraw := func(user, p string) {
+		_, err := w.participants().RecordWithdrawal(w.as(user), &loddv1.RecordWithdrawalRequest{
+			TrialId: "T1", RequestId: w.id(), Participant: p, Scope: "data", Reason: "not-given", Confirm: p,
+		})
+		w.must(err)
+	}
+	withdraw("tc-osl", "S-1")
+	for _, tt := range []struct {
+		name, user, participant, confirm string
+		want                             codes.Code
+		reason                           string
+	}{
+		{"by the same person", "tc-osl", "S-1", "S-1", codes.FailedPrecondition, "SAME_PERSON"},
+		{"without a withdrawal", "pi", "S-2", "S-2", codes.FailedPrecondition, ""},
+		{"not confirmed", "pi", "S-1", "", codes.InvalidArgument, "NOT_CONFIRMED"},
+		{"another confirmed", "pi", "S-1", "S-2", codes.InvalidArgument, "NOT_CONFIRMED"},
+		{"nobody", "pi", "S-9", "S-9", codes.NotFound, "NOT_FOUND"},
+		{"another site", "tc-bgo", "S-1", "S-1", codes.NotFound, "NOT_FOUND"},
+		{"an assessor", "oa-osl", "S-1", "S-1", codes.PermissionDenied, ""},
+		{"the custodian", "cus", "S-1", "S-1", codes.PermissionDenied, ""},
+		{"the administrator", "admin", "S-1", "S-1", codes.PermissionDenied, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := erase(tt.user, &loddv1.EraseParticipantRequest{Participant: tt.participant, Confirm: tt.confirm})
+			refused(t, err, tt.want, tt.reason)
+		})
+	}
+	w.must(w.vault.Check(t.Context(), "T1/participant/S-1"))
+	req := &loddv1.EraseParticipantRequest{Participant: "S-1", Confirm: "S-1"}
+	first, err := erase("pi", req)
+	w.must(err)
+	if err := w.vault.Check(t.Context(), "T1/participant/S-1"); !errors.Is(err, vault.ErrDestroyed) {
+		t.Errorf("the key: %v", err)
+	}
+	for _, again := range []*loddv1.EraseParticipantRequest{req, {Participant: "S-1", Confirm: "S-1"}} {
+		for _, user := range []string{"pi", "tc-osl"} {
+			if user == "tc-osl" {
+				again.RequestId = ""
+			}
+			got, err := erase(user, again)
+			w.must(err)
+			if !got.GetRepeatedRequest() || got.GetIndex() != first.GetIndex() || first.GetRepeatedRequest() {
+				t.Errorf("%s again: %v, first %v", user, got, first)
+			}
+		}
+	}
+	withdraw("pi", "S-2") // the other way round
+	_, err = erase("tc-osl", &loddv1.EraseParticipantRequest{Participant: "S-2", Confirm: "S-2"})
+	w.must(err)
+	if n := w.count("T1/conduct", "erased"); n != 2 {
+		t.Errorf("%d erasures", n)
+	}
 }
 
 func TestRecordDeathAndError(t *testing.T) {

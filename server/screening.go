@@ -210,8 +210,10 @@ func participantMessage(s *trial.State, p *trial.Participant) *loddv1.Participan
 		m.RandomizedOn = s.Today(p.RandomizedAt).String()
 	}
 	switch {
-	case !p.Erased.IsZero():
+	case p.Erased():
 		m.State = "erased"
+	case !p.WithdrewData.IsZero():
+		m.State = "to-erase"
 	case !p.Died.IsZero():
 		m.State = "died"
 	case !p.Withdrew.IsZero():

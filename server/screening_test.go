@@ -148,7 +148,8 @@ func TestListParticipantsTellsStates(t *testing.T) {
 		w.randomize(p, "OSL")
 	}
 	w.ready("S-5", "OSL")
-	for p, scope := range map[string]string{"S-2": "follow-up", "S-3": "data", "S-4": "intervention"} {
+	w.ready("S-6", "OSL")
+	for p, scope := range map[string]string{"S-2": "follow-up", "S-3": "data", "S-4": "intervention", "S-6": "data"} {
 		_, err := w.participants().RecordWithdrawal(w.as("tc-osl"), &loddv1.RecordWithdrawalRequest{
 			TrialId: "T1", RequestId: w.id(), Participant: p, Scope: scope, Reason: "moved", Confirm: p,
 		})
@@ -156,13 +157,15 @@ func TestListParticipantsTellsStates(t *testing.T) {
 	}
 	_, err := w.participants().RecordDeath(w.as("tc-osl"), &loddv1.RecordDeathRequest{TrialId: "T1", RequestId: w.id(), Participant: "S-1"})
 	w.must(err)
+	_, err = w.participants().EraseParticipant(w.as("pi"), &loddv1.EraseParticipantRequest{TrialId: "T1", RequestId: w.id(), Participant: "S-6", Confirm: "S-6"})
+	w.must(err)
 	got, err := w.screening().ListParticipants(w.as("tc-osl"), &loddv1.ListParticipantsRequest{TrialId: "T1"})
 	w.must(err)
 	var states []string
 	for _, p := range got.GetParticipants() {
 		states = append(states, p.GetParticipant()+" "+p.GetState()+" "+p.GetRandomizedOn())
 	}
-	want := []string{"S-1 died 2026-03-02", "S-2 withdrawn 2026-03-02", "S-3 erased 2026-03-02", "S-4 randomized 2026-03-02", "S-5 ready "}
+	want := []string{"S-1 died 2026-03-02", "S-2 withdrawn 2026-03-02", "S-3 to-erase 2026-03-02", "S-4 randomized 2026-03-02", "S-5 ready ", "S-6 erased "}
 	if !slices.Equal(states, want) {
 		t.Errorf("states = %q, want %q", states, want)
 	}

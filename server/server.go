@@ -8,6 +8,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -39,10 +40,20 @@ type Config struct {
 	Keys   *keys.Keys
 
 	// Credentials keep the sealed password hashes, under names that begin with
-	// "cred/". They are no part of the log, so that they can be replaced.
+	// "cred/", and co-signed checkpoints, under "witness/". They are no part of the
+	// log, so that they can be replaced.
 	Credentials Map
 	// NotFound is what Credentials.Get's error wraps if there is no value.
 	NotFound error
+
+	// Witnesses may leave their signatures below checkpoints; there may be none.
+	Witnesses []*audit.CosignatureVerifier
+
+	// Followers are the pins of the machines that may keep a copy of the log and of
+	// the map; there may be none. Values is the map that they copy: everything
+	// that writes the map does it through Values.
+	Followers []string
+	Values    *audit.Values
 
 	// Name is what people know the server by, and Addresses are where clients
 	// reach it, as host:port, best first; both stand in invitations.
@@ -77,6 +88,8 @@ func (c Config) check() error {
 		return errors.New("server: Ledger, Log, Vault and Keys are needed")
 	case c.Credentials == nil || c.NotFound == nil || c.Now == nil || c.Random == nil:
 		return errors.New("server: Credentials, NotFound, Now and Random are needed")
+	case len(c.Followers) > 0 && c.Values == nil:
+		return errors.New("server: Followers need Values")
 	case !c.Limits.ok():
 		return errors.New("server: a limit is negative")
 	}
@@ -110,11 +123,20 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if k.guard, err = authz.New(authz.Config{Methods: methods, People: k.people.View, Trial: k.knows}); err != nil {
+	followers, err := c.followers()
+	if err != nil {
+		return nil, err
+	}
+	if k.guard, err = authz.New(authz.Config{Methods: methods, People: k.people.View, Trial: k.knows, Followers: followers}); err != nil {
+		return nil, err
+	}
+	audits, err := newAuditService(k)
+	if err != nil {
 		return nil, err
 	}
 	s := &Server{k, grpc.NewServer(append(transport(c), chain(c, k)...)...)}
 	k.register(s.grpc)
+	loddv1.RegisterAuditServiceServer(s.grpc, audits)
 	return s, nil
 }
 
@@ -122,7 +144,7 @@ func New(c Config) (*Server, error) {
 // reflection nor channelz, nor a compressor that could be bombed.
 func transport(c Config) []grpc.ServerOption {
 	options := []grpc.ServerOption{
-		grpc.Creds(credentials.NewTLS(c.Keys.TLS())),
+		grpc.Creds(credentials.NewTLS(c.tls())),
 		grpc.ConnectionTimeout(20 * time.Second),
 		grpc.MaxRecvMsgSize(4 << 20),
 		grpc.MaxHeaderListSize(32 << 10),
@@ -168,9 +190,32 @@ func (s *Server) Serve(l net.Listener) error {
 	return nil
 }
 
+// tls returns how connections are secured. A follower shows a certificate of its
+// own; nobody else is asked for one where there are none.
+func (c Config) tls() *tls.Config {
+	t := c.Keys.TLS()
+	if len(c.Followers) > 0 {
+		t.ClientAuth = tls.RequestClientCert
+	}
+	return t
+}
+
+func (c Config) followers() ([]authz.Pin, error) {
+	var pins []authz.Pin
+	for _, text := range c.Followers {
+		pin, err := authz.ParsePin(text)
+		if err != nil {
+			return nil, fmt.Errorf("server: follower: %w", err)
+		}
+		pins = append(pins, pin)
+	}
+	return pins, nil
+}
+
 // Stop takes no more calls, waits for those that run, and cuts them off when
 // ctx is done.
 func (s *Server) Stop(ctx context.Context) {
+	s.core.stop() // streams that have no end by themselves
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -194,8 +239,8 @@ func (k *core) register(s *grpc.Server) {
 	loddv1.RegisterDeliveryServiceServer(s, &deliveryService{core: k})
 	loddv1.RegisterAssessmentServiceServer(s, &assessmentService{core: k})
 	loddv1.RegisterParticipantServiceServer(s, &participantService{core: k})
+	loddv1.RegisterFollowServiceServer(s, &followService{core: k})
 	loddv1.RegisterExportServiceServer(s, &exportService{core: k, exporting: newQueue(exportsAtOnce, exportsWaiting)})
-	loddv1.RegisterAuditServiceServer(s, &auditService{core: k})
 }
 
 // knows reports whether there is a trial of this name.

@@ -1,9 +1,11 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 	"github.com/lodd-rct/lodd/server/authz"
@@ -74,6 +76,20 @@ func (s *trialService) OpenEnrolment(ctx context.Context, req *loddv1.OpenEnrolm
 func (s *trialService) CloseEnrolment(ctx context.Context, req *loddv1.CloseEnrolmentRequest) (*loddv1.CloseEnrolmentResponse, error) {
 	r, err := s.simple(ctx, req, trial.EnrolmentClosed{})
 	return &loddv1.CloseEnrolmentResponse{Receipt: r}, err
+}
+
+func (s *trialService) Reconcile(ctx context.Context, req *loddv1.ReconcileRequest) (*loddv1.ReconcileResponse, error) {
+	if req.GetConfirm() != req.GetTrialId() {
+		return nil, rpcerr.Field("confirm", fmt.Errorf("%q is not the trial; nothing was done", req.GetConfirm()))
+	}
+	e := trial.Reconciled{}
+	for _, l := range req.GetLost() {
+		e.Lost = append(e.Lost, trial.LostSlots{Stratum: trial.Stratum(l.GetStratum()), Slots: int(l.GetSlots())})
+	}
+	// In one order, so that a repeated request is the same in any.
+	slices.SortFunc(e.Lost, func(a, b trial.LostSlots) int { return cmp.Compare(a.Stratum, b.Stratum) })
+	r, err := s.simple(ctx, req, e)
+	return &loddv1.ReconcileResponse{Receipt: r}, err
 }
 
 // simple carries out a command that is its event.

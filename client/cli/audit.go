@@ -11,7 +11,7 @@ import (
 )
 
 func (a *app) auditCommand() *cobra.Command {
-	return noun("audit", "Check and read the log", a.auditVerify(), a.auditList())
+	return noun("audit", "Check and read the log", a.auditVerify(), a.auditList(), a.auditExport())
 }
 
 func (a *app) auditVerify() *cobra.Command {

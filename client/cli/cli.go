@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/client"
 )
 
@@ -40,6 +41,11 @@ type Deps struct {
 
 	// Extra makes the commands that the program adds to those of this package.
 	Extra []func() *cobra.Command
+
+	// Replay checks what the entries of an archive of the log say, which this
+	// package knows nothing of, and returns how many were put to the rules of the
+	// trial. If it is nil, only hashes and signatures are checked.
+	Replay func(*audit.ArchiveReader) (replayed int64, err error)
 
 	// Console asks people. If it is nil, they are asked at the terminal of
 	// Stdin, or not at all if that is none.

@@ -36,12 +36,18 @@ func TestCommands(t *testing.T) {
 		"SealDesign":         &loddv1.SealDesignResponse{Commitment: "c0ffee", Receipt: receipt, Record: "SEALING RECORD\n"},
 		"OpenEnrolment":      &loddv1.OpenEnrolmentResponse{Receipt: receipt},
 		"CloseEnrolment":     &loddv1.CloseEnrolmentResponse{Receipt: receipt},
+		"Reconcile":          &loddv1.ReconcileResponse{Receipt: receipt},
 		"ListTrials":         &loddv1.ListTrialsResponse{Trials: []*loddv1.TrialSummary{{TrialId: "IPS", Title: text, State: "open"}}},
-		"GetTrial": &loddv1.GetTrialResponse{
-			TrialId: "IPS", Title: text, TimeZone: "Europe/Oslo", State: "open", Commitment: "c0ffee",
-			Arms:  []*loddv1.ProtocolArm{{Id: "ips", Label: text, Ratio: 1}, {Id: "tau", Label: text, Ratio: 1}},
-			Sites: []*loddv1.Site{{Id: "OSL", Name: "Oslo"}}, Visits: []*loddv1.Visit{{Id: "m6", Label: text, Months: 6, Before: 30, After: 30}},
-			Flow: &loddv1.Flow{Screened: 30, Randomized: 24, NotEligible: 6, Visits: []*loddv1.VisitFlow{{Visit: "m6", Observed: 20, Awaited: 4}}},
+		"GetTrial": func(req proto.Message) any {
+			if id := req.(*loddv1.GetTrialRequest).GetTrialId(); id == "STOPPED" {
+				return &loddv1.GetTrialResponse{TrialId: id, Title: text, State: "fenced"}
+			}
+			return &loddv1.GetTrialResponse{
+				TrialId: "IPS", Title: text, TimeZone: "Europe/Oslo", State: "open", Commitment: "c0ffee",
+				Arms:  []*loddv1.ProtocolArm{{Id: "ips", Label: text, Ratio: 1}, {Id: "tau", Label: text, Ratio: 1}},
+				Sites: []*loddv1.Site{{Id: "OSL", Name: "Oslo"}}, Visits: []*loddv1.Visit{{Id: "m6", Label: text, Months: 6, Before: 30, After: 30}},
+				Flow: &loddv1.Flow{Screened: 30, Randomized: 24, NotEligible: 6, Visits: []*loddv1.VisitFlow{{Visit: "m6", Observed: 20, Awaited: 4}}},
+			}
 		},
 		"AddScreening":      &loddv1.AddScreeningResponse{Receipt: receipt, Excluded: true},
 		"RecordConsent":     &loddv1.RecordConsentResponse{Receipt: receipt},
@@ -50,10 +56,16 @@ func TestCommands(t *testing.T) {
 		"ListParticipants": &loddv1.ListParticipantsResponse{Participants: []*loddv1.Participant{
 			{Participant: "OSL-0007", Site: "OSL", State: "screened", Missing: []string{"consent", "eligibility"}},
 			{Participant: "OSL-0008", Site: "OSL", State: "randomized", RandomizedOn: "2026-11-21"},
+			{Participant: "OSL-0009", Site: "OSL", State: "to-erase", RandomizedOn: "2026-11-20"},
 		}},
 		"RecordWithdrawal": &loddv1.RecordWithdrawalResponse{Receipt: receipt, DestroyInLocks: []int32{1, 2}},
-		"RecordDeath":      &loddv1.RecordDeathResponse{Receipt: receipt},
-		"RecordError":      &loddv1.RecordErrorResponse{Receipt: receipt},
+		"EraseParticipant": func(req proto.Message) any {
+			r := proto.Clone(receipt).(*loddv1.Receipt)
+			r.RepeatedRequest = req.(*loddv1.EraseParticipantRequest).GetParticipant() == "OSL-9"
+			return &loddv1.EraseParticipantResponse{Receipt: r}
+		},
+		"RecordDeath": &loddv1.RecordDeathResponse{Receipt: receipt},
+		"RecordError": &loddv1.RecordErrorResponse{Receipt: receipt},
 		"PrepareRandomization": &loddv1.PrepareRandomizationResponse{
 			IntentId: "30313233-3435-4637-b839-616263646566", Expires: at, Participant: "OSL-0007", Site: "OSL",
 			ConsentVersion: "2", ConsentOn: "2026-10-01", Levels: map[string]string{"sex": "f", "age": "old"},
@@ -96,7 +108,8 @@ func TestCommands(t *testing.T) {
 		}},
 		{"trial", []string{
 			"protocol show ips", "protocol show ips --design", "trial create -f - < id: IPS", "trial seal -f - -y < blocks: [4]", "trial open", "trial close -y",
-			"trial list", "trial list # nb", "trial show", "trial show # nb", "trial use IPS",
+			"trial list", "trial list # nb", "trial show", "trial show # nb", "trial use IPS", "trial show --trial STOPPED # nb",
+			"trial reconcile --confirm IPS", "trial reconcile --lost OSL/sex=f=2 --lost BGO/sex=m=1 --confirm IPS # nb",
 		}},
 		{"screening", []string{
 			`screening add - < {"participant":"OSL-1","site":"OSL","levels":{"sex":"f"},"on":"2026-10-01","consent":{"version":"2","on":"2026-10-01"},"answers":{"adult":true,"employed":false}}`,
@@ -105,8 +118,9 @@ func TestCommands(t *testing.T) {
 			`screening assess OSL-3 - < {"adult":true,"employed":false}`, "screening exclude OSL-4 --reason declined --site OSL",
 		}},
 		{"participant", []string{
-			"participant list", "participant list # nb", "participant list -o csv", "participant list -o jsonl",
+			"participant list", "participant list # nb", "participant list -o csv", "participant list -o jsonl", "participant list --state to-erase -o csv",
 			"participant withdraw OSL-8 --scope follow-up --reason burden --on 2026-11-01", "participant withdraw OSL-8 --scope data --reason other --confirm OSL-8 # nb",
+			"participant erase OSL-8 --confirm OSL-8", "participant erase OSL-9 --confirm OSL-9 # nb",
 			"participant died OSL-8 --on 2026-11-02", "participant error OSL-8 --kind duplicate", "visit missed OSL-8 m6 --reason too-ill",
 		}},
 		{"randomize", []string{

@@ -23,7 +23,7 @@ var wantCodes = map[string]int{
 	"INTENT_EXPIRED": 6, "NOT_CONFIRMED": 7, "FORM_ORDER": 6, "ALREADY_SUBMITTED": 6, "NOT_SUBMITTED": 6,
 	"FOLLOW_UP_ENDED": 6, "ERASED": 6, "NOTHING_CHANGED": 6, "REQUEST_REUSED": 6, "ROLE_CONFLICT": 6, "INVITE": 3,
 	"OUTCOME_UNKNOWN": 10, "DISK_FULL": 1, "BUSY": 1, "SIGN_IN": 3, "SLOW_DOWN": 3, "DIRECT_IDENTIFIER": 7,
-	"NOT_IN_WINDOW": 6,
+	"NOT_IN_WINDOW": 6, "FENCED": 6, "SAME_PERSON": 6,
 }
 
 // Every reason has an exit code, and words that say what was wrong and what to
@@ -169,6 +169,12 @@ func TestUsage(t *testing.T) {
 		{"trial create -f absent.yaml", "absent.yaml: no such file"},
 		{"participant withdraw OSL-1 --scope data --reason other", "--confirm is missing"},
 		{"randomize commit 30313233-3435-4637-b839-616263646566", "--confirm is missing"},
+		{"participant erase OSL-1", "--confirm is missing"},
+		{"participant list --state gone", `--state is one of screened, `},
+		{"trial reconcile --lost OSL=1", "--confirm is missing"},
+		{"trial reconcile --confirm IPS --lost OSL", "--lost is STRATUM=N"},
+		{"trial reconcile --confirm IPS --lost OSL/sex=f=many", "--lost is STRATUM=N"},
+		{"trial reconcile --confirm IPS --lost =2", "--lost is STRATUM=N"},
 		{"randomize commit HAM-003 --confirm HAM-003", "HAM-003 is no intent: run lodd randomize prepare"},
 		{"randomize prepare HAM-001", `give it with --screening, as in: lodd randomize prepare --screening HAM-001`},
 		{"trial create walk.yaml", `give it with -f, as in: lodd trial create -f walk.yaml`},

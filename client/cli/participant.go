@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
@@ -8,22 +11,46 @@ import (
 
 func (a *app) participantCommand() *cobra.Command {
 	return noun("participant", "List participants and record what happens to them",
-		a.participantList(), a.participantWithdraw(), a.participantDied(), a.participantError())
+		a.participantList(), a.participantWithdraw(), a.participantErase(), a.participantDied(), a.participantError())
 }
 
 func (a *app) participantList() *cobra.Command {
-	return a.inTrial(spec{use: "list", short: "List the participants of your sites"}, func(c trialCall) error {
+	var state string
+	states := []string{"screened", "ready", "excluded", "randomized", "withdrawn", "died", toErase, "erased"}
+	cmd := a.inTrial(spec{use: "list", short: "List the participants of your sites"}, func(c trialCall) error {
+		if state != "" && !slices.Contains(states, state) {
+			return &usageError{a.words.say("error.state", strings.Join(states, ", "), state)}
+		}
 		answer, err := c.Screening().ListParticipants(c.ctx, &loddv1.ListParticipantsRequest{TrialId: c.trial})
 		if err != nil {
 			return err
 		}
 		r := list("participants", "participants", "participant", "site", "state", "missing", "randomized_on")
+		waiting := 0
 		for _, p := range answer.GetParticipants() {
+			if p.GetState() == toErase {
+				waiting++
+			}
+			if state != "" && p.GetState() != state {
+				continue
+			}
 			r.add(p.GetParticipant(), p.GetSite(), code(p.GetState()), codeList(notNil(p.GetMissing())), p.GetRandomizedOn())
 		}
-		return a.write(r)
+		if err := a.write(r); err != nil {
+			return err
+		}
+		if waiting > 0 {
+			a.note("note.waiting", waiting, toErase)
+		}
+		return nil
 	})
+	cmd.Flags().StringVar(&state, "state", "", "only those in this `STATE`: "+strings.Join(states, ", "))
+	return cmd
 }
+
+// toErase is the state of a participant who withdrew from the data, which
+// nobody has destroyed yet.
+const toErase = "to-erase"
 
 // notNil makes JSON write an empty list and not null.
 func notNil(s []string) []string {
@@ -41,13 +68,14 @@ func (a *app) participantWithdraw() *cobra.Command {
 
 Scope intervention: the treatment ends, the follow-up goes on.
 Scope follow-up:    no new data; what is there stays.
-Scope data:         the participant's data are destroyed. Nobody can read them
-                    again. Repeat the number with --confirm.`,
+Scope data:         nobody reads, exports or adds to the participant's data any
+                    more, and another person destroys them: lodd participant
+                    erase. Repeat the number with --confirm.`,
 	}, func(c trialCall) error {
 		req.TrialId, req.RequestId, req.Participant = c.trial, c.request, c.args[0]
 		if req.GetScope() == "data" {
 			var err error
-			if req.Confirm, err = a.typed(c.ctx, req.GetConfirm(), "ask.erase"); err != nil {
+			if req.Confirm, err = a.typed(c.ctx, req.GetConfirm(), "ask.withdraw-data"); err != nil {
 				return err
 			}
 			if req.GetConfirm() == "" {
@@ -62,12 +90,59 @@ Scope data:         the participant's data are destroyed. Nobody can read them
 		if len(locks) > 0 {
 			a.note("note.destroy", plain(locks))
 		}
+		if req.GetScope() == "data" {
+			a.note("note.second-person", c.args[0])
+		}
 		return a.write(receiptOf("withdrawal", answer.GetReceipt(), "participant", c.args[0], "scope", code(req.GetScope()), "destroy_in_locks", notNilNumbers(locks)))
 	})
 	required(cmd, &req.Scope, "scope", "`intervention|follow-up|data`")
 	required(cmd, &req.Reason, "reason", "`no-longer-wants|burden|health|moved|not-given|other`")
 	cmd.Flags().StringVar(&req.On, "on", "", "the date, `YYYY-MM-DD`; default today")
 	cmd.Flags().StringVar(&req.Confirm, "confirm", "", "the screening `NUMBER` once more, for the scope data")
+	return cmd
+}
+
+func (a *app) participantErase() *cobra.Command {
+	var confirm string
+	cmd := a.inTrial(spec{
+		use: "erase NUMBER", short: "Destroy the data of a participant who withdrew from them", args: cobra.ExactArgs(1),
+		long: `Destroy the data of a participant who withdrew from them, for good.
+
+The withdrawal (lodd participant withdraw, scope data) is recorded by one person,
+and another one erases: what cannot be undone takes two. The key of the data is
+destroyed, so nobody can read them again, here or in copies of the log, which
+still verifies. Repeat the number with --confirm.
+
+It does not reach exports that were downloaded, whose holders are to destroy
+the rows, nor backups from before, which hold the key, wrapped.`,
+	}, func(c trialCall) error {
+		confirm, err := a.typed(c.ctx, confirm, "ask.erase")
+		if err != nil {
+			return err
+		}
+		if confirm == "" {
+			return &usageError{a.words.say("error.confirm")}
+		}
+		answer, err := c.Participants().EraseParticipant(c.ctx, &loddv1.EraseParticipantRequest{
+			TrialId: c.trial, RequestId: c.request, Participant: c.args[0], Confirm: confirm,
+		})
+		if err != nil {
+			return err
+		}
+		r := answer.GetReceipt()
+		if err := a.write(receiptOf("erasure", r, "participant", c.args[0])); err != nil {
+			return err
+		}
+		done := stamp(r.GetAt())
+		if r.GetRepeatedRequest() {
+			a.note("note.erased-before", done)
+		} else {
+			a.note("note.erased")
+		}
+		a.note("note.copies", done)
+		return nil
+	})
+	cmd.Flags().StringVar(&confirm, "confirm", "", "the screening `NUMBER` once more")
 	return cmd
 }
 

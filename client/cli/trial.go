@@ -37,7 +37,7 @@ func (a *app) protocolCommand() *cobra.Command {
 
 func (a *app) trialCommand() *cobra.Command {
 	return noun("trial", "Set trials up and look at them",
-		a.trialCreate(), a.trialSeal(), a.trialOpen(), a.trialClose(), a.trialList(), a.trialShow(), a.trialUse())
+		a.trialCreate(), a.trialSeal(), a.trialOpen(), a.trialClose(), a.trialReconcile(), a.trialList(), a.trialShow(), a.trialUse())
 }
 
 func (a *app) trialCreate() *cobra.Command {
@@ -188,9 +188,14 @@ func (a *app) trialShow() *cobra.Command {
 			return err
 		}
 		if a.settings.output == "json" || a.settings.output == "jsonl" {
-			return a.writeTrial(t)
+			err = a.writeTrial(t)
+		} else {
+			err = a.write(a.trialLines(t))
 		}
-		return a.write(a.trialLines(t))
+		if err == nil && t.GetState() == "fenced" {
+			a.note("note.fenced", t.GetTrialId())
+		}
+		return err
 	})
 }
 

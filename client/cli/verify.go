@@ -25,16 +25,25 @@ const keyFile = "export.key"
 func (a *app) verifyCommand() *cobra.Command {
 	var key string
 	cmd := a.local(spec{
-		use: "verify FILE", short: "Verify an export, without a server", args: cobra.ExactArgs(1),
-		long: `Verify an export, without a server: every byte of it, against the public key of
-the server that made it. The key is that of --key, else of your profile, else of
-the file export.key beside FILE.`,
-	}, func(_ context.Context, args []string) error {
+		use: "verify FILE", short: "Verify an export or a log, without a server", args: cobra.ExactArgs(1),
+		long: `Verify an export or a log, without a server: every byte of it, against the public
+key of the server that made it. The key is that of --key, else of your profile.
+Else an export is verified with the key in the file export.key beside FILE, and a
+log (lodd audit export) with the key inside it. If the whole trial is in a log,
+the rules of the trial are applied to every entry of it again.`,
+	}, func(ctx context.Context, args []string) error {
 		f, err := os.Open(args[0])
 		if err != nil {
 			return &usageError{strings.TrimPrefix(err.Error(), "open ")}
 		}
 		defer f.Close()
+		info, err := f.Stat()
+		if err != nil {
+			return fmt.Errorf("verify: %w", err)
+		}
+		if audit.HasArchive(f, info.Size()) {
+			return a.verifyArchive(ctx, f, key, args[0])
+		}
 		manifest, err := a.verifyWith(f, key, args[0])
 		if err != nil {
 			return err

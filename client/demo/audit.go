@@ -63,6 +63,9 @@ func (s *story) checkReceipts(ctx context.Context) error {
 	if kinds["randomized"] != len(s.enrolled) || kinds["allocated"] != len(s.enrolled) || kinds["grant_refused"] != 1 {
 		return fmt.Errorf("the log holds %d randomizations, %d allocations and %d refused grants", kinds["randomized"], kinds["allocated"], kinds["grant_refused"])
 	}
+	if kinds["erased"] != 1 {
+		return fmt.Errorf("the log holds %d erasures, want 1", kinds["erased"])
+	}
 	s.say("the log holds %d randomizations with %d sealed allocations, and each receipt names its entry", kinds["randomized"], kinds["allocated"])
 	return nil
 }

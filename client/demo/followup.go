@@ -44,7 +44,7 @@ func (s *story) sixMonths(ctx context.Context) error {
 // twelveMonths destroys a participant's data, lets one die and plays the
 // follow-up at 12 months.
 func (s *story) twelveMonths(ctx context.Context) error {
-	if err := s.erase(ctx); err != nil {
+	if err := s.forget(ctx); err != nil {
 		return err
 	}
 	s.setClock(s.now.AddDate(0, 1, 0))
@@ -193,9 +193,10 @@ func (s *story) withdraw(ctx context.Context, i int, scope, reason string) error
 	return err
 }
 
-// erase records the withdrawal of consent: the participant's key is destroyed,
-// and the answers cannot be read again.
-func (s *story) erase(ctx context.Context) error {
+// forget lets a participant withdraw consent and demand deletion: nobody reads
+// the answers from then on, and another person than the one who recorded the
+// withdrawal destroys their key.
+func (s *story) forget(ctx context.Context) error {
 	c, id, err := s.asking(ctx, "tove")
 	if err != nil {
 		return err
@@ -208,7 +209,7 @@ func (s *story) erase(ctx context.Context) error {
 		return err
 	}
 	if len(answer.GetDestroyInLocks()) != 1 {
-		return fmt.Errorf("the erased participant is in %d locks, want 1", len(answer.GetDestroyInLocks()))
+		return fmt.Errorf("the participant who withdrew is in %d locks, want 1", len(answer.GetDestroyInLocks()))
 	}
 	s.enrolled[erases].gone = "data destroyed"
 	assessor, err := s.as(ctx, "olav")
@@ -219,10 +220,29 @@ func (s *story) erase(ctx context.Context) error {
 		TrialId: s.trial, Participant: number, Visit: s.protocol.GetVisits()[1].GetId(), Form: s.assessorForm(),
 	})
 	if !client.HasReason(err, loddv1.ErrorReason_ERROR_REASON_ERASED) {
-		return fmt.Errorf("destroyed data can still be read, or the refusal was another: %w", err)
+		return fmt.Errorf("withdrawn data can still be read, or the refusal was another: %w", err)
 	}
-	s.say("a participant withdrew consent: the key of the data is destroyed, holders of lock 1 are told")
+	s.say("a participant withdrew consent: nobody reads the data any more, holders of lock 1 are told")
+	if err := s.erase(ctx, "tove", number); !client.HasReason(err, loddv1.ErrorReason_ERROR_REASON_SAME_PERSON) {
+		return fmt.Errorf("one person withdrew and erased, or the refusal was another: %w", err)
+	}
+	s.say("refused: erasure by the person who recorded the withdrawal")
+	if err := s.erase(ctx, "per", number); err != nil {
+		return err
+	}
+	s.say("per erased: the key of the data is destroyed, and the log still verifies")
 	return nil
+}
+
+func (s *story) erase(ctx context.Context, user, number string) error {
+	c, id, err := s.asking(ctx, user)
+	if err != nil {
+		return err
+	}
+	_, err = c.Participants().EraseParticipant(ctx, &loddv1.EraseParticipantRequest{
+		TrialId: s.trial, RequestId: id, Participant: number, Confirm: number,
+	})
+	return err
 }
 
 func (s *story) assessorForm() string {

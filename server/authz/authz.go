@@ -46,7 +46,7 @@ func Methods() (map[string]loddv1.Permission, error) {
 	return need, errors.Join(errs...)
 }
 
-// Config is what a guard asks. Every field is required.
+// Config is what a guard asks. Every field but Followers is required.
 type Config struct {
 	// Methods are the permissions, from [Methods].
 	Methods map[string]loddv1.Permission
@@ -54,6 +54,8 @@ type Config struct {
 	People func(f func(*people.State))
 	// Trial reports whether there is such a trial.
 	Trial func(id string) bool
+	// Followers are the machines that may follow the log; there may be none.
+	Followers []Pin
 }
 
 // A Guard lets calls through. It may be used concurrently.
@@ -68,11 +70,12 @@ func New(c Config) (*Guard, error) {
 	return &Guard{c}, nil
 }
 
-// Public returns the methods that need no session.
+// Public returns the methods that need no session: the public ones, and those of
+// machines, which are known by their certificates.
 func (g *Guard) Public() map[string]bool {
 	public := map[string]bool{}
 	for m, p := range g.config.Methods {
-		if p == loddv1.Permission_PERMISSION_PUBLIC {
+		if p == loddv1.Permission_PERMISSION_PUBLIC || p == loddv1.Permission_PERMISSION_FOLLOW {
 			public[m] = true
 		}
 	}
@@ -87,6 +90,12 @@ func (g *Guard) Public() map[string]bool {
 func (g *Guard) Allow(ctx context.Context, method string, req any) (context.Context, error) {
 	need, known := g.config.Methods[method]
 	if known && need == loddv1.Permission_PERMISSION_PUBLIC {
+		return ctx, nil
+	}
+	if known && need == loddv1.Permission_PERMISSION_FOLLOW {
+		if !g.machine(ctx) {
+			return nil, status.Error(codes.PermissionDenied, "permission denied")
+		}
 		return ctx, nil
 	}
 	p, ok := authn.FromContext(ctx)

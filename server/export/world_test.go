@@ -186,7 +186,7 @@ func (w *world) correct(p trial.ParticipantID, v trial.VisitID, f trial.FormID, 
 
 func (w *world) erase(p trial.ParticipantID) {
 	w.t.Helper()
-	_, err := w.trial.Withdraw(w.t.Context(), w.by("coordinator"),
+	_, err := w.trial.Do(w.t.Context(), w.by("coordinator"),
 		trial.Withdrawn{Participant: p, Scope: trial.FromData, Reason: "not-given", On: w.today()})
 	w.must(err)
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/lodd-rct/lodd/server/trial"
@@ -127,20 +126,6 @@ func (t *Trial) Randomization(ctx context.Context, id trial.ParticipantID) (Rece
 	}
 	r, _, err := t.receipt(ctx, place{trial.Conduct, at})
 	return r, true, err
-}
-
-// Withdraw records a withdrawal. With the scope data it destroys the key of the
-// participant's data after the entry is durable; a repeat destroys what a crash
-// may have left.
-func (t *Trial) Withdraw(ctx context.Context, by Caller, e trial.Withdrawn) (Answer, error) {
-	a, err := t.Do(ctx, by, e)
-	if e.Scope != trial.FromData || err != nil && !errors.Is(err, trial.ErrErased) {
-		return a, err
-	}
-	if err := t.config.Vault.Destroy(context.WithoutCancel(ctx), t.participantKey(e.Participant)); err != nil {
-		return Answer{}, fmt.Errorf("%w: %w", ErrUnknown, err)
-	}
-	return a, err
 }
 
 // known reports an error if there is no such participant.

@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/lodd-rct/lodd/audit/store"
@@ -14,28 +15,80 @@ import (
 
 var w3 = trial.Withdrawn{Participant: "P1", Scope: trial.FromData, Reason: "no-longer-wants", On: date("2020-09-02")}
 
-// After an erasure the data are gone, the event and the slot stay, and the log
+const p1Key = "IPS/participant/P1"
+
+// checkOutOfReach reports data of P1 that can be read or added to.
+func (w *world) checkOutOfReach() {
+	w.Helper()
+	if _, err := w.trial().ReadForm(w.Context(), audit6); !errors.Is(err, trial.ErrErased) {
+		w.Errorf("reading a form: %v", err)
+	}
+	if _, _, err := w.trial().Correct(w.Context(), w.as(trial.Assessor), audit6, ledger.Patch{Set: numbers(1)}, "late"); !errors.Is(err, trial.ErrErased) {
+		w.Errorf("correcting: %v", err)
+	}
+	if _, err := w.trial().Screen(w.Context(), w.as(trial.Coordinator), screened("P1"), eligible); err == nil {
+		w.Error("the number was used again")
+	}
+	src, err := w.trial().AtLock(w.Context(), 1)
+	if err != nil || slices.Contains(src.Participants, "P1") || !slices.Equal(src.Erased, []trial.ParticipantID{"P1"}) {
+		w.Errorf("the export holds %v without %v, %v", src.Participants, src.Erased, err)
+	}
+}
+
+// erase destroys the data of P1, as another person than the one who withdrew.
+func (w *world) erase() ledger.Receipt {
+	w.Helper()
+	r, err := w.trial().Erase(w.Context(), w.as(trial.Investigator), "P1")
+	if err != nil {
+		w.Fatal(err)
+	}
+	return r
+}
+
+// A withdrawal from the data takes them out of reach at once, and destroys
+// nothing: one person alone must not be able to.
+func TestWithdrawalFromTheDataKeepsTheKey(t *testing.T) {
+	w := recruiting(t, &storetest.Memory{})
+	w.tell()
+	src, err := w.trial().AtLock(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record, ok := src.Record("P1", "month-6", "audit")
+	if _, err := src.Answers(t.Context(), "P1", record); err != nil || !ok {
+		t.Fatal(err, ok)
+	}
+	w.do(trial.Coordinator, w3)
+	if _, err := src.Answers(t.Context(), "P1", record); !errors.Is(err, trial.ErrErased) {
+		t.Errorf("an export that was begun before: %v", err)
+	}
+	for range 2 {
+		w.checkOutOfReach()
+		if err := w.vault.Check(t.Context(), p1Key); err != nil {
+			t.Errorf("the key: %v", err)
+		}
+		if _, err := w.trial().Erase(t.Context(), w.as(trial.Coordinator), "P1"); !errors.Is(err, trial.ErrSamePerson) {
+			t.Errorf("erasing by the same person: %v", err)
+		}
+		w = w.reopen()
+	}
+}
+
+// After an erasure the data are gone, the events and the slot stay, and the log
 // verifies and replays.
 func TestErasureDestroysTheDataAndKeepsTheLog(t *testing.T) {
 	w := recruiting(t, &storetest.Memory{})
 	w.tell()
 	slot := view(w, func(s *trial.State) int { p, _ := s.Participant("P1"); return p.Slot })
-	w.must(w.trial().Withdraw(t.Context(), w.as(trial.Coordinator), w3))
+	w.do(trial.Coordinator, w3)
+	w.erase()
 	for restarted := range 2 {
 		if restarted == 1 {
 			w = w.reopen()
 		}
-		if _, err := w.trial().ReadForm(t.Context(), audit6); !errors.Is(err, trial.ErrErased) {
-			t.Errorf("reading a form: %v", err)
-		}
-		if _, err := w.vault.Open(t.Context(), "IPS/participant/P1", nil, nil); !errors.Is(err, vault.ErrDestroyed) {
+		w.checkOutOfReach()
+		if _, err := w.vault.Open(t.Context(), p1Key, nil, nil); !errors.Is(err, vault.ErrDestroyed) {
 			t.Errorf("the key: %v", err)
-		}
-		if _, _, err := w.trial().Correct(t.Context(), w.as(trial.Assessor), audit6, ledger.Patch{Set: numbers(1)}, "late"); !errors.Is(err, trial.ErrErased) {
-			t.Errorf("correcting: %v", err)
-		}
-		if _, err := w.trial().Screen(t.Context(), w.as(trial.Coordinator), screened("P1"), eligible); err == nil {
-			t.Error("the number was used again")
 		}
 		if got := view(w, func(s *trial.State) int { p, _ := s.Participant("P1"); return p.Slot }); got != slot {
 			t.Errorf("slot %d, was %d", got, slot)
@@ -55,6 +108,31 @@ func TestErasureDestroysTheDataAndKeepsTheLog(t *testing.T) {
 	checkAllocations(t, w, 3)
 }
 
+// Whoever asks for an erasure that is done gets its receipt, also the person who
+// recorded the withdrawal: it is one entry.
+func TestErasureIsIdempotent(t *testing.T) {
+	w := recruiting(t, &storetest.Memory{})
+	w.tell()
+	if _, err := w.trial().Erase(t.Context(), w.as(trial.Investigator), "P1"); !errors.Is(err, trial.ErrNotWithdrawn) {
+		t.Errorf("without a withdrawal: %v", err)
+	}
+	w.do(trial.Coordinator, w3)
+	by := w.as(trial.Investigator)
+	want, err := w.trial().Erase(t.Context(), by, "P1")
+	if err != nil || want.Repeated || want.List != "IPS/conduct" {
+		t.Fatalf("%+v, %v", want, err)
+	}
+	want.Repeated = true
+	for name, again := range map[string]ledger.Caller{"the same request": by, "another": w.as(trial.Investigator), "another person": w.as(trial.Coordinator)} {
+		if got, err := w.trial().Erase(t.Context(), again, "P1"); err != nil || got != want {
+			t.Errorf("%s: %+v, %v; want %+v", name, got, err, want)
+		}
+	}
+	if n := len(of[trial.Erased](w)); n != 1 {
+		t.Errorf("%d erasures", n)
+	}
+}
+
 // A server that ends between the entry and the destruction has promised it: the
 // next start keeps the promise, and so does whoever asks again before.
 func TestErasureIsFinished(t *testing.T) {
@@ -63,37 +141,79 @@ func TestErasureIsFinished(t *testing.T) {
 			m := &storetest.Memory{}
 			w := recruiting(t, m)
 			w.tell()
+			w.do(trial.Coordinator, w3)
 			m.FailAppend = func(parts ...store.Part) error {
 				if len(parts) == 0 {
 					return errors.New("power cut")
 				}
 				return nil
 			}
-			by := w.as(trial.Coordinator)
-			if _, err := w.trial().Withdraw(t.Context(), by, w3); !errors.Is(err, ledger.ErrUnknown) {
+			by := w.as(trial.Investigator)
+			if _, err := w.trial().Erase(t.Context(), by, "P1"); !errors.Is(err, ledger.ErrUnknown) {
 				t.Fatalf("cut: %v", err)
 			}
 			m.FailAppend = nil
-			if _, err := w.vault.Seal(t.Context(), "IPS/participant/P1", nil, nil); err != nil {
+			if err := w.vault.Check(t.Context(), p1Key); err != nil {
 				t.Fatalf("the key is gone already: %v", err)
 			}
 			switch how {
 			case "at the next start":
 				w = w.reopen()
 			case "by the same request":
-				w.must(w.trial().Withdraw(t.Context(), by, w3))
-			default:
-				if _, err := w.trial().Withdraw(t.Context(), w.as(trial.Coordinator), w3); !errors.Is(err, trial.ErrErased) {
-					t.Errorf("another request: %v", err)
+				if _, err := w.trial().Erase(t.Context(), by, "P1"); err != nil {
+					t.Error(err)
 				}
+			default:
+				w.erase()
 			}
-			if _, err := w.vault.Open(t.Context(), "IPS/participant/P1", nil, nil); !errors.Is(err, vault.ErrDestroyed) {
+			if _, err := w.vault.Open(t.Context(), p1Key, nil, nil); !errors.Is(err, vault.ErrDestroyed) {
 				t.Errorf("the key: %v", err)
 			}
-			if n := len(of[trial.Withdrawn](w)); n != 3 {
-				t.Errorf("%d withdrawals, want those of the story and one", n)
+			if n := len(of[trial.Erased](w)); n != 1 {
+				t.Errorf("%d erasures", n)
 			}
 		})
+	}
+}
+
+// Keys that come back with an older copy are destroyed before anything is
+// served, if the log says that they were.
+func TestErasureIsAppliedToAnOlderCopyOfTheKeys(t *testing.T) {
+	m := &storetest.Memory{}
+	w := recruiting(t, m)
+	w.tell()
+	w.do(trial.Coordinator, w3)
+	older, err := m.Get(t.Context(), "key/"+p1Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.erase()
+	again := m.Reopen()
+	if err := again.Put(t.Context(), "key/"+p1Key, older); err != nil {
+		t.Fatal(err)
+	}
+	next := open(t, again)
+	next.at, next.used = w.now(), w.used
+	if err := next.vault.Check(t.Context(), p1Key); !errors.Is(err, vault.ErrDestroyed) {
+		t.Errorf("the key: %v", err)
+	}
+	next.checkOutOfReach()
+}
+
+// Before an erasure took two people, the withdrawal alone destroyed the key.
+// Such a log is read, and a second person can still put the seal on it.
+func TestLogWhoseWithdrawalDestroyedTheKeyIsRead(t *testing.T) {
+	w := recruiting(t, &storetest.Memory{})
+	w.tell()
+	w.do(trial.Coordinator, w3)
+	if err := w.vault.Destroy(t.Context(), p1Key); err != nil {
+		t.Fatal(err)
+	}
+	w = w.reopen()
+	w.checkOutOfReach()
+	w.erase()
+	if n := len(of[trial.Erased](w)); n != 1 {
+		t.Errorf("%d erasures", n)
 	}
 }
 

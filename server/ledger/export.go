@@ -10,7 +10,7 @@ import (
 )
 
 // AtLock returns what a blinded reader may get of the trial as it was at lock
-// n, without the participants whose data have been destroyed by now. It holds
+// n, without the participants who have withdrawn from the data by now. It holds
 // no arm: sealed allocations are counted, not opened.
 //
 // It fails with [trial.ErrNotFound] if there is no such lock.
@@ -40,7 +40,7 @@ func (t *Trial) AtLock(ctx context.Context, n int) (export.Source, error) {
 		return export.Source{}, err
 	}
 	for p := range at.Participants() {
-		if p.Randomized() && p.Erased.IsZero() {
+		if p.Randomized() && p.WithdrewData.IsZero() {
 			src.Participants = append(src.Participants, p.ID)
 		}
 	}
@@ -96,8 +96,8 @@ func (t *Trial) foldTo(ctx context.Context, lock trial.Lock) (past, error) {
 	return at, nil
 }
 
-// forget marks those whose data were destroyed after the lock as destroyed in
-// it, so that no table and no sum counts them, and returns them. The past is
+// forget marks those who withdrew from the data after the lock as gone before it,
+// so that no table and no sum counts them, and returns them. The past is
 // ours alone, so changing it changes nothing else.
 func (t *Trial) forget(at past) ([]trial.ParticipantID, error) {
 	var erased []trial.ParticipantID
@@ -107,8 +107,8 @@ func (t *Trial) forget(at past) ([]trial.ParticipantID, error) {
 			if !ok {
 				return fmt.Errorf("ledger: trial %s: participant of a lock: %w", t.id, trial.ErrNotFound)
 			}
-			if p.Randomized() && p.Erased.IsZero() && !now.Erased.IsZero() {
-				p.Erased = now.Erased
+			if p.Randomized() && p.WithdrewData.IsZero() && !now.WithdrewData.IsZero() {
+				p.WithdrewData = now.WithdrewData
 				erased = append(erased, p.ID)
 			}
 		}

@@ -84,7 +84,7 @@ func TestMembersAreInOrderAndNotErased(t *testing.T) {
 		t.Errorf("members %v", got)
 	}
 	erased := trial.Withdrawn{Participant: "P3", Scope: trial.FromData, Reason: "no-longer-wants", On: date("2020-03-01")}
-	w.must(w.trial().Withdraw(t.Context(), w.as(trial.Coordinator), erased))
+	w.must(w.trial().Do(t.Context(), w.as(trial.Coordinator), erased))
 	if got := members(); !slices.Equal(got, []trial.ParticipantID{"P1", "P2"}) {
 		t.Errorf("members %v after the erasure of P3", got)
 	}

@@ -40,8 +40,11 @@ func (t *Trial) excluded(id trial.ParticipantID) bool {
 }
 
 // openFor is the inverse of sealFor. It fails with [trial.ErrErased] once the
-// key is destroyed.
+// participant has withdrawn from the data, or the key is destroyed.
 func (t *Trial) openFor(ctx context.Context, p trial.ParticipantID, sealed []byte, bind ...string) ([]byte, error) {
+	if err := t.outOfReach(p); err != nil {
+		return nil, err
+	}
 	plain, err := t.config.Vault.Open(ctx, t.participantKey(p), sealed, bindTo(append(bind, string(p))...))
 	return plain, t.keyError(err)
 }
@@ -75,19 +78,21 @@ func sealedFor(e trial.Event) (trial.ParticipantID, bool) {
 	}
 }
 
-// checkKeys destroys the keys of participants whose data were to be destroyed,
-// and refuses a trial in which another's key is gone: keys lie in a map that can
+// checkKeys destroys the keys of participants whose data were erased: the server
+// may have ended in between, or an older copy of the keys been restored. It
+// leaves alone those of participants who only withdrew from the data; servers
+// before this rule destroyed them at once. And it refuses a trial in which another's key is gone: keys lie in a map that can
 // be changed, and nobody may destroy data by that without an entry. It names the
 // entry and not the participant, since errors end up in the server's log.
 func (t *Trial) checkKeys(ctx context.Context, s *trial.State, sealed map[trial.ParticipantID]place) error {
 	for p := range s.Participants() {
 		at, needed := sealed[p.ID]
 		switch {
-		case !p.Erased.IsZero():
+		case p.Erased():
 			if err := t.destroy(ctx, p.ID); err != nil {
 				return err
 			}
-		case needed:
+		case needed && p.WithdrewData.IsZero():
 			if err := t.config.Vault.Check(ctx, t.participantKey(p.ID)); err != nil {
 				return fmt.Errorf("entry %d of %s is sealed with a key that is gone, and no entry says that it was to be destroyed; bring back the newest copy of the store: %w", at.index, at.in, err)
 			}

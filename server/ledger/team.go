@@ -27,8 +27,8 @@ type Member struct {
 }
 
 // Members lists the participants of teams, in the order of their
-// randomization, without those whose data are destroyed. The reading is an entry of the compartment delivery, durable
-// before anything is shown.
+// randomization, without those who withdrew from the data. The reading is an
+// entry of the compartment delivery, durable before anything is shown.
 //
 // Source: ICH E6(R3) (2025), 4.2.2: access to unblinding information is
 // recorded.
@@ -42,7 +42,7 @@ func (t *Trial) Members(ctx context.Context, by Caller, teams []Team) ([]Member,
 	err := t.View(func(s *trial.State) error {
 		var members []*trial.Participant
 		for p := range s.Participants() {
-			if p.Randomized() && p.Erased.IsZero() {
+			if p.Randomized() && p.WithdrewData.IsZero() {
 				members = append(members, p)
 			}
 		}

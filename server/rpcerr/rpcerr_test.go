@@ -73,7 +73,7 @@ func TestStatus(t *testing.T) {
 		},
 		{
 			"wrapped", fmt.Errorf("participant S-1: %w", trial.ErrErased),
-			sent{Code: codes.FailedPrecondition, Message: "the participant's data are destroyed", Reason: "lodd.v1 ERASED"},
+			sent{Code: codes.FailedPrecondition, Message: trial.ErrErased.Error(), Reason: "lodd.v1 ERASED"},
 		},
 		{
 			"an outcome before its cause", fmt.Errorf("%w: %w", ledger.ErrUnknown, fmt.Errorf("S-1: %w", trial.ErrExists)),

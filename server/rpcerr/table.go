@@ -60,8 +60,12 @@ func trials() []Row {
 		{trial.ErrNotSubmitted, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_NOT_SUBMITTED},
 		{trial.ErrFollowUpEnded, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_FOLLOW_UP_ENDED},
 		{trial.ErrErased, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_ERASED},
+		{trial.ErrNotWithdrawn, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
+		{trial.ErrSamePerson, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_SAME_PERSON},
 		{trial.ErrNotInWindow, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_NOT_IN_WINDOW},
 		{trial.ErrNothingChanged, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_NOTHING_CHANGED},
+		{trial.ErrFenced, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_FENCED},
+		{trial.ErrNotFenced, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
 		{ledger.ErrReused, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_REQUEST_REUSED},
 	}
 }

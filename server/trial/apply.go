@@ -54,6 +54,10 @@ func (s *State) apply(m Meta, e Event) {
 		s.open = false
 	case Locked:
 		s.locks = append(s.locks, Lock{e.Number, m.At, m.Actor, e.Conduct, e.Outcome})
+	case Restored:
+		s.raiseFence(e)
+	case Reconciled:
+		s.liftFence(e)
 	case Exported, ArmsViewed, ClockSteppedBack:
 		// They are facts for the auditor and change nothing.
 	default:
@@ -96,7 +100,9 @@ func (s *State) applyParticipant(m Meta, e Event) {
 		p := s.participants[e.Participant]
 		p.missed = append(p.missed, uint8(s.visitIndex(e.Visit)))
 	case Withdrawn:
-		s.participants[e.Participant].withdraw(e)
+		s.participants[e.Participant].withdraw(m, e)
+	case Erased:
+		s.participants[e.Participant].Erasure = m.Index
 	case Died:
 		s.participants[e.Participant].Died = e.On
 	case ErrorRecorded:
@@ -116,14 +122,14 @@ func (s *State) addForm(m Meta, id ParticipantID, v VisitID, f FormID, r formRec
 	p.forms = append(p.forms, r)
 }
 
-func (p *Participant) withdraw(e Withdrawn) {
+func (p *Participant) withdraw(m Meta, e Withdrawn) {
 	switch e.Scope {
 	case FromIntervention:
 		p.Stopped = e.On
 	case FromFollowUp:
 		p.Withdrew = e.On
 	case FromData:
-		p.Erased = e.On
+		p.WithdrewData, p.withdrewDataBy = e.On, m.Actor
 	}
 }
 

@@ -153,6 +153,8 @@ func (s *State) checkConduct(m Meta, e Event) error {
 	switch e := e.(type) {
 	case Withdrawn:
 		return s.checkWithdrawn(m, e)
+	case Erased:
+		return s.checkErased(m, e)
 	case Died:
 		p, err := s.randomized(e.Participant)
 		if err != nil {
@@ -194,9 +196,23 @@ func (s *State) checkWithdrawn(m Meta, e Withdrawn) error {
 		return when(!p.Stopped.IsZero(), ErrExists)
 	case FromFollowUp:
 		return when(!p.Withdrew.IsZero(), ErrExists)
-	default: // from the data: participant has refused those of whom they are destroyed
+	default: // from the data: participant has refused those who have done so
 		return nil
 	}
+}
+
+// checkErased demands that somebody else has recorded the withdrawal: what
+// cannot be undone takes two people.
+func (s *State) checkErased(m Meta, e Erased) error {
+	p, ok := s.participants[e.Participant]
+	if !ok {
+		return fmt.Errorf("participant %s: %w", e.Participant, ErrNotFound)
+	}
+	return first(
+		when(p.WithdrewData.IsZero(), ErrNotWithdrawn),
+		when(p.Erased(), ErrErased),
+		when(p.withdrewDataBy == m.Actor, ErrSamePerson),
+	)
 }
 
 func (s *State) afterRandomization(p *Participant, on Date) error {

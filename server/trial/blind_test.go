@@ -33,6 +33,9 @@ func TestStateKnowsNoArm(t *testing.T) {
 		{trial.FormCorrected{}, nil},
 		{trial.VisitMissed{}, nil},
 		{trial.Withdrawn{}, nil},
+		{trial.Erased{}, nil},
+		{trial.Restored{}, nil},
+		{trial.Reconciled{}, nil},
 		{trial.Died{}, nil},
 		{trial.ErrorRecorded{}, nil},
 		{trial.Locked{}, nil},
@@ -123,6 +126,9 @@ func TestEventsLieInTheirCompartments(t *testing.T) {
 		{trial.DesignSealed{}, trial.Conduct},
 		{trial.Randomized{}, trial.Conduct},
 		{trial.Withdrawn{}, trial.Conduct},
+		{trial.Erased{}, trial.Conduct},
+		{trial.Restored{}, trial.Conduct},
+		{trial.Reconciled{}, trial.Conduct},
 		{trial.Locked{}, trial.Conduct},
 	} {
 		if got := h.Compartment(tt.event); got != tt.want {
@@ -135,7 +141,17 @@ func TestPhases(t *testing.T) {
 	for _, tt := range []struct {
 		history []any
 		want    string
-	}{{nil, "set-up"}, {created, "set-up"}, {sealed, "sealed"}, {opened, "open"}, {closed, "closed"}, {then(closed, trial.EnrolmentOpened{}), "open"}} {
+	}{
+		{nil, "set-up"},
+		{created, "set-up"},
+		{sealed, "sealed"},
+		{opened, "open"},
+		{closed, "closed"},
+		{then(closed, trial.EnrolmentOpened{}), "open"},
+		{then(created, trial.Restored{}), "fenced"},
+		{then(opened, trial.Restored{}), "fenced"},
+		{then(opened, trial.Restored{}, trial.Reconciled{}), "open"},
+	} {
 		if got := tell(t, tt.history...).Phase(); got != tt.want {
 			t.Errorf("phase %s, want %s", got, tt.want)
 		}

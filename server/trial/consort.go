@@ -26,7 +26,7 @@ func (s *State) Flow() Flow {
 			f.Randomized++
 		case p.Excluded == "not-eligible":
 			f.NotEligible++
-		case p.Excluded == "declined", p.Excluded == "" && !p.Erased.IsZero():
+		case p.Excluded == "declined", p.Excluded == "" && !p.WithdrewData.IsZero():
 			f.Declined++
 		case p.Excluded != "":
 			f.Other++
@@ -50,8 +50,8 @@ func (s *State) visitFlow(visit int) VisitFlow {
 	return f
 }
 
-// class returns the counter that p belongs to at a visit. A destroyed record
-// comes before an inclusion in error, that before a death before the target,
+// class returns the counter that p belongs to at a visit. A withdrawal
+// from the data comes before an inclusion in error, that before a death before the target,
 // that before an end of follow-up before the target. What was observed or
 // missed before such an end stays so: a later death doesn't rewrite an earlier
 // visit.
@@ -60,7 +60,7 @@ func (s *State) class(f *VisitFlow, p *Participant, visit int) *int {
 	target := s.window(p, visit).Target
 	died, withdrew := !p.Died.IsZero(), !p.Withdrew.IsZero()
 	switch {
-	case !p.Erased.IsZero():
+	case !p.WithdrewData.IsZero():
 		return &f.Erased
 	case p.Error != "":
 		return &f.InError

@@ -11,7 +11,8 @@ import (
 // nothing.
 //
 // A participant who is randomized already needs no event: Decide returns none
-// for another [Randomized], and the answer is that of the first one.
+// for another [Randomized], and the answer is that of the first one. The same
+// goes for [Erased].
 //
 // Its errors wrap an error of this package or are an [Invalid].
 func (s *State) Decide(m Meta, proposal Event) ([]Event, error) {
@@ -21,6 +22,9 @@ func (s *State) Decide(m Meta, proposal Event) ([]Event, error) {
 	if l, ok := proposal.(Locked); ok {
 		l.Number, l.Conduct, l.Outcome = len(s.locks)+1, s.lens[Conduct], s.lens[Outcome]
 		proposal = l
+	}
+	if e, ok := proposal.(Erased); ok && s.erased(e.Participant) {
+		return nil, nil
 	}
 	if err := s.check(m, proposal); err != nil {
 		return nil, err
@@ -63,14 +67,14 @@ func (s *State) check(m Meta, e Event) error {
 	case DesignKept:
 		return when(!s.sealed || s.kept || len(e.Sealed) == 0, ErrAlreadySealed)
 	case EnrolmentOpened:
-		return first(when(!s.kept, ErrNotSealed), when(s.open, ErrExists))
+		return first(when(!s.kept, ErrNotSealed), when(s.open, ErrExists), when(s.fenced(), ErrFenced))
 	case EnrolmentClosed:
 		return when(!s.open, ErrEnrolmentClosed)
 	case Screened, Consented, EligibilityAssessed, Excluded, Prepared, Randomized, Allocated:
 		return s.checkEnrolment(m, e)
 	case FormSubmitted, FormCorrected, VisitMissed:
 		return s.checkAssessment(m, e)
-	case Withdrawn, Died, ErrorRecorded:
+	case Withdrawn, Erased, Died, ErrorRecorded:
 		return s.checkConduct(m, e)
 	case Locked:
 		want := Locked{len(s.locks) + 1, s.lens[Conduct], s.lens[Outcome]}
@@ -81,11 +85,18 @@ func (s *State) check(m Meta, e Event) error {
 	case Exported:
 		_, err := s.Lock(e.Lock)
 		return err
+	case Restored, Reconciled:
+		return s.checkFence(e)
 	case ArmsViewed, ClockSteppedBack:
 		return nil
 	default:
 		return fmt.Errorf("trial: unknown event %T", e)
 	}
+}
+
+func (s *State) erased(id ParticipantID) bool {
+	p, ok := s.participants[id]
+	return ok && p.Erased()
 }
 
 func (s *State) checkCreated(e Created) error {
@@ -120,7 +131,7 @@ func (s *State) participant(id ParticipantID) (*Participant, error) {
 	switch {
 	case !ok:
 		return nil, fmt.Errorf("participant %s: %w", id, ErrNotFound)
-	case !p.Erased.IsZero():
+	case !p.WithdrewData.IsZero():
 		return nil, ErrErased
 	}
 	return p, nil

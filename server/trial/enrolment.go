@@ -135,6 +135,7 @@ func (s *State) ready(id ParticipantID) error {
 		return true
 	}
 	return first(
+		when(s.fenced(), ErrFenced),
 		when(!s.open, ErrEnrolmentClosed),
 		when(p.Consent.Version == "", ErrNoConsent),
 		when(!p.Assessed || !p.Eligible, ErrNotEligible),

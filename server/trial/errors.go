@@ -22,9 +22,13 @@ var (
 	ErrAlreadySubmitted  = errors.New("the form is submitted already; correct it instead")
 	ErrNotSubmitted      = errors.New("the form is not submitted yet")
 	ErrFollowUpEnded     = errors.New("the participant is no longer followed up")
-	ErrErased            = errors.New("the participant's data are destroyed")
+	ErrErased            = errors.New("the participant withdrew from the data, which nobody can read or add to any more")
+	ErrNotWithdrawn      = errors.New("no withdrawal from the data is recorded for the participant; record it first, then another person erases")
+	ErrSamePerson        = errors.New("you recorded the withdrawal; another person must erase the data")
 	ErrNotInWindow       = errors.New("the visit is not due yet")
 	ErrNothingChanged    = errors.New("the correction changes nothing")
+	ErrFenced            = errors.New("nobody is randomized now: the server was restored from an older copy and may have lost randomizations; the list custodian reconciles the trial first")
+	ErrNotFenced         = errors.New("there is nothing to reconcile: the trial was not restored from an older copy, or is reconciled already")
 )
 
 // An Invalid says which field of a request cannot be right. Its text reaches

@@ -147,6 +147,10 @@ type Withdrawn struct {
 	On          Date
 }
 
+// Erased records that the key of a participant's data was destroyed, after a
+// withdrawal with the scope [FromData] that somebody else recorded.
+type Erased struct{ Participant ParticipantID }
+
 // Died records a death.
 type Died struct {
 	Participant ParticipantID
@@ -181,6 +185,21 @@ type ArmsViewed struct {
 // ClockSteppedBack records that the server's clock went backwards.
 type ClockSteppedBack struct{ By time.Duration }
 
+// Restored records that the server was restored from an older copy, and how many
+// entries of each compartment are known to be lost: 0 also if that isn't known.
+// A number of [Delivery] moves with what one arm alone does, and is best left 0.
+type Restored struct{ Conduct, Outcome, Delivery, Allocation int64 }
+
+// Reconciled ends what [Restored] began.
+type Reconciled struct{ Lost []LostSlots }
+
+// LostSlots are the slots after the last known one that the lost part of the
+// log had used: nobody gets them any more.
+type LostSlots struct {
+	Stratum Stratum
+	Slots   int // 1 to [MaxLostSlots]
+}
+
 func (Created) event()             {}
 func (FormDefined) event()         {}
 func (DesignSealed) event()        {}
@@ -198,12 +217,15 @@ func (FormSubmitted) event()       {}
 func (FormCorrected) event()       {}
 func (VisitMissed) event()         {}
 func (Withdrawn) event()           {}
+func (Erased) event()              {}
 func (Died) event()                {}
 func (ErrorRecorded) event()       {}
 func (Locked) event()              {}
 func (Exported) event()            {}
 func (ArmsViewed) event()          {}
 func (ClockSteppedBack) event()    {}
+func (Restored) event()            {}
+func (Reconciled) event()          {}
 
 // A Scope says what a participant withdraws from.
 type Scope string
@@ -212,7 +234,7 @@ type Scope string
 const (
 	FromIntervention Scope = "intervention" // W1: follow-up goes on
 	FromFollowUp     Scope = "follow-up"    // W2: no new data, old data stay
-	FromData         Scope = "data"         // W3: the data are destroyed
+	FromData         Scope = "data"         // W3: the data are out of reach, and somebody else destroys them
 )
 
 // ExclusionReasons are the reasons for an exclusion at screening.

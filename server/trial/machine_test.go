@@ -3,7 +3,6 @@ package trial_test
 import (
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,15 +15,22 @@ import (
 // A trial that gets random commands keeps its rules: Decide changes nothing,
 // what it returns always applies, what it refuses never does, the sums of the
 // flow close at every moment, a randomized participant never gets another
-// slot, and the log gives the same state again.
+// slot, no slot is used twice or after a restore lost it, and the log gives the
+// same state again.
 func TestRandomHistoriesKeepTheRules(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		h := tell(t, then(opened, then(readied("P1"), then(readied("P2"), randomized("P3")...)...)...)...)
-		slots := map[trial.ParticipantID]string{}
+		slots := &slots{at: map[trial.ParticipantID]string{}, next: map[trial.Stratum]int{}}
 		n := rapid.IntRange(10, 120).Draw(rt, "commands")
 		for range n {
 			h.now = h.now.Add(rapid.SampledFrom([]time.Duration{0, 0, 0, time.Minute, 10 * time.Minute, 24 * time.Hour, 60 * 24 * time.Hour}).Draw(rt, "later"))
-			step(rt, h, command(rt, h.State, h.now), slots)
+			if rapid.IntRange(0, 5).Draw(rt, "whole enrolment") > 0 {
+				step(rt, h, command(rt, h.State, h.now), slots)
+				continue
+			}
+			for _, e := range randomized(rapid.SampledFrom([]trial.ParticipantID{"P1", "P2", "P6", "P7", "P8"}).Draw(rt, "enrolled")) {
+				step(rt, h, e.(trial.Event), slots)
+			}
 		}
 		again := &trial.State{}
 		for _, l := range h.log {
@@ -42,8 +48,15 @@ func TestRandomHistoriesKeepTheRules(t *testing.T) {
 	})
 }
 
+// slots are what a test knows of allocations by itself.
+type slots struct {
+	at     map[trial.ParticipantID]string // everything that must not change
+	next   map[trial.Stratum]int          // the first slot that was neither used nor lost
+	fenced bool
+}
+
 // step decides one command and checks what must hold around it.
-func step(rt *rapid.T, h *story, e trial.Event, slots map[trial.ParticipantID]string) {
+func step(rt *rapid.T, h *story, e trial.Event, slots *slots) {
 	before, m := dump(h.State), h.meta(e)
 	decided, err := h.Decide(m, e)
 	if after := dump(h.State); after != before {
@@ -62,41 +75,45 @@ func step(rt *rapid.T, h *story, e trial.Event, slots map[trial.ParticipantID]st
 		}
 		return
 	}
-	if r, ok := e.(trial.Randomized); ok && slots[r.Participant] != "" && len(decided) > 0 {
-		rt.Fatalf("%s is randomized twice", r.Participant)
+	if r, ok := e.(trial.Randomized); ok && len(decided) > 0 && (slots.at[r.Participant] != "" || slots.fenced) {
+		rt.Fatalf("%s is randomized twice, or while the trial is fenced", r.Participant)
 	}
 	if err := h.do(e); err != nil {
 		rt.Fatalf("Decide took %+v, Apply refused it: %v", e, err)
 	}
-	for p := range h.Participants() {
+	slots.check(rt, h.State, e)
+	checkFlow(rt, h.State)
+}
+
+// check follows what an event that was taken has done to the slots. A restore
+// fences, a reconciliation gives up slots, and whoever is randomized gets the
+// next one that is left.
+func (l *slots) check(rt *rapid.T, s *trial.State, e trial.Event) {
+	switch e := e.(type) {
+	case trial.Restored:
+		l.fenced = true
+	case trial.Reconciled:
+		l.fenced = false
+		for _, lost := range e.Lost {
+			l.next[lost.Stratum] += lost.Slots
+		}
+	}
+	if _, fenced := s.Fence(); fenced != l.fenced || fenced != (s.Phase() == "fenced") {
+		rt.Fatalf("fenced: %v, phase %s; want %v", fenced, s.Phase(), l.fenced)
+	}
+	for p := range s.Participants() {
 		if !p.Randomized() {
 			continue
 		}
 		at := fmt.Sprint(p.Stratum, p.Slot, p.Receipt, p.RandomizedAt)
-		if was, ok := slots[p.ID]; ok && was != at {
+		switch was, ok := l.at[p.ID]; {
+		case ok && was != at:
 			rt.Fatalf("the allocation of %s moved from %s to %s", p.ID, was, at)
-		}
-		slots[p.ID] = at
-	}
-	checkFlow(rt, h.State)
-	checkSlots(rt, h.State)
-}
-
-// checkSlots reports a stratum whose slots are not 0, 1, 2, ... in the order of
-// randomization.
-func checkSlots(t errorer, s *trial.State) {
-	of := map[trial.Stratum][]*trial.Participant{}
-	for p := range s.Participants() {
-		if p.Randomized() {
-			of[p.Stratum] = append(of[p.Stratum], p)
-		}
-	}
-	for stratum, ps := range of {
-		slices.SortFunc(ps, func(a, b *trial.Participant) int { return int(a.Receipt - b.Receipt) })
-		for i, p := range ps {
-			if p.Slot != i {
-				t.Errorf("%s has slot %d of %s, want %d", p.ID, p.Slot, stratum, i)
-			}
+		case !ok && p.Slot != l.next[p.Stratum]:
+			rt.Fatalf("%s has slot %d of %s, want %d", p.ID, p.Slot, p.Stratum, l.next[p.Stratum])
+		case !ok:
+			l.at[p.ID] = at
+			l.next[p.Stratum]++
 		}
 	}
 }
@@ -134,8 +151,11 @@ func command(rt *rapid.T, s *trial.State, now time.Time) trial.Event {
 		commit(p), commit(p), commit(p),
 		trial.VisitMissed{Participant: p, Visit: v, Reason: "moved"},
 		trial.Withdrawn{Participant: p, Reason: "burden", On: on, Scope: rapid.SampledFrom([]trial.Scope{trial.FromIntervention, trial.FromFollowUp, trial.FromData}).Draw(rt, "scope")},
+		trial.Erased{Participant: p},
 		trial.Died{Participant: p, On: on},
 		trial.ErrorRecorded{Participant: p, Kind: "duplicate"},
+		trial.Restored{Conduct: 2, Allocation: int64(rapid.IntRange(-1, 3).Draw(rt, "lost"))},
+		reconciled(rt), reconciled(rt),
 		trial.Locked{},
 		trial.Exported{Lock: rapid.IntRange(0, 3).Draw(rt, "lock")},
 		trial.ArmsViewed{Site: "OSLO", Team: "ips"},
@@ -143,6 +163,14 @@ func command(rt *rapid.T, s *trial.State, now time.Time) trial.Event {
 		trial.EnrolmentOpened{},
 		trial.EnrolmentClosed{},
 	}).Draw(rt, "command")
+}
+
+// reconciled draws lost slots of strata of which some don't exist.
+func reconciled(rt *rapid.T) trial.Reconciled {
+	strata := []trial.Stratum{"OSLO/drug=alcohol", "OSLO/drug=other", "BERGEN/drug=other", "OSLO"}
+	return trial.Reconciled{Lost: rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) trial.LostSlots {
+		return trial.LostSlots{Stratum: rapid.SampledFrom(strata).Draw(rt, "stratum"), Slots: rapid.IntRange(0, 4).Draw(rt, "slots")}
+	}), 0, 2).Draw(rt, "lost slots")}
 }
 
 // A repeated randomization needs no entry, whatever happened since.

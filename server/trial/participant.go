@@ -26,11 +26,15 @@ type Participant struct {
 	Slot         int
 	Stopped      Date // W1
 	Withdrew     Date // W2
-	Erased       Date // W3
+	WithdrewData Date // W3: nobody reads or adds to the data any more
 	Died         Date
 	Error        Code // the kind, or empty
-	forms        []formRecord
-	missed       []uint8 // positions of visits
+	// Erasure is the index of the entry in conduct that destroyed the data
+	// after W3, or 0: that entry made the trial.
+	Erasure        int64
+	withdrewDataBy string // who recorded W3
+	forms          []formRecord
+	missed         []uint8 // positions of visits
 }
 
 // A formRecord says where the answers of a form stand. Forms and visits are
@@ -44,6 +48,9 @@ type formRecord struct {
 
 // Randomized reports whether the participant has an allocation.
 func (p *Participant) Randomized() bool { return !p.RandomizedAt.IsZero() }
+
+// Erased reports whether the key of the participant's data is destroyed.
+func (p *Participant) Erased() bool { return p.Erasure > 0 }
 
 // record returns where form was submitted at visit.
 func (p *Participant) record(visit, form int) (formRecord, bool) {

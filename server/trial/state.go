@@ -27,6 +27,8 @@ type State struct {
 	intents      map[IntentID]intent
 	unallocated  ParticipantID // randomized by the entry before, not yet allocated
 	locks        []Lock
+	restored     []Restored // since the last reconciliation
+	lostSlots    int64      // slots that are known to have been used in what was lost
 	lens         map[Compartment]int64
 	last         time.Time
 }
@@ -56,9 +58,12 @@ func (s *State) Protocol() *Protocol { return &s.protocol }
 // Commitment returns the commitment to the design, if it is sealed.
 func (s *State) Commitment() ([32]byte, bool) { return s.commitment, s.sealed }
 
-// Phase returns set-up, sealed, open or closed.
+// Phase returns set-up, sealed, open or closed, and fenced after a restore that
+// isn't reconciled yet.
 func (s *State) Phase() string {
 	switch {
+	case s.fenced():
+		return "fenced"
 	case s.open:
 		return "open"
 	case s.opened:

@@ -67,6 +67,8 @@ func (h *story) meta(e trial.Event) trial.Meta {
 		m.Role = filledInBy(e.Form)
 	case trial.Prepared:
 		m.Request = intentOf(e.Participant)
+	case trial.Erased:
+		m.Actor, m.Role = "per", trial.Investigator // kari has recorded the withdrawal
 	}
 	return m
 }

@@ -75,7 +75,7 @@ func (s *State) Due(at time.Time, role Role, ahead int) []Due {
 
 // awaits reports whether p can still be assessed at a visit.
 func (s *State) awaits(p *Participant, visit int) bool {
-	if p.Excluded != "" || !p.Erased.IsZero() {
+	if p.Excluded != "" || !p.WithdrewData.IsZero() {
 		return false
 	}
 	if visit == 0 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -41,6 +42,11 @@ type Options struct {
 	// MustExist refuses to create the file.
 	MustExist bool
 
+	// ReadOnly opens a file that must exist, and changes nothing in it: every
+	// write fails. Several processes can have it open so, but none beside one
+	// that writes.
+	ReadOnly bool
+
 	// AcceptOlder opens a file of whose two meta pages one can't be read. The
 	// other may be older by one commit, so that the last entries may be gone.
 	// It is for an operator who has no newer copy, and never a default.
@@ -66,10 +72,20 @@ type DB struct {
 // The error wraps [ErrLocked], or a *[store.DamageError] if the file isn't what was
 // written.
 func Open(path string, o Options) (*DB, error) {
+	if o.ReadOnly {
+		if err := inspect(path, o); err != nil {
+			return nil, err
+		}
+		return open(path, o)
+	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && !o.MustExist {
 		if err := create(path, o); err != nil {
 			return nil, err
 		}
+	}
+	// Whoever made the file may have ended before its name was durable.
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return nil, err
 	}
 	if err := inspect(path, o); err != nil {
 		return nil, err
@@ -77,6 +93,11 @@ func Open(path string, o Options) (*DB, error) {
 	d, err := open(path, o)
 	if err != nil {
 		return nil, err
+	}
+	// A process that was killed may have left entries that can be read and are
+	// not on the disk yet.
+	if err := d.file.Sync(); err != nil {
+		return nil, errors.Join(fmt.Errorf("bolt: open %s: %w", path, err), d.Close())
 	}
 	// What was deleted or replaced just before a crash may not be scrubbed yet.
 	// On a full disk the store serves all the same: the next scrub does it.
@@ -143,6 +164,7 @@ func (o Options) bbolt() *bbolt.Options {
 		MaxSize:         int(o.MaxSize),
 		Timeout:         timeout,
 		NoStatistics:    true,
+		ReadOnly:        o.ReadOnly,
 	}
 }
 

@@ -8,10 +8,15 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/lodd-rct/lodd/audit/store"
 	"github.com/lodd-rct/lodd/audit/store/bolt"
 	"github.com/lodd-rct/lodd/audit/store/storetest"
 )
+
+// long is set for the campaigns that docs/testing.md names.
+var long = os.Getenv("LODD_LONG") != ""
 
 // small keeps test files small.
 var small = bolt.Options{InitialMmapSize: 1, Timeout: 100 * time.Millisecond}
@@ -38,6 +43,25 @@ func TestBoltKeepsTheContract(t *testing.T) {
 	storetest.Run(t, func(t testing.TB) storetest.Open {
 		path := filepath.Join(t.TempDir(), "log.db")
 		return func(t testing.TB) store.Store { return open(t, path, bolt.Options{}) }
+	})
+}
+
+// Whatever is done with it, a store in a file answers as one in memory does.
+func TestBoltIsItsModel(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		path := filepath.Join(t.TempDir(), "log.db") // each call gives another folder
+		draw := func(n int) int { return rapid.IntRange(0, n-1).Draw(rt, "choice") }
+		err := storetest.Model(t, func(t testing.TB) store.Store {
+			db, err := bolt.Open(path, small)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			db.NoSync() // there is no crash here
+			return db
+		}, 30, draw)
+		if err != nil {
+			rt.Fatal(err)
+		}
 	})
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
 
 	"go.etcd.io/bbolt"
@@ -21,7 +20,7 @@ var (
 )
 
 // create makes an empty store at path. After a crash there is either nothing or
-// a complete store under that name.
+// a complete store under that name. The caller makes the name durable.
 func create(path string, o Options) error {
 	tmp := path + ".tmp"
 	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -36,7 +35,7 @@ func create(path string, o Options) error {
 	if err := os.Rename(tmp, path); err != nil {
 		return fmt.Errorf("bolt: create %s: %w", path, err)
 	}
-	return syncDir(filepath.Dir(path))
+	return nil
 }
 
 // fill writes an empty store and returns when it is durable.

@@ -43,11 +43,15 @@ type meta struct {
 	tx       uint64
 }
 
-// readMeta reads the meta page at an offset.
-func readMeta(f io.ReaderAt, offset int64) (meta, error) {
+// readMeta reads meta page 0 or 1, which begins at an offset. In each other's
+// place, the newest would be written over first.
+func readMeta(f io.ReaderAt, id uint64, offset int64) (meta, error) {
 	b := make([]byte, pageHeader+metaSize)
 	if _, err := f.ReadAt(b, offset); err != nil {
 		return meta{}, fmt.Errorf("meta page can't be read: %w", err)
+	}
+	if native.Uint64(b) != id {
+		return meta{}, errors.New("meta page isn't what was written")
 	}
 	b = b[pageHeader:]
 	h := fnv.New64a()
@@ -71,11 +75,11 @@ func readMeta(f io.ReaderAt, offset int64) (meta, error) {
 // readMetas returns the two meta pages, newest first. If only one of them can
 // be read, it returns that one and an error.
 func readMetas(f io.ReaderAt) (newest, older meta, err error) {
-	a, errA := readMeta(f, 0)
+	a, errA := readMeta(f, 0, 0)
 	if errA != nil {
 		a.pageSize = int64(os.Getpagesize()) // what it is on the machine that made the file
 	}
-	b, errB := readMeta(f, a.pageSize)
+	b, errB := readMeta(f, 1, a.pageSize)
 	switch {
 	case errA != nil && errB != nil:
 		return meta{}, meta{}, fmt.Errorf("both meta pages are damaged: %w", errA)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 
 	"go.etcd.io/bbolt"
@@ -84,14 +85,15 @@ func (d *DB) Put(ctx context.Context, key string, value []byte) error {
 	if err != nil || !replaced { // a new key leaves nothing behind, and costs no scrub
 		return err
 	}
-	return d.scrub()
+	return d.forget()
 }
 
 // Delete implements [store.Store].
 func (d *DB) Delete(ctx context.Context, key string) error {
+	there := false
 	err := d.update(ctx, func(tx *bbolt.Tx) error {
 		b, k := tx.Bucket(keysBucket), []byte(key)
-		if b.Get(k) == nil {
+		if there = b.Get(k) != nil; !there {
 			return nil // but scrub again: the last call may have been cut off
 		}
 		if err := b.Delete(k); err != nil {
@@ -102,7 +104,20 @@ func (d *DB) Delete(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	return d.scrub()
+	if !there { // so without room nothing was written
+		return d.scrub()
+	}
+	return d.forget()
+}
+
+// forget scrubs what a write has just freed. If there is no room for that, it is
+// too late to say that nothing was written.
+func (d *DB) forget() error {
+	err := d.scrub()
+	if errors.Is(err, store.ErrFull) {
+		return d.poison(errors.New("no room to overwrite what was deleted"))
+	}
+	return err
 }
 
 // update runs f in a write transaction.
@@ -114,6 +129,9 @@ func (d *DB) update(ctx context.Context, f func(*bbolt.Tx) error) error {
 	}
 	if err := d.failure(); err != nil {
 		return err
+	}
+	if d.db.IsReadOnly() {
+		return fmt.Errorf("bolt: write %s: it is open for reading only", d.path)
 	}
 	return d.transact(f)
 }
@@ -146,7 +164,13 @@ func (d *DB) transact(f func(*bbolt.Tx) error) error {
 }
 
 func isFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, berrors.ErrMaxSizeReached)
+	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT, berrors.ErrMaxSizeReached} {
+		// bbolt wraps what grows the file as text only.
+		if errors.Is(err, full) || err != nil && strings.HasSuffix(err.Error(), ": "+full.Error()) {
+			return true
+		}
+	}
+	return false
 }
 
 // committed reports whether readers see transaction id, or can't be asked.

@@ -33,6 +33,8 @@ func Run(t *testing.T, fresh func(testing.TB) Open) {
 		{"RefusesWhatIsTooLong", refusesLong},
 		{"PartWithoutRecordsOnlyDemandsTheLength", onlyDemands},
 		{"OneOfManyWritersWins", oneWins},
+		{"ReadersSeeWholeAppends", grows},
+		{"TakesAsMuchAsTheLogDoes", large},
 		{"ListsAreSortedAndApart", lists},
 		{"CallerOwnsWhatItReadAndWrote", owns},
 		{"MapForgets", forgets},
@@ -120,7 +122,12 @@ func readsBack(t *testing.T, open Open) {
 func survives(t *testing.T, open Open) {
 	s := open(t)
 	mustAppend(t, s, part("a", 0, "0", "1"), part("b", 0, ""))
-	if err := s.Put(t.Context(), "k", []byte("v")); err != nil {
+	for _, key := range []string{"k", "gone"} {
+		if err := s.Put(t.Context(), key, []byte("v")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Delete(t.Context(), "gone"); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
@@ -131,6 +138,9 @@ func survives(t *testing.T, open Open) {
 	wantList(t, s, "b", "")
 	if v, err := s.Get(t.Context(), "k"); err != nil || string(v) != "v" {
 		t.Errorf("Get = %q, %v", v, err)
+	}
+	if _, err := s.Get(t.Context(), "gone"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("Get of a deleted key: %v, want ErrNotFound", err)
 	}
 	mustAppend(t, s, part("a", 2, "2"))
 	wantList(t, s, "a", "0", "1", "2")

@@ -121,9 +121,10 @@ func closed(t *testing.T, open Open) {
 	_, readErr := s.Read(ctx, "a", 0, 1)
 	_, listsErr := s.Lists(ctx, "")
 	_, getErr := s.Get(ctx, "k")
+	_, keysErr := s.Keys(ctx, "")
 	for what, err := range map[string]error{
 		"Append": s.Append(ctx, part("a", 1, "1")), "Len": lenErr, "Read": readErr,
-		"Lists": listsErr, "Snapshot": s.Snapshot(ctx, &bytes.Buffer{}), "Get": getErr,
+		"Lists": listsErr, "Snapshot": s.Snapshot(ctx, &bytes.Buffer{}), "Get": getErr, "Keys": keysErr,
 		"Put": s.Put(ctx, "k", nil), "Delete": s.Delete(ctx, "k"),
 	} {
 		if err == nil || errors.Is(err, store.ErrNotFound) {

@@ -38,6 +38,13 @@ func trialKind(pb *logv1.Entry) (trial.Event, error) {
 			return nil, fmt.Errorf("entry: clock stepped back by %d ms, want 0 to %d", ms, limit)
 		}
 		return trial.ClockSteppedBack{By: time.Duration(ms) * time.Millisecond}, nil
+	case *logv1.Entry_Restored:
+		r := k.Restored
+		return trial.Restored{
+			Conduct: r.GetConduct(), Outcome: r.GetOutcome(), Delivery: r.GetDelivery(), Allocation: r.GetAllocation(),
+		}, nil
+	case *logv1.Entry_Reconciled:
+		return reconciledFromProto(k.Reconciled), nil
 	default:
 		return enrolmentKind(pb)
 	}
@@ -102,6 +109,8 @@ func followUpKind(pb *logv1.Entry) (trial.Event, error) {
 			Participant: participant(k.Withdrawn), Scope: trial.Scope(k.Withdrawn.GetScope()),
 			Reason: trial.Code(k.Withdrawn.GetReason()), On: on,
 		}, err
+	case *logv1.Entry_Erased:
+		return trial.Erased{Participant: participant(k.Erased)}, nil
 	case *logv1.Entry_Died:
 		on, err := date(k.Died.GetOn())
 		return trial.Died{Participant: participant(k.Died), On: on}, err
@@ -110,6 +119,14 @@ func followUpKind(pb *logv1.Entry) (trial.Event, error) {
 	default:
 		return nil, fmt.Errorf("entry: unknown kind %T", k)
 	}
+}
+
+func reconciledFromProto(pb *logv1.Reconciled) trial.Reconciled {
+	var e trial.Reconciled
+	for _, l := range pb.GetLost() {
+		e.Lost = append(e.Lost, trial.LostSlots{Stratum: trial.Stratum(l.GetStratum()), Slots: int(l.GetSlots())})
+	}
+	return e
 }
 
 func screenedFromProto(pb *logv1.Screened) (trial.Event, error) {

@@ -29,6 +29,12 @@ func setTrialKind(pb *logv1.Entry, event trial.Event) error {
 		pb.Kind = &logv1.Entry_ArmsViewed{ArmsViewed: &logv1.ArmsViewed{Site: string(e.Site), Team: string(e.Team)}}
 	case trial.ClockSteppedBack:
 		pb.Kind = &logv1.Entry_ClockSteppedBack{ClockSteppedBack: &logv1.ClockSteppedBack{ByMs: e.By.Milliseconds()}}
+	case trial.Restored:
+		pb.Kind = &logv1.Entry_Restored{Restored: &logv1.Restored{
+			Conduct: e.Conduct, Outcome: e.Outcome, Delivery: e.Delivery, Allocation: e.Allocation,
+		}}
+	case trial.Reconciled:
+		pb.Kind = &logv1.Entry_Reconciled{Reconciled: reconciledToProto(e)}
 	default:
 		return setParticipantKind(pb, event)
 	}
@@ -85,6 +91,8 @@ func setFollowUpKind(pb *logv1.Entry, event trial.Event) error {
 		pb.Kind = &logv1.Entry_Withdrawn{Withdrawn: &logv1.Withdrawn{
 			Participant: string(e.Participant), Scope: string(e.Scope), Reason: string(e.Reason), On: e.On.String(),
 		}}
+	case trial.Erased:
+		pb.Kind = &logv1.Entry_Erased{Erased: &logv1.Erased{Participant: string(e.Participant)}}
 	case trial.Died:
 		pb.Kind = &logv1.Entry_Died{Died: &logv1.Died{Participant: string(e.Participant), On: e.On.String()}}
 	case trial.ErrorRecorded:
@@ -93,6 +101,14 @@ func setFollowUpKind(pb *logv1.Entry, event trial.Event) error {
 		return fmt.Errorf("entry: unknown event %T", event)
 	}
 	return nil
+}
+
+func reconciledToProto(e trial.Reconciled) *logv1.Reconciled {
+	pb := &logv1.Reconciled{}
+	for _, l := range e.Lost {
+		pb.Lost = append(pb.Lost, &logv1.LostSlots{Stratum: string(l.Stratum), Slots: int32(l.Slots)})
+	}
+	return pb
 }
 
 func screenedToProto(e trial.Screened) *logv1.Screened {

@@ -1,14 +1,23 @@
 package audit
 
-import "encoding/binary"
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+)
 
-// The ZIP file of a bundle is written here rather than by archive/zip: every
-// byte of it is fixed by docs/log-format.md, in this version and in every later
-// one, so that a reader can demand exactly these bytes.
+// The ZIP file of a bundle or an archive is written here rather than by
+// archive/zip: every byte of it is fixed by docs/log-format.md, in this version
+// and in every later one, so that a reader can demand exactly these bytes.
 //
 // Source: PKWARE APPNOTE 6.3.10 (2022), sections 4.3.7, 4.3.12, 4.3.16.
 
-// A zipEntry is a file in the archive.
+// A zipEntry is a member of a ZIP file.
 type zipEntry struct {
 	name   string
 	size   int64
@@ -75,4 +84,66 @@ func directory(entries []zipEntry, offset int64) []byte {
 	b = little.AppendUint32(b, uint32(size))
 	b = little.AppendUint32(b, uint32(offset))
 	return little.AppendUint16(b, 0) // no comment
+}
+
+// A zipWriter writes a ZIP file.
+type zipWriter struct {
+	w       io.Writer
+	entries []zipEntry
+	offset  int64
+}
+
+// copyAll reads members for the second time and writes them.
+func (z *zipWriter) copyAll(members []Member, described []described) error {
+	for i, member := range members {
+		if err := z.copy(member, described[i]); err != nil {
+			return fmt.Errorf("member %s: %w", member.Name, err)
+		}
+	}
+	return nil
+}
+
+func (z *zipWriter) copy(member Member, d described) error {
+	r, err := member.Open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	sha := sha256.New()
+	e := zipEntry{name: d.Name, size: d.Bytes, crc: d.crc}
+	if err := z.write(e, io.TeeReader(r, sha)); err != nil {
+		return err
+	}
+	if hex.EncodeToString(sha.Sum(nil)) != d.SHA256 {
+		return errors.New("it gave other bytes the second time")
+	}
+	return nil
+}
+
+func (z *zipWriter) add(name string, content []byte) error {
+	e := zipEntry{name: name, size: int64(len(content)), crc: crc32.ChecksumIEEE(content)}
+	return z.write(e, bytes.NewReader(content))
+}
+
+func (z *zipWriter) write(e zipEntry, r io.Reader) error {
+	e.offset = z.offset
+	local := e.local()
+	if _, err := z.w.Write(local); err != nil {
+		return err
+	}
+	n, err := io.Copy(z.w, io.LimitReader(r, e.size+1))
+	if err != nil {
+		return err
+	}
+	if n != e.size {
+		return errors.New("it gave another number of bytes the second time")
+	}
+	z.offset += int64(len(local)) + n
+	z.entries = append(z.entries, e)
+	return nil
+}
+
+func (z *zipWriter) close() error {
+	_, err := z.w.Write(directory(z.entries, z.offset))
+	return err
 }

@@ -1,0 +1,184 @@
+package etcd_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/lodd-rct/lodd/audit/store"
+	"github.com/lodd-rct/lodd/audit/store/etcd"
+)
+
+// content is all that a store holds.
+func content(t testing.TB, d *etcd.DB) map[string][]string {
+	t.Helper()
+	out := map[string][]string{}
+	names, err := d.Lists(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		records, err := d.Read(t.Context(), name, 0, length(t, d, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range records {
+			out[name] = append(out[name], string(r))
+		}
+	}
+	keys, err := d.Keys(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range keys {
+		v, err := d.Get(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out["key "+key] = []string{string(v)}
+	}
+	return out
+}
+
+// A copy is the same whether it saw every change, saw the end of it, or was
+// made from nothing.
+func TestCopiesAreTheSame(t *testing.T) {
+	p := newPlace(t)
+	d := p.lead(t)
+	away := p.other(t)
+	away.follow(t).Close()
+	watching := p.other(t).follow(t)
+	for i := range 200 { // more than a page
+		mustAppend(t, d, part("a", int64(i), fmt.Sprint(i)), part(fmt.Sprintf("b%d", i%3), int64(i/3), "x"))
+	}
+	for i := range 70 {
+		if err := d.Put(t.Context(), fmt.Sprintf("key/%d", i), []byte{byte(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, key := range []string{"key/0", "key/69"} {
+		if err := d.Delete(t.Context(), key); err != nil { // which compacts
+			t.Fatal(err)
+		}
+	}
+	want := content(t, d)
+	for name, other := range map[string]*etcd.DB{"that was away": away.follow(t), "from nothing": p.other(t).follow(t)} {
+		if diff := cmp.Diff(want, content(t, other)); diff != "" {
+			t.Errorf("copy %s (-leader +copy):\n%s", name, diff)
+		}
+	}
+	eventually(t, "the copy that watches", func() bool { return cmp.Equal(want, content(t, watching)) })
+}
+
+// What was deleted while a server was away is gone from its copy when it comes
+// back, though the cluster's history says nothing of it any more.
+func TestServerThatWasAwayForgets(t *testing.T) {
+	const secret = "wrapped key of participant 17"
+	p := newPlace(t)
+	d := p.lead(t)
+	if err := d.Put(t.Context(), "k", []byte(secret)); err != nil {
+		t.Fatal(err)
+	}
+	away := p.other(t)
+	away.follow(t).Close()
+	if err := d.Delete(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
+	back := away.follow(t)
+	if _, err := back.Get(t.Context(), "k"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("Get: %v, want ErrNotFound", err)
+	}
+	for who, path := range map[string]string{"leader": p.path, "other": away.path} {
+		if b, err := os.ReadFile(path); err != nil || bytes.Contains(b, []byte(secret)) {
+			t.Errorf("the copy of the %s still holds the value, %v", who, err)
+		}
+	}
+}
+
+// No revision that the cluster still answers for holds a value that was
+// deleted or replaced.
+func TestClusterForgets(t *testing.T) {
+	p := newPlace(t)
+	d := p.lead(t)
+	c := raw(t)
+	for what, forget := range map[string]func() error{
+		"Delete": func() error { return d.Delete(t.Context(), "k") },
+		"Put":    func() error { return d.Put(t.Context(), "k", []byte("new")) },
+	} {
+		if err := d.Put(t.Context(), "k", []byte("secret")); err != nil {
+			t.Fatal(err)
+		}
+		r, err := c.Get(t.Context(), p.key("m/k"))
+		if err != nil || len(r.Kvs) != 1 || !strings.HasPrefix(string(r.Kvs[0].Value), "secret") {
+			t.Fatalf("the cluster doesn't hold the value: %v", err)
+		}
+		if err := forget(); err != nil {
+			t.Fatal(err)
+		}
+		for rev := r.Header.Revision; rev > 0 && rev > r.Header.Revision-5; rev-- {
+			if _, err := c.Get(t.Context(), p.key("m/k"), clientv3.WithRev(rev)); !errors.Is(err, rpctypes.ErrCompacted) {
+				t.Errorf("%s: revision %d: %v, want ErrCompacted", what, rev, err)
+			}
+		}
+	}
+}
+
+// The copy goes on where history is compacted before it has read it.
+func TestCopyOutlivesCompaction(t *testing.T) {
+	p := newPlace(t)
+	d := p.lead(t)
+	other := p.other(t).follow(t)
+	stalled := make(chan struct{})
+	other.Stall(stalled) // its watch has events, but doesn't get to them
+	for i := range 50 {
+		mustAppend(t, d, part("a", int64(i), "x"))
+		if err := d.Put(t.Context(), "k", []byte{byte(i)}); err != nil { // compacts
+			t.Fatal(err)
+		}
+	}
+	close(stalled)
+	eventually(t, "the copy", func() bool { return cmp.Equal(content(t, d), content(t, other)) })
+}
+
+func TestAppendThatIsTooLargeIsRefusedUpFront(t *testing.T) {
+	d := newPlace(t).lead(t)
+	record := strings.Repeat("x", store.MaxRecord)
+	records := make([]string, 23) // 1.44 MiB
+	for i := range records {
+		records[i] = record
+	}
+	if err := d.Append(t.Context(), part("a", 0, records...)); !errors.Is(err, store.ErrFull) {
+		t.Errorf("Append: %v, want ErrFull", err)
+	}
+	mustAppend(t, d, part("a", 0, records[:21]...))
+	if n := length(t, d, "a"); n != 21 {
+		t.Errorf("Len = %d, want 21", n)
+	}
+}
+
+func TestClusterThatIsAwayIsAnError(t *testing.T) {
+	c := newPlace(t).config(t)
+	c.Endpoints = []string{"http://127.0.0.1:1"}
+	c.Patience = 500 * time.Millisecond
+	if _, err := etcd.Open(t.Context(), c); err == nil || !strings.Contains(err.Error(), "no answer from the cluster") {
+		t.Errorf("Open: %v", err)
+	}
+}
+
+func TestGroupMustBeAName(t *testing.T) {
+	for _, group := range []string{"", "a/b", "a b", "ø"} {
+		c := newPlace(t).config(t)
+		c.Group = group
+		if _, err := etcd.Open(t.Context(), c); err == nil {
+			t.Errorf("group %q was opened", group)
+		}
+	}
+}

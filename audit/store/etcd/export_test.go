@@ -1,0 +1,29 @@
+package etcd
+
+import (
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/lodd-rct/lodd/audit/store"
+)
+
+// Between puts something between the store and the cluster.
+func (d *DB) Between(f func(clientv3.KV) clientv3.KV) { d.kv = f(d.client) }
+
+// Rewrite returns a batch as somebody writes it who knows the format.
+func Rewrite(b []byte, change func([]store.Part)) []byte {
+	x, err := decodeBatch(b)
+	if err != nil {
+		return nil
+	}
+	change(x.parts)
+	return x.encode()
+}
+
+// Stall keeps the copy from changing until the channel is closed.
+func (d *DB) Stall(until <-chan struct{}) {
+	d.applying.Lock()
+	go func() {
+		<-until
+		d.applying.Unlock()
+	}()
+}

@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/lodd-rct/lodd/audit"
+)
+
+// untilDone is a file that can't be read any more once a context has ended, so
+// that a person can interrupt what reads a long one.
+type untilDone struct {
+	io.ReaderAt
+	ctx context.Context //nolint:containedctx // it lives as long as the command does
+}
+
+func (r untilDone) ReadAt(b []byte, at int64) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.ReaderAt.ReadAt(b, at)
+}
+
+// verifyArchive verifies an archive of the log: with the key given, else with
+// that of the profile, else with its own, which is said.
+func (a *app) verifyArchive(ctx context.Context, f *os.File, given, path string) error {
+	r, err := a.readArchive(ctx, f, first(given, a.profile.LogKey))
+	if err != nil {
+		return err
+	}
+	replayed, err := a.replay(r)
+	if err != nil {
+		return err
+	}
+	if first(given, a.profile.LogKey) == "" {
+		// Not a note: whoever asks for quiet must see it all the same.
+		fmt.Fprintf(a.deps.Stderr, "lodd: %s\n", visible(a.words.say("note.key-inside", r.Key)))
+	}
+	return a.writeArchive(r, replayed, path)
+}
+
+// readArchive checks an archive with a key, or with its own if that is empty.
+func (a *app) readArchive(ctx context.Context, f *os.File, key string) (*audit.ArchiveReader, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("verify: %w", err)
+	}
+	var verifiers note.Verifiers
+	var verifier note.Verifier
+	if key != "" {
+		if verifier, err = a.verifierOf(key); err != nil {
+			return nil, err
+		}
+		verifiers = note.VerifierList(verifier)
+	}
+	file := untilDone{f, ctx}
+	r, err := audit.ReadArchive(file, info.Size(), verifiers)
+	if _, wrong := errors.AsType[*audit.ArchiveError](err); wrong && verifier != nil {
+		// Whether another server wrote it decides what is to be said, not
+		// whether it is verified.
+		other, again := audit.ReadArchive(file, info.Size(), nil)
+		if again == nil {
+			return nil, &notVerifiedError{stranger: true, message: a.words.say("error.archive-stranger", other.Key, fmt.Sprintf("%s+%08x", verifier.Name(), verifier.KeyHash()))}
+		}
+	}
+	return r, a.asNotVerified(err)
+}
+
+// replay checks what the entries say, and returns how many of them were put to
+// the rules of the trial.
+func (a *app) replay(r *audit.ArchiveReader) (int64, error) {
+	if a.deps.Replay == nil {
+		return 0, nil
+	}
+	replayed, err := a.deps.Replay(r)
+	return replayed, a.asNotVerified(err)
+}
+
+// asNotVerified says in the user's language where an archive is wrong. Why
+// stands in the words of the check.
+func (a *app) asNotVerified(err error) error {
+	wrong, ok := errors.AsType[*audit.ArchiveError](err)
+	if !ok {
+		return err
+	}
+	e := &notVerifiedError{message: a.words.say("error.archive", wrong.Reason)}
+	switch {
+	case wrong.Index >= 0:
+		e.message = a.words.say("error.archive-entry", strconv.FormatInt(wrong.Index, 10), wrong.List, wrong.Reason)
+	case wrong.List != "":
+		e.message = a.words.say("error.archive-list", wrong.List, wrong.Reason)
+	}
+	return e
+}
+
+// inTrialList reports whether the rules of the trial are about a list, as they are
+// about all but that of accounts.
+func inTrialList(list string) bool { return list != "system" }
+
+// writeArchive lists what was verified: as lines, unless a form was asked for.
+func (a *app) writeArchive(r *audit.ArchiveReader, replayed int64, path string) error {
+	out := list("archive-verification", "compartments", "list", "size", "entries", "replayed", "cosigners")
+	entries := int64(0)
+	for _, l := range r.Lists {
+		entries += l.Entries
+		out.add(l.List, l.Size, l.Entries, replayed > 0 && inTrialList(l.List), slices.Concat([]string{}, r.Cosigners[l.List]))
+	}
+	if first(a.flags.output, a.deps.Env("LODD_OUTPUT")) != "" {
+		return a.write(out)
+	}
+	var b bytes.Buffer
+	for _, l := range r.Lists {
+		fmt.Fprintln(&b, visible(a.words.say("note.archive-list", l.List, l.Entries, l.Size)))
+	}
+	rules := "note.not-replayed"
+	if replayed > 0 {
+		rules = "note.replayed"
+	}
+	fmt.Fprintf(&b, "verified: %s\n", visible(a.words.say("note.archive", filepath.Base(path), r.Trial, entries)+"; "+a.words.say(rules)))
+	_, err := a.deps.Stdout.Write(b.Bytes())
+	return err
+}

@@ -1,0 +1,122 @@
+package client
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// A LogError tells that the server's log is not what it claims to be, or not
+// what it was.
+type LogError struct {
+	// List is the compartment.
+	List string
+
+	// Problem says what was found.
+	Problem string
+
+	// Shorter tells that entries are missing that were there before: an older
+	// copy of the server may have been restored.
+	Shorter bool
+
+	// Evidence is the file that holds what was found; empty if none was written.
+	Evidence string
+}
+
+// Error implements error.
+func (e *LogError) Error() string {
+	if e.Evidence == "" {
+		return e.List + ": " + e.Problem
+	}
+	return e.List + ": " + e.Problem + "; the evidence is in " + e.Evidence
+}
+
+// A finding is what doesn't hold, and everything that shows it. It is written as
+// JSON, so that others can check it without this program: notes as they were
+// signed, hashes in base64.
+type finding struct {
+	Schema      string   `json:"schema"`
+	At          string   `json:"at"`
+	Server      string   `json:"server"`
+	Pin         string   `json:"pin"`
+	LogKey      string   `json:"log_key"`
+	List        string   `json:"list"`
+	Problem     string   `json:"problem"`
+	Remembered  string   `json:"remembered_checkpoint,omitempty"`
+	Given       string   `json:"given_checkpoint,omitempty"`
+	Cosigned    string   `json:"cosigned_checkpoint,omitempty"`
+	Receipt     *Receipt `json:"receipt,omitempty"`
+	Inclusion   [][]byte `json:"inclusion_proof,omitempty"`
+	Consistency [][]byte `json:"consistency_proof,omitempty"`
+
+	shorter bool
+}
+
+const evidenceSchema = "lodd.evidence/1"
+
+// found writes the evidence and returns the error that names it.
+func (c *Client) found(f finding) *LogError {
+	e := &LogError{List: f.List, Problem: f.Problem, Shorter: f.shorter}
+	if c.config.Evidence == "" {
+		return e
+	}
+	f.Schema, f.Server, f.Pin, f.LogKey = evidenceSchema, c.config.Address, c.config.Pin, c.config.LogKey
+	path, err := writeEvidence(c.config.Evidence, f, c.config.Now())
+	if err != nil {
+		e.Problem += fmt.Sprintf("; the evidence could not be written (%v): keep this message", err)
+	}
+	e.Evidence = path
+	return e
+}
+
+// writeEvidence writes a finding into a folder and returns its file. What was
+// found before isn't written again, and no file is ever overwritten.
+func writeEvidence(dir string, f finding, at time.Time) (string, error) {
+	timeless, err := json.Marshal(f)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(timeless)
+	id := hex.EncodeToString(sum[:8])
+	if same, err := filepath.Glob(filepath.Join(dir, "*-"+id+".json")); err == nil && len(same) > 0 {
+		return same[0], nil
+	}
+	f.At = at.UTC().Format(time.RFC3339)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(f); err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, at.UTC().Format("20060102T150405Z")+"-"+id+".json")
+	err = createPrivate(path, b.Bytes())
+	if errors.Is(err, fs.ErrExist) {
+		err = nil // another process has found the same
+	}
+	if err != nil {
+		return "", err
+	}
+	return path, nil
+}
+
+// createPrivate makes a file that its owner alone can read. A file that exists
+// is left as it is: the error wraps fs.ErrExist.
+func createPrivate(path string, data []byte) (err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Sync(), f.Close())
+}

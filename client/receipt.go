@@ -1,0 +1,170 @@
+package client
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+)
+
+// A Receipt is what the server promised: an entry with this hash stands at this
+// place of the log.
+type Receipt struct {
+	List  string `json:"list"`
+	Index int64  `json:"index"`
+	Leaf  leaf   `json:"leaf_hash"`
+}
+
+// A leaf is the hash of an entry. In JSON it is hexadecimal, as the sealing
+// record and the command line write it.
+type leaf tlog.Hash
+
+// MarshalText implements encoding.TextMarshaler.
+func (l leaf) MarshalText() ([]byte, error) { return []byte(hex.EncodeToString(l[:])), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (l *leaf) UnmarshalText(text []byte) error {
+	b, err := hex.DecodeString(string(text))
+	if err != nil || len(b) != tlog.HashSize || hex.EncodeToString(b) != string(text) {
+		return fmt.Errorf("a leaf hash is %d bytes in small hexadecimal digits", tlog.HashSize)
+	}
+	*l = leaf(b)
+	return nil
+}
+
+// trial returns the trial whose compartment it is of: what comes before the last
+// slash of the list; empty if there is none.
+func (r Receipt) trial() string { return r.List[:max(strings.LastIndexByte(r.List, '/'), 0)] }
+
+func (r Receipt) check() error {
+	switch {
+	case r.trial() == "":
+		return fmt.Errorf("the receipt is of the list %q, which is no compartment of a trial", r.List)
+	case r.Index < 0:
+		return fmt.Errorf("the receipt is of entry %d", r.Index)
+	}
+	return nil
+}
+
+// openReceipt reads a receipt as the server sends it.
+func openReceipt(m *loddv1.Receipt) (Receipt, error) {
+	if len(m.GetLeafHash()) != tlog.HashSize {
+		return Receipt{}, fmt.Errorf("the receipt has a leaf hash of %d bytes", len(m.GetLeafHash()))
+	}
+	r := Receipt{List: m.GetList(), Index: m.GetIndex(), Leaf: leaf(m.GetLeafHash())}
+	return r, r.check()
+}
+
+const receiptSuffix = ".receipt"
+
+// pendingReceipt is a file of a receipt that is still to be checked.
+type pendingReceipt struct {
+	Schema string `json:"schema"`
+	Pin    string `json:"pin"`
+	Receipt
+}
+
+const receiptSchema = "lodd.receipt/1"
+
+// parsePending reads such a file, strictly: half a receipt must not be believed.
+func parsePending(b []byte) (pendingReceipt, error) {
+	var p pendingReceipt
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&p); err != nil {
+		return pendingReceipt{}, err
+	}
+	if d.More() || p.Schema != receiptSchema {
+		return pendingReceipt{}, errors.New("it is no receipt of version 1")
+	}
+	return p, p.check()
+}
+
+// receiptPath returns the file of a receipt. Its name is a digest, because the
+// names of lists come from the server.
+func (m memory) receiptPath(r Receipt) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%d\n%x", m.pin, r.List, r.Index, r.Leaf[:]))
+	return filepath.Join(m.dir, hex.EncodeToString(sum[:16])+receiptSuffix)
+}
+
+// keep keeps a receipt until it is checked.
+func (m memory) keep(r Receipt) error {
+	b, err := json.Marshal(pendingReceipt{receiptSchema, m.pin, r})
+	if err == nil {
+		err = writePrivate(m.receiptPath(r), append(b, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("client: keep the receipt: %w", err)
+	}
+	return nil
+}
+
+// drop forgets a receipt that was checked.
+func (m memory) drop(r Receipt) error {
+	if err := os.Remove(m.receiptPath(r)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("client: drop the receipt: %w", err)
+	}
+	return nil
+}
+
+// pending returns the receipts of a trial that are still to be checked, in the
+// order of the log.
+func (m memory) pending(trial string) ([]Receipt, error) {
+	var receipts []Receipt
+	err := m.files(receiptSuffix, func(path string, b []byte) error {
+		p, err := parsePending(b)
+		if err != nil {
+			return fmt.Errorf("client: %s can't be read: %w; move it away", path, err)
+		}
+		if p.Pin == m.pin && p.trial() == trial {
+			receipts = append(receipts, p.Receipt)
+		}
+		return nil
+	})
+	slices.SortFunc(receipts, func(a, b Receipt) int {
+		if a.List != b.List {
+			return strings.Compare(a.List, b.List)
+		}
+		return int(min(max(a.Index-b.Index, -1), 1))
+	})
+	return receipts, err
+}
+
+// files calls f for each file of the memory with a suffix.
+func (m memory) files(suffix string, f func(path string, data []byte) error) error {
+	entries, err := os.ReadDir(m.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("client: read what was seen: %w", err)
+	}
+	for _, e := range entries {
+		path := filepath.Join(m.dir, e.Name())
+		if filepath.Ext(path) != suffix {
+			continue // of another kind, or one that is being written
+		}
+		b, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // dropped meanwhile
+		}
+		if err != nil {
+			return fmt.Errorf("client: read what was seen: %w", err)
+		}
+		if err := f(path, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""Verifies archives and bundles of Lodd, independently of the program.
+
+    python3 lodd_verify.py FILE... [--key KEY] [--json]
+    python3 lodd_verify.py --self-test
+
+FILE is an archive of the log (lodd audit export) or a bundle (an export of
+data). KEY is the key of the log, which you know from elsewhere: the text, or a
+file that holds it. Without it an archive is checked with the key that lies in
+it, which shows that it fits together, not who wrote it; a bundle needs KEY.
+
+Needs Python 3.9 or later and nothing else, except a time zone database (the
+package tzdata) where the system has none. It ends with 0 if every file is
+verified, 1 if one is not, 2 if it was called wrongly.
+"""
+
+import argparse
+import json
+import mmap
+import os
+import sys
+
+from loddlog import archive, bundle, note, selftest
+from loddlog.refused import Invalid, Refused
+
+ARCHIVE_NAME_AT = 30  # where the name of the first member of a ZIP file stands
+
+
+def main(args):
+    """Carries out a command line and returns the exit code."""
+    options = parse(args)
+    if options.self_test:
+        return selftest.run()
+    try:
+        key = read_key(options.key) if options.key else None
+    except Invalid as wrong:
+        print("lodd_verify: %s" % wrong, file=sys.stderr)
+        return 2
+    verdicts = []
+    for path in options.files:
+        try:
+            verdicts.append(verify(path, key))
+        except (OSError, NeedsKey) as wrong:
+            print("lodd_verify: %s" % wrong, file=sys.stderr)
+            return 2
+        say(path, verdicts[-1], key, options.json)
+    return 0 if all(v["ok"] for v in verdicts) else 1
+
+
+def parse(args):
+    """Reads the command line; argparse ends with 2 if it is wrong."""
+    head, _, rest = __doc__.partition("\n")
+    parser = argparse.ArgumentParser(description=head, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="*", metavar="FILE", help="an archive or a bundle")
+    parser.add_argument("--key", help="the key of the log, or a file that holds it")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line for each file")
+    parser.add_argument("--self-test", action="store_true", help="check this verifier against published examples")
+    options = parser.parse_args(args)
+    if bool(options.files) == options.self_test:
+        parser.error("name the files to verify")
+    return options
+
+
+class NeedsKey(Exception):
+    """Says that a bundle was given without a key."""
+
+
+def read_key(text):
+    """Returns the key that a text is, or that a file holds."""
+    if os.path.isfile(text):
+        with open(text, encoding="utf-8") as file:
+            text = file.read()
+    return note.parse_key(text.strip())
+
+
+def verify(path, key):
+    """Returns the verdict on a file."""
+    verdict = {"ok": False, "list": "", "index": -1, "reason": "", "replayed": False}
+    with open(path, "rb") as file:
+        empty = os.fstat(file.fileno()).st_size == 0
+        data = b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        try:
+            found = verify_bytes(path, data, key)
+            verdict.update(ok=True, replayed=found["replayed"], found=found)
+        except Refused as wrong:
+            verdict.update(list=wrong.list, index=wrong.index, reason=wrong.reason)
+        finally:
+            if not empty:
+                data.close()
+    return verdict
+
+
+def verify_bytes(path, data, key):
+    """Verifies an archive or a bundle."""
+    name = archive.ABOUT.encode()
+    if data[ARCHIVE_NAME_AT:ARCHIVE_NAME_AT + len(name)] == name:
+        return archive.verify(data, key)
+    if key is None:
+        raise NeedsKey("%s: it is no archive, and a bundle is verified with the key of the log: give it with --key" % path)
+    return bundle.verify(data, key)
+
+
+def say(path, verdict, key, as_json):
+    """Prints a verdict."""
+    found = verdict.pop("found", None)
+    if as_json:
+        print(json.dumps(verdict), flush=True)
+    elif found is None:
+        print("%s: NOT VERIFIED: %s%s" % (path, where(verdict), verdict["reason"]))
+    else:
+        print("%s: verified: %s" % (path, found["what"]))
+        for of in found["lists"]:
+            print("  %s: %d of %d entries" % (of["list"], of["entries"], of["size"]))
+        if found["lists"]:
+            print("  the rules of the trial were " + (
+                "replayed, and no entry breaks one" if verdict["replayed"] else
+                "NOT replayed: that needs conduct, outcome, delivery and allocation with all their entries"))
+        if key is None:
+            print("  it was checked with the key that lies in it, which shows that it fits together, "
+                  "not who wrote it: give the key of the log with --key")
+
+
+def where(verdict):
+    """Says which list and entry a verdict is about."""
+    if not verdict["list"]:
+        return ""
+    if verdict["index"] < 0:
+        return "list %s: " % verdict["list"]
+    return "entry %d of %s: " % (verdict["index"], verdict["list"])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

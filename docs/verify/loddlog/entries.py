@@ -1,0 +1,95 @@
+"""Single entries: what one must be, whatever comes before it.
+
+Source: log-format.md, "Entries"; log-rules.md, "An entry by itself" and "Lists".
+"""
+
+from collections import namedtuple
+
+from . import dates, schema, wire
+from .refused import demand
+
+CONDUCT, OUTCOME, DELIVERY, ALLOCATION = "conduct", "outcome", "delivery", "allocation"
+COMPARTMENTS = (CONDUCT, OUTCOME, DELIVERY, ALLOCATION)
+SYSTEM = "system"
+
+VERSION = 1
+NONCE_BYTES = REQUEST_BYTES = MAC_BYTES = 16
+MAC_FIELD = b"\xa2\x06\x10"
+MAX_STEP_BACK_MS = 9223372036854  # 292 years
+EARLIEST_MS = -62135596800000  # the first moment of the year 1
+NO_REQUEST = bytes(REQUEST_BYTES)
+
+# An entry: list and index say where it stands, event is the message of its kind.
+Entry = namedtuple("Entry", "list index at actor role request conduct_size kind event")
+
+# How many bytes a field of a kind has, if that is fixed.
+LENGTHS = {
+    "design_sealed": ("commitment", 32),
+    "randomized": ("intent", REQUEST_BYTES),
+    "account_invited": ("code_hash", 32),
+}
+
+# Which fields of a kind are dates, or empty.
+DATES = {
+    "screened": ("on", "consent_on"),
+    "consented": ("on",),
+    "form_submitted": ("on",),
+    "withdrawn": ("on",),
+    "died": ("on",),
+}
+
+# Where a kind belongs; all others belong in conduct. The forms lie in one of
+# two lists, and which one the protocol says.
+BELONGS = {
+    "design_kept": (ALLOCATION,),
+    "allocated": (ALLOCATION,),
+    "arms_viewed": (DELIVERY,),
+    "visit_missed": (OUTCOME,),
+    "form_submitted": (CONDUCT, OUTCOME),
+    "form_corrected": (CONDUCT, OUTCOME),
+    **{name: (SYSTEM,) for name, _ in schema.SYSTEM_KINDS.values()},
+}
+
+
+def parse(list_name, index, data):
+    """Returns an entry as it is stored. Its dates become numbers, see dates.py."""
+    entry = wire.decode(schema.ENTRY, data)
+    demand(entry["version"] == VERSION, "its version is %d, known here is %d" % (entry["version"], VERSION))
+    demand(len(entry["nonce"]) == NONCE_BYTES, "its nonce has another length than 16 bytes")
+    demand(len(entry["mac"]) == MAC_BYTES, "it has no code of 16 bytes at its end")
+    request = entry["request_id"] or NO_REQUEST
+    demand(len(request) == REQUEST_BYTES, "its request id has another length than 16 bytes")
+    demand(not entry["request_id"] or request != NO_REQUEST, wire.REWRITTEN)
+    kinds = [name for name, _ in schema.KINDS.values() if entry[name] is not None]
+    demand(len(kinds) == 1, "it must say one thing, but says %d" % len(kinds))
+    kind, event = kinds[0], entry[kinds[0]]
+    check_event(kind, event)
+    return Entry(list_name, index, entry["at_unix_ms"], entry["actor"], entry["role"], request,
+                 entry["conduct_size"], kind, event)
+
+
+def check_event(kind, event):
+    """Checks lengths and dates, and turns dates into numbers."""
+    if kind in LENGTHS:
+        field, length = LENGTHS[kind]
+        demand(len(event[field]) == length, "its %s has another length than %d bytes" % (field, length))
+    for field in DATES.get(kind, ()):
+        event[field] = date(event[field])
+    for consent in event["consents"] if kind == "trial_created" else ():
+        consent["approved"] = date(consent["approved"])
+    if kind == "clock_stepped_back":
+        demand(0 <= event["by_ms"] <= MAX_STEP_BACK_MS, "a clock can't step back so far")
+
+
+def date(text):
+    """Returns a date as a number, and None for no date."""
+    if text == "":
+        return None
+    number = dates.parse(text)
+    demand(number is not None, "%r is no date of the form 2026-11-22" % text)
+    return number
+
+
+def belongs(entry, where):
+    """Reports whether an entry can lie in a compartment, or in system."""
+    return where in BELONGS.get(entry.kind, (CONDUCT,))

@@ -1,0 +1,117 @@
+"""The rules of set-up, locks and restores.
+
+Source: log-rules.md, sections S and X. Each function is called with the trial
+and an entry of one kind: it refuses the entry, or moves the trial past it.
+"""
+
+from . import dates
+from .refused import demand
+
+MAX_VISITS = MAX_FORMS = 255
+MAX_LOST = 1000  # slots of a stratum in one reconciliation
+
+
+def trial_created(trial, entry):
+    event = entry.event
+    demand(not trial.created, "the trial exists already")  # S1
+    demand(event["trial"] == trial.name, "it creates trial %r in the log of %s" % (event["trial"], trial.name))
+    demand(len(event["arms"]) >= 2 and event["sites"] and event["visits"],  # S2
+           "a protocol needs at least two arms, a site and a visit")
+    demand(len(event["visits"]) <= MAX_VISITS and 0 <= event["forms"] <= MAX_FORMS,
+           "the protocol has more than 255 visits or forms")
+    name = event["time_zone"]  # S3
+    zone = dates.zone(name) if name != "Local" else None
+    demand(zone is not None, "%r is no time zone" % name)
+    trial.created, trial.zone, trial.forms_to_come = True, zone, event["forms"]
+    trial.factors = [(f["id"], [level["id"] for level in f["levels"]]) for f in event["factors"]]
+    trial.sites = [site["id"] for site in event["sites"]]
+    trial.visits, trial.consents = event["visits"], event["consents"]
+
+
+def form_defined(trial, entry):  # S4
+    event = entry.event
+    demand(trial.forms_to_come > 0 and trial.form(event["form"]) is None, "the form is defined already, or is one too many")
+    for name in event["visits"]:
+        demand(trial.visit(name) is not None, "the protocol has no visit %r" % name)
+    trial.forms.append(event)
+    trial.forms_to_come -= 1
+
+
+def design_sealed(trial, entry):  # S5
+    demand(not trial.sealed, "the design is sealed already")
+    trial.sealed = True
+
+
+def design_kept(trial, entry):  # S6
+    demand(trial.sealed and not trial.kept and entry.event["sealed"], "no design was sealed, or it is kept already")
+    trial.kept = True
+
+
+def enrolment_opened(trial, entry):  # S7
+    demand(trial.kept, "no design is sealed and kept")
+    demand(not trial.open, "enrolment is open already")
+    demand(not trial.fenced, "the trial was restored and is not reconciled")
+    trial.open = True
+
+
+def enrolment_closed(trial, entry):  # S8
+    demand(trial.open, "enrolment is not open")
+    trial.open = False
+
+
+def locked(trial, entry):  # X1
+    event, lengths = entry.event, trial.lengths
+    want = trial.locks + 1, lengths.get("conduct", 0), lengths.get("outcome", 0)
+    demand((event["number"], event["conduct"], event["outcome"]) == want, "the lock is not number %d at %d and %d" % want)
+    trial.locks += 1
+
+
+def exported(trial, entry):  # X2
+    demand(1 <= entry.event["lock"] <= trial.locks, "there is no such lock")
+
+
+def nothing(trial, entry):  # X3
+    """A fact for the auditor, which changes nothing."""
+
+
+def restored(trial, entry):  # X4
+    demand(min(entry.event.values()) >= 0, "fewer entries than none are lost")
+    trial.fenced = True
+    if trial.kept:
+        trial.lost_slots = max(trial.lost_slots, entry.event["allocation"])
+
+
+def reconciled(trial, entry):  # X5
+    demand(trial.fenced, "there is nothing to reconcile")
+    lost = entry.event["lost"]
+    for i, of in enumerate(lost):
+        demand(is_stratum(trial, of["stratum"]), "%r is no stratum" % of["stratum"])
+        demand(of["stratum"] not in [o["stratum"] for o in lost[:i]], "a stratum is named twice")
+        demand(1 <= of["slots"] <= MAX_LOST, "so many slots of a stratum can't be lost")
+    demand(sum(of["slots"] for of in lost) >= trial.lost_slots, "fewer slots are named than are known to be lost")
+    for of in lost:
+        trial.slots[of["stratum"]] = trial.slots.get(of["stratum"], 0) + of["slots"]
+    trial.fenced, trial.lost_slots = False, 0
+
+
+def is_stratum(trial, name):
+    """Reports whether a name is a site and a level of each factor (N13)."""
+    site, *levels = name.split("/")
+    return site in trial.sites and len(levels) == len(trial.factors) and all(
+        level in [factor + "=" + known for known in of] for level, (factor, of) in zip(levels, trial.factors))
+
+
+RULES = {
+    "trial_created": trial_created,
+    "form_defined": form_defined,
+    "design_sealed": design_sealed,
+    "design_kept": design_kept,
+    "enrolment_opened": enrolment_opened,
+    "enrolment_closed": enrolment_closed,
+    "locked": locked,
+    "exported": exported,
+    "arms_viewed": nothing,
+    "clock_stepped_back": nothing,
+    "restored": restored,
+    "reconciled": reconciled,
+}

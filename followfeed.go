@@ -1,0 +1,226 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/lodd-rct/lodd/audit"
+	"github.com/lodd-rct/lodd/audit/store"
+	"github.com/lodd-rct/lodd/client"
+	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+)
+
+const (
+	// mostListed is how many values a request names; a server takes 4 MiB. With
+	// more it names none, and is sent all of them.
+	mostListed = 20_000
+
+	// tellEvery is how long a follower that takes entries says nothing.
+	tellEvery = time.Minute
+)
+
+func isDenied(e *client.Error) bool { return e.Code == codes.PermissionDenied }
+
+// A session is one call to the server.
+type session struct {
+	*follower
+	announced int64           // how many entries the server had when it began
+	pending   audit.Part      // entries that no checkpoint covers yet
+	sent      map[string]bool // the values that the server sent; nil if it knows which we have
+	took      bool            // whether anything was verified
+	told      int64           // how many entries were told last
+}
+
+// session follows until the connection breaks, and reports whether it took
+// anything.
+func (f *follower) session(ctx context.Context, c *client.Follower) (took bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	req, full, err := f.request(ctx)
+	if err != nil {
+		return false, err
+	}
+	feed, err := c.Follow(ctx, req)
+	if err != nil {
+		if refusal, ok := errors.AsType[*client.Error](err); ok && isDenied(refusal) {
+			f.say("the server does not know this follower: list its pin %s under followers in the server's configuration, and start the server again", f.own)
+		}
+		return false, err
+	}
+	if err := f.learn(ctx, feed.LogKey); err != nil {
+		return false, err
+	}
+	s := &session{follower: f, announced: feed.Entries, told: -1}
+	if full {
+		s.sent = map[string]bool{}
+	}
+	f.say("connected to %s, %d entries behind", f.options.server, max(0, feed.Entries-f.entries()))
+	err = s.take(ctx, feed)
+	if fork, ok := errors.AsType[*audit.ForkError](err); ok {
+		err = f.evidence(fork)
+	}
+	return s.took, err
+}
+
+// request says what the copy has. Full means that it names no values.
+func (f *follower) request(ctx context.Context) (req *loddv1.FollowRequest, full bool, err error) {
+	req = &loddv1.FollowRequest{}
+	if f.replica == nil {
+		return req, false, nil
+	}
+	sizes := f.replica.Sizes()
+	for _, list := range slices.Sorted(maps.Keys(sizes)) {
+		req.Heads = append(req.Heads, &loddv1.ListHead{List: list, Size: sizes[list]})
+	}
+	keys, err := f.store.Keys(ctx, "")
+	if err != nil || len(keys) > mostListed {
+		return req, true, err
+	}
+	for _, key := range keys {
+		value, err := f.store.Get(ctx, key)
+		if err != nil {
+			return nil, false, err
+		}
+		digest := sha256.Sum256(value)
+		req.Values = append(req.Values, &loddv1.ValueDigest{Key: key, Digest: digest[:]})
+	}
+	return req, false, nil
+}
+
+// take takes pieces until the connection breaks.
+func (s *session) take(ctx context.Context, feed *client.Feed) error {
+	ticker := time.NewTicker(tellEvery)
+	defer ticker.Stop()
+	for {
+		piece, err := feed.Next()
+		if errors.Is(err, io.EOF) {
+			return errors.New("the server has ended the connection")
+		}
+		if err != nil {
+			return err
+		}
+		switch p := piece.GetPiece().(type) {
+		case *loddv1.FollowResponse_Entries:
+			err = s.entriesPiece(ctx, p.Entries)
+		case *loddv1.FollowResponse_Checkpoint:
+			err = s.checkpoint(ctx, p.Checkpoint)
+		case *loddv1.FollowResponse_Value:
+			err = s.value(ctx, p.Value)
+		default:
+			err = errors.New("the server sent a piece of a kind that this version doesn't know: update the follower")
+		}
+		if err != nil {
+			return err
+		}
+		s.tell(ticker.C)
+	}
+}
+
+// tell says how far the copy is: when it has all that there was at the
+// beginning, and then once a minute while it grows.
+func (s *session) tell(tick <-chan time.Time) {
+	n := s.entries()
+	due := false
+	select {
+	case <-tick:
+		due = true
+	default:
+		due = s.told < 0 && n >= s.announced
+	}
+	if !due || n == s.told || len(s.pending.Entries) > 0 {
+		return
+	}
+	if s.told = n; n < s.announced {
+		s.say("verified up to %s, %d entries behind", s.holds(), s.announced-n)
+		s.told = -1 // the next line that is due is still to come
+		return
+	}
+	s.say("verified up to %s", s.holds())
+}
+
+// entriesPiece keeps entries until their checkpoint comes.
+func (s *session) entriesPiece(ctx context.Context, p *loddv1.ListEntriesPiece) error {
+	if err := s.valuesEnd(ctx); err != nil {
+		return err
+	}
+	next := s.pending.At + int64(len(s.pending.Entries))
+	switch {
+	case s.pending.List == "":
+		s.pending = audit.Part{List: p.GetList(), At: p.GetAt()}
+	case s.pending.List != p.GetList() || next != p.GetAt():
+		return fmt.Errorf("the server sent entries %d of %s before a signed head of those that came before", p.GetAt(), p.GetList())
+	}
+	s.pending.Entries = append(s.pending.Entries, p.GetEntries()...)
+	if len(s.pending.Entries) > audit.MaxEntries {
+		return fmt.Errorf("the server sent more than %d entries of %s without a signed head", audit.MaxEntries, p.GetList())
+	}
+	return nil
+}
+
+// checkpoint adds the pending entries, if they add up to the signed head.
+func (s *session) checkpoint(ctx context.Context, p *loddv1.ListCheckpoint) error {
+	if err := s.valuesEnd(ctx); err != nil {
+		return err
+	}
+	part := s.pending
+	switch part.List {
+	case "":
+		part = audit.Part{List: p.GetList(), At: s.replica.Len(p.GetList())}
+	case p.GetList():
+	default:
+		return fmt.Errorf("the server sent a head of %s where one of %s was due", p.GetList(), part.List)
+	}
+	if err := s.replica.Extend(ctx, part, []byte(p.GetCheckpoint())); err != nil {
+		return err
+	}
+	s.pending, s.took = audit.Part{}, true
+	return nil
+}
+
+// value takes one value of the map.
+func (s *session) value(ctx context.Context, p *loddv1.ValueChange) error {
+	if p.Value == nil {
+		return s.store.Delete(ctx, p.GetKey())
+	}
+	if s.sent != nil {
+		s.sent[p.GetKey()] = true
+	}
+	have, err := s.store.Get(ctx, p.GetKey())
+	if err == nil && bytes.Equal(have, p.GetValue()) {
+		return nil
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	return s.store.Put(ctx, p.GetKey(), p.GetValue())
+}
+
+// valuesEnd is called for the first piece that isn't a value. All values that the
+// server has came before; what didn't come is gone there.
+func (s *session) valuesEnd(ctx context.Context) error {
+	if s.sent == nil {
+		return nil
+	}
+	keys, err := s.store.Keys(ctx, "")
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if !s.sent[key] {
+			if err := s.store.Delete(ctx, key); err != nil {
+				return err
+			}
+		}
+	}
+	s.sent = nil
+	return nil
+}

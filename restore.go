@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"filippo.io/age"
+	"github.com/spf13/cobra"
+
+	"github.com/lodd-rct/lodd/audit"
+	"github.com/lodd-rct/lodd/audit/store/bolt"
+	"github.com/lodd-rct/lodd/server/backup"
+	"github.com/lodd-rct/lodd/server/keys"
+)
+
+// restoreOptions are the flags of lodd restore.
+type restoreOptions struct {
+	backup, keys, log, checkpoints string
+	identities                     []string
+	inPlace                        bool
+	out                            io.Writer
+	world                          world
+}
+
+func restoreCommand() *cobra.Command {
+	var flags config
+	var file string
+	var o restoreOptions
+	cmd := &cobra.Command{
+		Use:   "restore --backup FILE --keys FILE --identity FILE --data NEWDIR",
+		Short: "Bring a server back from a backup",
+		Long: `Bring a server back from a backup.
+
+It makes a new data folder out of the two files of "lodd backup", and checks
+every entry and every signature on the way. With --log DIR it takes what came
+later from a newer copy of the log: the folder of "lodd follow", or what is
+left of the old server's data folder.
+
+Unless --checkpoints DIR names the newest signed heads, and all that they cover
+was brought back, entries may be lost. Then the restore is recorded in every
+trial, and nobody is randomized before its custodian has said, with "lodd trial
+reconcile", which slots the lost part had used.
+
+With --in-place it records that an older copy was put back by hand.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.out, o.world = cmd.ErrOrStderr(), operator(cmd.ErrOrStderr())
+			if o.inPlace {
+				flags.Keys, flags.Checkpoints = o.keys, o.checkpoints
+				c, err := settings(file, flags)
+				if err != nil {
+					return err
+				}
+				return restoreInPlace(cmd.Context(), c, o)
+			}
+			if file != "" {
+				return errors.New("--config goes with --in-place only: a restore makes a new folder, named by --data")
+			}
+			return restore(cmd.Context(), flags.Data, o)
+		},
+	}
+	cmd.Flags().StringVar(&flags.Data, "data", "", "`DIR` to make; with --in-place the server's data folder")
+	cmd.Flags().StringVar(&o.backup, "backup", "", "`FILE` of the database, *.backup.age")
+	cmd.Flags().StringVar(&o.keys, "keys", "", "`FILE` of the keys, *.keys.age; with --in-place the folder of the keys")
+	cmd.Flags().StringArrayVar(&o.identities, "identity", nil, "`FILE` with the secret age key, may be repeated")
+	cmd.Flags().StringVar(&o.log, "log", "", "`DIR` of a newer copy of the log")
+	cmd.Flags().StringVar(&o.checkpoints, "checkpoints", "", "`DIR` of the newest signed heads; with --in-place those of the server")
+	cmd.Flags().BoolVar(&o.inPlace, "in-place", false, "record that the data folder is an older copy")
+	cmd.Flags().StringVar(&file, "config", "", "configuration `FILE` of the server (TOML), with --in-place")
+	return cmd
+}
+
+// restore makes the data folder, or leaves nothing behind.
+func restore(ctx context.Context, data string, o restoreOptions) error {
+	if data == "" || o.backup == "" || o.keys == "" {
+		return errors.New("a restore needs --backup FILE, --keys FILE, --identity FILE and --data NEWDIR")
+	}
+	if err := vacant(data); err != nil {
+		return err
+	}
+	identities, err := backup.ReadIdentities(o.identities)
+	if err != nil {
+		return err
+	}
+	parent := filepath.Dir(filepath.Clean(data))
+	if err := os.MkdirAll(parent, 0o700); err != nil {
+		return err
+	}
+	tmp, err := os.MkdirTemp(parent, filepath.Base(data)+".restoring-*") // mode 0700
+	if err != nil {
+		return err
+	}
+	r := &restoring{o: o, n: &node{world: o.world, data: tmp}, lost: map[string]int64{}}
+	r.c = config{Data: tmp, LostCheckpoints: true}
+	if err := r.c.check(); err != nil {
+		return err
+	}
+	if err := errors.Join(r.run(ctx, identities), r.n.close()); err != nil {
+		return errors.Join(err, os.RemoveAll(tmp))
+	}
+	if err := moveInto(tmp, data); err != nil {
+		return errors.Join(err, os.RemoveAll(tmp))
+	}
+	r.tell(data)
+	return nil
+}
+
+// vacant refuses a folder that holds anything.
+func vacant(dir string) error {
+	files, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case len(files) > 0:
+		return fmt.Errorf("%s isn't empty, and is left as it is: restore into a new folder", dir)
+	}
+	return nil
+}
+
+// moveInto gives a folder its name, in place of an empty one.
+func moveInto(tmp, dir string) error {
+	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Rename(tmp, dir); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(filepath.Clean(dir)))
+}
+
+// A restoring is a restore on its way.
+type restoring struct {
+	o        restoreOptions
+	c        config // of the folder that is made
+	n        *node
+	k        *keys.Keys
+	manifest backup.Manifest
+
+	taken  int64            // entries from the newer copy
+	known  heads            // the newest signed heads that anybody holds
+	lost   map[string]int64 // how many entries are known to be lost
+	doubts string           // why entries may be lost that nobody knows of; "" if none may
+}
+
+func (r *restoring) run(ctx context.Context, identities []age.Identity) error {
+	if err := r.decrypt(identities); err != nil {
+		return err
+	}
+	if err := r.open(ctx); err != nil {
+		return err
+	}
+	if r.o.log != "" {
+		if err := r.extend(ctx); err != nil {
+			return err
+		}
+	}
+	if err := r.compare(ctx); err != nil {
+		return err
+	}
+	return r.n.reopen(ctx, r.k, r.fork("restore"))
+}
+
+// decrypt makes the keys and the database.
+func (r *restoring) decrypt(identities []age.Identity) error {
+	err := backup.Open(r.o.keys, identities, func(from io.Reader) error { return backup.ReadKeys(from, r.c.Keys) })
+	if err != nil {
+		return err
+	}
+	db, err := os.OpenFile(filepath.Join(r.c.Data, "lodd.db"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	err = backup.Open(r.o.backup, identities, func(from io.Reader) (err error) {
+		r.manifest, err = backup.Read(from, db)
+		return err
+	})
+	return errors.Join(err, db.Sync(), db.Close())
+}
+
+// open checks the database against the signed heads of the backup, and opens its
+// log.
+func (r *restoring) open(ctx context.Context) (err error) {
+	w := r.n.world
+	if r.k, err = keys.Load(r.c.Keys, keys.Config{Now: w.wall(), Random: w.random}); err != nil {
+		return err
+	}
+	if r.n.store, err = bolt.Open(filepath.Join(r.c.Data, "lodd.db"), bolt.Options{MustExist: true}); err != nil {
+		return err
+	}
+	c, err := logConfig(r.n.store, r.k, nil)
+	if err != nil {
+		return err
+	}
+	restored, err := audit.OpenReplica(ctx, c)
+	if err != nil {
+		return err
+	}
+	r.known = heads{}
+	for _, h := range r.manifest.Lists {
+		if err := r.known.add(restored, h.List, []byte(h.Checkpoint)); err != nil {
+			return fmt.Errorf("the backup and the keys don't belong together, or one was changed: %w", err)
+		}
+		lacks, err := restored.CheckHead(ctx, h.List, []byte(h.Checkpoint))
+		if err != nil {
+			return err
+		}
+		if n := restored.Len(h.List); lacks != 0 || n != h.Size {
+			return fmt.Errorf("list %s of the backup has %d entries, its manifest says %d", h.List, n, h.Size)
+		}
+	}
+	if n := len(restored.Sizes()); n != len(r.manifest.Lists) {
+		return fmt.Errorf("the backup has %d lists, its manifest %d", n, len(r.manifest.Lists))
+	}
+	fmt.Fprintf(r.o.out, "lodd: backup of %s: %d entries in %d lists, every entry and signature checked\n",
+		r.manifest.Time.Format("2006-01-02 15:04:05 MST"), r.manifest.Entries(), len(r.manifest.Lists))
+	return r.n.openLog(ctx, r.c, r.k)
+}

@@ -1,0 +1,150 @@
+package backup
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"filippo.io/age"
+)
+
+// ParseRecipients parses recipients, each as age writes them: "age1…".
+func ParseRecipients(texts []string) ([]age.Recipient, error) {
+	if len(texts) == 0 {
+		return nil, errors.New("backup: no recipient is named, and a backup is never written in the clear: make a key with age-keygen and name its public half")
+	}
+	var all []age.Recipient
+	for _, text := range texts {
+		if strings.ContainsAny(text, "\r\n#") {
+			return nil, errors.New("backup: a recipient is one line that begins with age1")
+		}
+		r, err := age.ParseRecipients(strings.NewReader(text))
+		if err != nil { // its text isn't repeated: it may be a secret key by mistake
+			return nil, errors.New("backup: a recipient isn't valid: want the public half of an age key, which begins with age1")
+		}
+		all = append(all, r...)
+	}
+	return all, nil
+}
+
+// ReadIdentities reads the secret keys in files of age-keygen.
+func ReadIdentities(paths []string) ([]age.Identity, error) {
+	var all []age.Identity
+	for _, path := range paths {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, fmt.Errorf("backup: identity: %w", err)
+		}
+		ids, err := age.ParseIdentities(f)
+		f.Close()
+		if err != nil {
+			return nil, fmt.Errorf("backup: %s holds no identity as age-keygen writes them", path)
+		}
+		all = append(all, ids...)
+	}
+	if len(all) == 0 {
+		return nil, errors.New("backup: no identity is named")
+	}
+	return all, nil
+}
+
+// Seal makes the file path of what f writes, encrypted to the recipients, and
+// returns its size. It has that name only once it is durable, and it never takes
+// the place of another file.
+func Seal(path string, recipients []age.Recipient, f func(io.Writer) error) (size int64, err error) {
+	if err := absent(path); err != nil {
+		return 0, err
+	}
+	tmp, err := os.OpenFile(path+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return 0, fmt.Errorf("backup: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(tmp.Name()))
+		}
+	}()
+	size, err = encrypt(tmp, recipients, f)
+	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+		return 0, fmt.Errorf("backup: write %s: %w", path, err)
+	}
+	if err := absent(path); err != nil { // it took a while
+		return 0, err
+	}
+	if err := os.Rename(tmp.Name(), path); err != nil {
+		return 0, fmt.Errorf("backup: %w", err)
+	}
+	return size, syncDir(filepath.Dir(path))
+}
+
+func absent(path string) error {
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("backup: %s exists already, and is left as it is", path)
+	}
+	return nil
+}
+
+func encrypt(to *os.File, recipients []age.Recipient, f func(io.Writer) error) (int64, error) {
+	w, err := age.Encrypt(to, recipients...)
+	if err != nil {
+		return 0, err
+	}
+	if err := f(w); err != nil {
+		return 0, err
+	}
+	if err := w.Close(); err != nil {
+		return 0, err
+	}
+	return to.Seek(0, io.SeekCurrent)
+}
+
+// Open decrypts the file path for f, which reads to the end. What f has read is
+// true only if Open returns no error.
+func Open(path string, identities []age.Identity, f func(io.Reader) error) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("backup: %w", err)
+	}
+	defer file.Close()
+	r, err := age.Decrypt(file, identities...)
+	if _, ok := errors.AsType[*age.NoIdentityMatchError](err); ok {
+		return fmt.Errorf("backup: %s isn't encrypted to any of the identities given: take the identity whose public half was named as its recipient", path)
+	}
+	if err != nil {
+		return fmt.Errorf("backup: %s is no whole encrypted file, take another copy of it: %w", path, err)
+	}
+	if err := f(r); err != nil {
+		return fmt.Errorf("%s is damaged, cut off, or another file; take another copy of it: %w", path, err)
+	}
+	return nil
+}
+
+// writeNew writes a new file that only its owner can use, durably.
+func writeNew(path string, text []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// syncDir makes the names in a folder durable.
+func syncDir(dir string) error {
+	if runtime.GOOS == "windows" { // can't sync a folder, and needn't
+		return nil
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("backup: %w", err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return fmt.Errorf("backup: sync folder %s: %w", dir, err)
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+package entry
+
+import (
+	"iter"
+
+	"github.com/lodd-rct/lodd/server/trial"
+)
+
+// A Placed is an entry of a trial and where it stands.
+type Placed struct {
+	In    trial.Compartment
+	Index int64
+	Entry
+}
+
+// Meta returns what the entry says about itself.
+func (p Placed) Meta() trial.Meta {
+	return trial.Meta{At: p.At, Actor: p.Actor, Role: trial.Role(p.Role), Request: p.Request, Index: p.Index}
+}
+
+// InOrder yields the entries of the compartments of a trial, of which each is
+// given in its own order, in the order in which they were decided: entry i of
+// conduct comes after whatever was appended elsewhere while conduct had i
+// entries. Entries of outcome and delivery that share that number and a
+// millisecond may change places; none of them looks at the other. A compartment
+// that isn't given is empty. After an error it ends.
+func InOrder(given map[trial.Compartment]iter.Seq2[Placed, error]) iter.Seq2[Placed, error] {
+	return func(yield func(Placed, error) bool) {
+		var cursors []*cursor
+		for _, c := range trial.Compartments() {
+			if entries := given[c]; entries != nil {
+				next, stop := iter.Pull2(entries)
+				defer stop()
+				cursors = append(cursors, &cursor{in: c, next: next})
+			}
+		}
+		for {
+			first, err := earliest(cursors)
+			if err != nil {
+				yield(Placed{}, err)
+				return
+			}
+			if first == nil {
+				return
+			}
+			p := *first.head
+			first.head = nil
+			if !yield(p, nil) {
+				return
+			}
+		}
+	}
+}
+
+// earliest returns the cursor at the entry that was decided first, or nil if
+// there is none left.
+func earliest(cursors []*cursor) (first *cursor, err error) {
+	for _, c := range cursors {
+		if err := c.fill(); err != nil {
+			return nil, err
+		}
+		if c.head != nil && (first == nil || c.before(first)) {
+			first = c
+		}
+	}
+	return first, nil
+}
+
+// A cursor walks one compartment.
+type cursor struct {
+	in   trial.Compartment
+	next func() (Placed, error, bool)
+	head *Placed // nil if it isn't read yet, or if there is no more
+}
+
+func (c *cursor) fill() error {
+	if c.head != nil {
+		return nil
+	}
+	p, err, ok := c.next()
+	if !ok || err != nil {
+		return err
+	}
+	c.head = &p
+	return nil
+}
+
+// place returns how many entries of conduct come before the head.
+func (c *cursor) place() int64 {
+	if c.in == trial.Conduct {
+		return c.head.Index
+	}
+	return c.head.ConductSize
+}
+
+// before reports whether c's entry was decided before that of o: entries
+// elsewhere that saw n conduct entries come after entry n-1 and before entry n
+// of conduct. An entry of allocation comes right after the conduct entry that it
+// follows from, those of outcome and delivery in the order of time.
+func (c *cursor) before(o *cursor) bool {
+	switch {
+	case c.place() != o.place():
+		return c.place() < o.place()
+	case c.in == trial.Conduct || o.in == trial.Conduct:
+		return o.in == trial.Conduct
+	case c.in == trial.Allocation || o.in == trial.Allocation:
+		return c.in == trial.Allocation
+	default:
+		return c.head.At.Before(o.head.At)
+	}
+}

@@ -1,0 +1,79 @@
+package entry_test
+
+import (
+	"errors"
+	"iter"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lodd-rct/lodd/server/trial"
+	"github.com/lodd-rct/lodd/server/trial/entry"
+)
+
+var errRead = errors.New("can't be read")
+
+// placed yields entries of a compartment with these sizes of conduct and times in
+// seconds, and then an error if there is one.
+func placed(in trial.Compartment, err error, sizesAndTimes ...[2]int64) iter.Seq2[entry.Placed, error] {
+	return func(yield func(entry.Placed, error) bool) {
+		for i, st := range sizesAndTimes {
+			e := entry.Entry{ConductSize: st[0], At: time.Unix(st[1], 0)}
+			if !yield(entry.Placed{In: in, Index: int64(i), Entry: e}, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(entry.Placed{}, err)
+		}
+	}
+}
+
+// At one place an entry of allocation comes first, then those of outcome and
+// delivery by their times, then that of conduct; and nothing overtakes an entry
+// of its own compartment.
+func TestInOrderIsThatOfTheSpecification(t *testing.T) {
+	type at struct {
+		in    trial.Compartment
+		index int64
+	}
+	given := map[trial.Compartment]iter.Seq2[entry.Placed, error]{
+		trial.Conduct:    placed(trial.Conduct, nil, [2]int64{0, 1}, [2]int64{0, 2}, [2]int64{0, 3}),
+		trial.Outcome:    placed(trial.Outcome, nil, [2]int64{1, 9}, [2]int64{2, 5}),
+		trial.Delivery:   placed(trial.Delivery, nil, [2]int64{1, 8}, [2]int64{2, 5}, [2]int64{9, 1}),
+		trial.Allocation: placed(trial.Allocation, nil, [2]int64{1, 99}, [2]int64{3, 1}, [2]int64{0, 1}),
+	}
+	var got []at
+	for p, err := range entry.InOrder(given) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, at{p.In, p.Index})
+	}
+	want := []at{
+		{trial.Conduct, 0}, {trial.Allocation, 0}, {trial.Delivery, 0}, {trial.Outcome, 0}, {trial.Conduct, 1},
+		{trial.Outcome, 1}, {trial.Delivery, 1}, {trial.Conduct, 2}, {trial.Allocation, 1}, {trial.Allocation, 2}, {trial.Delivery, 2},
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(at{})); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestInOrderEndsAfterAnError(t *testing.T) {
+	given := map[trial.Compartment]iter.Seq2[entry.Placed, error]{
+		trial.Conduct: placed(trial.Conduct, errRead, [2]int64{0, 1}),
+		trial.Outcome: placed(trial.Outcome, nil, [2]int64{1, 1}),
+	}
+	n := 0
+	var last error
+	for _, err := range entry.InOrder(given) {
+		n, last = n+1, err
+	}
+	if n != 2 || !errors.Is(last, errRead) {
+		t.Errorf("%d steps, and then %v", n, last)
+	}
+	for range entry.InOrder(given) { // whoever stops early leaves nothing behind
+		break
+	}
+}
