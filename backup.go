@@ -134,7 +134,7 @@ func told(out io.Writer, path string, size int64, m backup.Manifest) {
 func backUpFolder(ctx context.Context, c config, path string, to sealed) (err error) {
 	n := &node{data: c.Data, world: operator(to.out)}
 	defer func() { err = errors.Join(err, n.close()) }()
-	n.store, err = bolt.Open(filepath.Join(c.Data, "lodd.db"), bolt.Options{MustExist: true})
+	err = n.openFile(c.Data)
 	if errors.Is(err, bolt.ErrLocked) {
 		return fmt.Errorf("a server has %s open but doesn't answer on %s: stop it first, or see its log for why it can't listen there", c.Data, controlPath(c.Data))
 	}

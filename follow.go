@@ -36,6 +36,7 @@ type followOptions struct {
 	now               func() time.Time
 	random            io.Reader
 	wait              time.Duration // the first wait; firstWait outside tests
+	verified          func(int64)   // is told how many entries the copy holds; nil outside tests
 }
 
 func followCommand() *cobra.Command {

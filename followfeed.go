@@ -34,6 +34,7 @@ func isDenied(e *client.Error) bool { return e.Code == codes.PermissionDenied }
 type session struct {
 	*follower
 	announced int64           // how many entries the server had when it began
+	unmet     map[string]bool // our lists whose heads the server hasn't confirmed yet
 	pending   audit.Part      // entries that no checkpoint covers yet
 	sent      map[string]bool // the values that the server sent; nil if it knows which we have
 	took      bool            // whether anything was verified
@@ -59,7 +60,10 @@ func (f *follower) session(ctx context.Context, c *client.Follower) (took bool, 
 	if err := f.learn(ctx, feed.LogKey); err != nil {
 		return false, err
 	}
-	s := &session{follower: f, announced: feed.Entries, told: -1}
+	s := &session{follower: f, announced: feed.Entries, told: -1, unmet: map[string]bool{}}
+	for _, h := range req.GetHeads() {
+		s.unmet[h.GetList()] = true
+	}
 	if full {
 		s.sent = map[string]bool{}
 	}
@@ -108,20 +112,37 @@ func (s *session) take(ctx context.Context, feed *client.Feed) error {
 		if err != nil {
 			return err
 		}
-		switch p := piece.GetPiece().(type) {
-		case *loddv1.FollowResponse_Entries:
-			err = s.entriesPiece(ctx, p.Entries)
-		case *loddv1.FollowResponse_Checkpoint:
-			err = s.checkpoint(ctx, p.Checkpoint)
-		case *loddv1.FollowResponse_Value:
-			err = s.value(ctx, p.Value)
-		default:
-			err = errors.New("the server sent a piece of a kind that this version doesn't know: update the follower")
-		}
-		if err != nil {
+		if err := s.piece(ctx, piece); err != nil {
 			return err
 		}
 		s.tell(ticker.C)
+	}
+}
+
+// piece takes one piece. Before anything else the server shows that it has the
+// log which was followed before: a server that was restored from an older copy
+// doesn't know keys that are needed here.
+func (s *session) piece(ctx context.Context, piece *loddv1.FollowResponse) error {
+	p, ok := piece.GetPiece().(*loddv1.FollowResponse_Checkpoint)
+	if len(s.unmet) > 0 {
+		if !ok || !s.unmet[p.Checkpoint.GetList()] {
+			return errors.New("the server doesn't show first that it has the log which was followed before")
+		}
+		delete(s.unmet, p.Checkpoint.GetList())
+		return s.checkpoint(ctx, p.Checkpoint)
+	}
+	if err := s.valuesEnd(ctx, piece); err != nil {
+		return err
+	}
+	switch p := piece.GetPiece().(type) {
+	case *loddv1.FollowResponse_Entries:
+		return s.entriesPiece(p.Entries)
+	case *loddv1.FollowResponse_Checkpoint:
+		return s.checkpoint(ctx, p.Checkpoint)
+	case *loddv1.FollowResponse_Value:
+		return s.value(ctx, p.Value)
+	default:
+		return errors.New("the server sent a piece of a kind that this version doesn't know: update the follower")
 	}
 }
 
@@ -148,10 +169,7 @@ func (s *session) tell(tick <-chan time.Time) {
 }
 
 // entriesPiece keeps entries until their checkpoint comes.
-func (s *session) entriesPiece(ctx context.Context, p *loddv1.ListEntriesPiece) error {
-	if err := s.valuesEnd(ctx); err != nil {
-		return err
-	}
+func (s *session) entriesPiece(p *loddv1.ListEntriesPiece) error {
 	next := s.pending.At + int64(len(s.pending.Entries))
 	switch {
 	case s.pending.List == "":
@@ -168,9 +186,6 @@ func (s *session) entriesPiece(ctx context.Context, p *loddv1.ListEntriesPiece) 
 
 // checkpoint adds the pending entries, if they add up to the signed head.
 func (s *session) checkpoint(ctx context.Context, p *loddv1.ListCheckpoint) error {
-	if err := s.valuesEnd(ctx); err != nil {
-		return err
-	}
 	part := s.pending
 	switch part.List {
 	case "":
@@ -183,6 +198,9 @@ func (s *session) checkpoint(ctx context.Context, p *loddv1.ListCheckpoint) erro
 		return err
 	}
 	s.pending, s.took = audit.Part{}, true
+	if s.options.verified != nil {
+		s.options.verified(s.entries())
+	}
 	return nil
 }
 
@@ -204,10 +222,10 @@ func (s *session) value(ctx context.Context, p *loddv1.ValueChange) error {
 	return s.store.Put(ctx, p.GetKey(), p.GetValue())
 }
 
-// valuesEnd is called for the first piece that isn't a value. All values that the
-// server has came before; what didn't come is gone there.
-func (s *session) valuesEnd(ctx context.Context) error {
-	if s.sent == nil {
+// valuesEnd looks for the first piece that isn't a value. All values that the
+// server has came before it; what didn't come is gone there.
+func (s *session) valuesEnd(ctx context.Context, piece *loddv1.FollowResponse) error {
+	if s.sent == nil || piece.GetValue() != nil {
 		return nil
 	}
 	keys, err := s.store.Keys(ctx, "")

@@ -117,7 +117,7 @@ func (r *restoring) compare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	switch given, err := r.given(restored); {
+	switch given, err := r.given(ctx, restored); {
 	case err != nil:
 		return err
 	case len(given) == 0:
@@ -128,8 +128,7 @@ func (r *restoring) compare(ctx context.Context) error {
 	for _, list := range slices.Sorted(maps.Keys(r.known)) {
 		lacks, err := restored.CheckHead(ctx, list, r.known[list].signed)
 		if err != nil {
-			return fmt.Errorf("a signed head is of another past than what was restored: %w; "+
-				"if an earlier restore made that fork, name only heads and copies that were made after it", err)
+			return anotherPast(err)
 		}
 		if lacks > 0 {
 			r.lost[list] = lacks
@@ -138,9 +137,14 @@ func (r *restoring) compare(ctx context.Context) error {
 	return nil
 }
 
+func anotherPast(err error) error {
+	return fmt.Errorf("a signed head is of another past than what was restored: %w; "+
+		"if an earlier restore made that fork, name only heads and copies that were made after it", err)
+}
+
 // given returns the heads that --checkpoints names, and adds them to those that
 // are known.
-func (r *restoring) given(verifier *audit.Replica) (heads, error) {
+func (r *restoring) given(ctx context.Context, restored *audit.Replica) (heads, error) {
 	given := heads{}
 	if r.o.checkpoints == "" {
 		return given, nil
@@ -150,8 +154,11 @@ func (r *restoring) given(verifier *audit.Replica) (heads, error) {
 		return nil, err
 	}
 	for list, signed := range all {
-		if err := errors.Join(given.add(verifier, list, signed), r.known.add(verifier, list, signed)); err != nil {
+		if err := errors.Join(given.add(restored, list, signed), r.known.add(restored, list, signed)); err != nil {
 			return nil, fmt.Errorf("--checkpoints %s: %w", r.o.checkpoints, err)
+		}
+		if _, err := restored.CheckHead(ctx, list, signed); err != nil { // the newest known may be another
+			return nil, anotherPast(err)
 		}
 	}
 	return given, nil

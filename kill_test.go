@@ -1,24 +1,21 @@
 package main
 
 import (
-	"bytes"
+	"cmp"
 	"context"
-	"crypto/rand"
-	"errors"
-	"fmt"
-	mathrand "math/rand/v2"
+	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/client"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+	"github.com/lodd-rct/lodd/server/ledger"
 	"github.com/lodd-rct/lodd/server/trial"
 )
 
@@ -34,30 +31,27 @@ func TestKilledServerLosesNoRandomization(t *testing.T) {
 	case testing.Short():
 		kills = 4
 	}
-	k := recruit(t, 100*kills)
+	k := recruit(t, 40*kills)
 	for life := range kills {
-		k.live(life)
-		k.check()
-		if t.Failed() {
+		if life%5 == 4 {
+			k.dieEarly()
+		} else {
+			k.dieAfter(1 + k.random.IntN(100))
+		}
+		if k.check(); t.Failed() {
 			t.Fatalf("after kill %d", life+1)
 		}
 	}
-	answered, unanswered, repeated := k.asked, k.lost, k.repeats
-	k.kill = func(int) bool { return false }
-	k.live(kills)
+	asked, repeats, lost := k.asked, k.repeats, k.lost
+	k.answerAll()
 	k.check()
-	if left := len(k.pending()); left > 0 {
-		t.Errorf("%d participants were never answered", left)
+	if asked < 10*kills || lost < kills {
+		t.Errorf("%d answers and %d calls that were cut off: the test has lost its power", asked, lost)
 	}
-	if answered < 10*kills || unanswered == 0 {
-		t.Errorf("%d answers and %d calls that were cut off: the test has lost its power", answered, unanswered)
-	}
-	t.Logf("%d kills, %d answers, %d of them of requests that a killed server had carried out, %d calls cut off",
-		kills, answered, repeated, unanswered)
+	t.Logf("%d kills, %d answers, %d of them to requests that an earlier call had carried out, %d calls cut off", kills, asked, repeats, lost)
 }
 
-// A person is a participant of the trial, and what is known of the
-// randomization.
+// A person is a participant of the trial, and what was told of the randomization.
 type person struct {
 	number, intent string
 	receipt        *loddv1.Receipt // nil until it was answered
@@ -67,34 +61,210 @@ type person struct {
 type killed struct {
 	*testing.T
 	dir, pin string
-	random   *mathrand.Rand
+	random   *rand.Rand
 
-	mu      sync.Mutex // guards the fields below
-	people  []*person
-	next    int
-	kill    func(answers int) bool // whether it is time
-	asked   int                    // answers
-	repeats int                    // of them those to requests of an earlier life
-	lost    int                    // calls without an answer
+	mu                   sync.Mutex // guards the fields below
+	people               []*person
+	turn                 int // calls of take
+	asked, repeats, lost int
+	due                  int           // answers until the server is killed
+	dead                 chan struct{} // closed then
+	last                 bool          // nobody is killed any more
 }
 
-// live runs one server until it is killed; if nobody kills it, until everybody
-// is answered.
-func (k *killed) live(life int) {
-	k.Helper()
-	k.next = 0
-	after, early := 1+k.random.IntN(80), life%5 == 4
-	if k.kill == nil || life > 0 && !early {
-		answers := 0
-		if k.kill == nil || life > 0 {
-			k.plan(&answers, after)
+// dieEarly kills a server while it opens its log, or a moment later.
+func (k *killed) dieEarly() {
+	s, _ := k.start()
+	<-time.After(time.Duration(k.random.IntN(200)) * time.Millisecond)
+	k.end(s, os.Kill)
+}
+
+// dieAfter kills a server some answers and a moment after it was started.
+func (k *killed) dieAfter(answers int) {
+	k.due, k.dead = answers, make(chan struct{})
+	k.serve(func(s *running) {
+		select {
+		case <-k.dead:
+		case <-time.After(30 * time.Second):
+			k.Errorf("%d answers didn't come within 30 s", answers)
+		}
+		<-time.After(time.Duration(k.random.IntN(10_000)) * time.Microsecond)
+		k.end(s, os.Kill)
+	})
+}
+
+// answerAll runs a server until everybody is answered, and stops it.
+func (k *killed) answerAll() {
+	k.last = true
+	var served *running
+	k.serve(func(s *running) { served = s })
+	k.end(served, os.Interrupt)
+	for _, p := range k.people {
+		if p.receipt == nil {
+			k.Errorf("%s was never answered", p.number)
 		}
 	}
-	s := k.start()
-	defer s.end()
-	if early { // while it opens its log, or a moment later
-		<-time.After(time.Duration(k.random.IntN(150)) * time.Millisecond)
-		return
+}
+
+// serve runs a server with 16 callers. If kill ends it, the callers give up; if
+// not, they go on until everybody is answered.
+func (k *killed) serve(kill func(*running)) {
+	k.Helper()
+	s, ready := k.start()
+	address := k.address(s, ready)
+	ctx, cancel := context.WithCancel(k.Context())
+	defer cancel()
+	token := k.signIn(address, "tove")
+	var wg sync.WaitGroup
+	for range 4 {
+		c := k.dial(address, token)
+		for range 4 {
+			wg.Go(func() { k.call(ctx, c) })
+		}
 	}
-	_ = after
+	kill(s)
+	select {
+	case <-s.ended:
+		cancel()
+	default:
+	}
+	wg.Wait()
+}
+
+// take returns who is randomized next: somebody who was not answered yet, often two
+// callers the same, and now and then somebody who was. At the end it returns nil.
+func (k *killed) take() *person {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.turn++
+	var found *person
+	waiting := 0
+	for _, p := range k.people {
+		if p.receipt != nil {
+			continue
+		}
+		if found = p; waiting == k.turn/2%24 && k.turn%9 > 0 {
+			return p
+		}
+		waiting++
+	}
+	if k.last {
+		return found
+	}
+	return k.people[k.turn*7%len(k.people)]
+}
+
+// call randomizes until the server is dead or nobody is left.
+func (k *killed) call(ctx context.Context, c *client.Client) {
+	for p := k.take(); p != nil; p = k.take() {
+		r, err := randomize(ctx, c, p)
+		if client.HasReason(err, loddv1.ErrorReason_ERROR_REASON_BUSY) {
+			<-time.After(100 * time.Millisecond)
+			continue
+		}
+		if err != nil && ctx.Err() == nil {
+			k.Errorf("%s: %v", p.number, err)
+		}
+		if err != nil {
+			k.mu.Lock()
+			k.lost++
+			k.mu.Unlock()
+			return
+		}
+		k.note(p, r)
+	}
+}
+
+func randomize(ctx context.Context, c *client.Client, p *person) (*loddv1.Receipt, error) {
+	_, err := c.Randomization().PrepareRandomization(ctx, &loddv1.PrepareRandomizationRequest{
+		TrialId: "KILL", RequestId: p.intent, Participant: p.number,
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer, err := c.Randomization().CommitRandomization(ctx, &loddv1.CommitRandomizationRequest{
+		TrialId: "KILL", IntentId: p.intent, Confirm: p.number,
+	})
+	return answer.GetReceipt(), err
+}
+
+// note remembers an answer, which must be the same for ever.
+func (k *killed) note(p *person, r *loddv1.Receipt) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.asked++; r.GetRepeatedRequest() {
+		k.repeats++
+	}
+	r.RepeatedRequest = false
+	if p.receipt != nil && !proto.Equal(p.receipt, r) {
+		k.Errorf("%s was answered %v, and now %v", p.number, p.receipt, r)
+	}
+	p.receipt = cmp.Or(p.receipt, r)
+	if k.due--; k.due == 0 && !k.last {
+		close(k.dead)
+	}
+}
+
+// check compares a copy of the data, as the last server has left them, with what
+// was answered.
+func (k *killed) check() {
+	k.Helper()
+	data := filepath.Join(k.TempDir(), "copy")
+	k.must(copyFiles(data, k.dir))
+	defer os.RemoveAll(data)
+	n := k.open(data)
+	defer n.close()
+	t, err := n.ledger.Trial("KILL")
+	if err != nil {
+		k.Fatal(err)
+	}
+	to := ledger.Position{}
+	for _, c := range trial.Compartments() {
+		to[c] = n.log.Len(t.List(c))
+	}
+	enrolled := map[string]int64{} // index of the randomization
+	slots := map[trial.Stratum]int{}
+	for l, err := range t.Replay(k.Context(), to) {
+		if err != nil {
+			k.Fatal(err)
+		}
+		switch e := l.Event.(type) {
+		case trial.Randomized:
+			if _, twice := enrolled[string(e.Participant)]; twice {
+				k.Errorf("%s was randomized twice", e.Participant)
+			}
+			enrolled[string(e.Participant)] = l.Index
+		case trial.Allocated:
+			if e.Slot != slots[e.Stratum] {
+				k.Errorf("%s has slot %d of %s, slot %d is next", e.Participant, e.Slot, e.Stratum, slots[e.Stratum])
+			}
+			slots[e.Stratum]++
+		}
+	}
+	k.compare(n.log, t.List(trial.Conduct), enrolled)
+	if got := slots["OSL"] + slots["BGO"]; got != len(enrolled) {
+		k.Errorf("%d slots are used by %d participants", got, len(enrolled))
+	}
+}
+
+// compare looks for every receipt in the log.
+func (k *killed) compare(l *audit.Log, list string, enrolled map[string]int64) {
+	k.Helper()
+	for _, p := range k.people {
+		if p.receipt == nil {
+			continue
+		}
+		at, ok := enrolled[p.number]
+		if !ok || p.receipt.GetList() != list || at != p.receipt.GetIndex() {
+			k.Errorf("%s was answered %v, the log has %t %d", p.number, p.receipt, ok, at)
+			continue
+		}
+		entries, err := l.Read(k.Context(), list, at, at+1)
+		if err != nil {
+			k.Fatal(err)
+		}
+		if leaf := audit.Leaf(entries[0]); string(leaf[:]) != string(p.receipt.GetLeafHash()) {
+			k.Errorf("%s: entry %d is another one than the receipt says", p.number, at)
+		}
+	}
 }

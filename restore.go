@@ -191,7 +191,7 @@ func (r *restoring) open(ctx context.Context) (err error) {
 	if r.k, err = keys.Load(r.c.Keys, keys.Config{Now: w.wall(), Random: w.random}); err != nil {
 		return err
 	}
-	if r.n.store, err = bolt.Open(filepath.Join(r.c.Data, "lodd.db"), bolt.Options{MustExist: true}); err != nil {
+	if err := r.n.openFile(r.c.Data); err != nil {
 		return err
 	}
 	c, err := logConfig(r.n.store, r.k, nil)
@@ -221,4 +221,14 @@ func (r *restoring) open(ctx context.Context) (err error) {
 	fmt.Fprintf(r.o.out, "lodd: backup of %s: %d entries in %d lists, every entry and signature checked\n",
 		r.manifest.Time.Format("2006-01-02 15:04:05 MST"), r.manifest.Entries(), len(r.manifest.Lists))
 	return r.n.openLog(ctx, r.c, r.k)
+}
+
+// openFile opens the database of a folder, which must exist.
+func (n *node) openFile(dir string) error {
+	db, err := bolt.Open(filepath.Join(dir, "lodd.db"), bolt.Options{MustExist: true})
+	if err != nil {
+		return err
+	}
+	n.store = db
+	return nil
 }

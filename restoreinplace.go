@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/rs/zerolog"
@@ -31,7 +30,7 @@ func restoreInPlace(ctx context.Context, c config, o restoreOptions) (err error)
 	}
 	r := &restoring{o: o, c: c, n: &node{world: o.world, data: c.Data}, known: heads{}, lost: map[string]int64{}}
 	defer func() { err = errors.Join(err, r.n.close()) }()
-	r.n.store, err = bolt.Open(filepath.Join(c.Data, "lodd.db"), bolt.Options{MustExist: true})
+	err = r.n.openFile(c.Data)
 	if errors.Is(err, bolt.ErrLocked) {
 		return fmt.Errorf("a server has %s open: stop it first", c.Data)
 	}

@@ -96,12 +96,28 @@ func (r *restoring) covered(ctx context.Context, from *newerCopy, guard audit.Gu
 	if !signed {
 		return errors.New("it holds no signed heads: name them with --checkpoints, or leave it out")
 	}
-	for _, h := range r.manifest.Lists {
-		lacks, err := from.log.CheckHead(ctx, h.List, []byte(h.Checkpoint))
+	return r.samePast(ctx, from)
+}
+
+// samePast refuses a copy unless each of its lists begins as that of the backup
+// does, or is the beginning of it.
+func (r *restoring) samePast(ctx context.Context, from *newerCopy) error {
+	for list, theirs := range from.log.Sizes() {
+		size := min(theirs, r.n.log.Len(list))
+		want, err := r.n.log.RootAt(ctx, list, size)
 		if err != nil {
-			return fmt.Errorf("it is no extension of the backup: %w", err)
+			return err
 		}
-		from.newer = from.newer && lacks == 0
+		root, err := from.log.RootAt(ctx, list, size)
+		if err != nil {
+			return err
+		}
+		if root != want {
+			return fmt.Errorf("it has another past than the backup: the first %d entries of %s differ", size, list)
+		}
+	}
+	for _, h := range r.manifest.Lists {
+		from.newer = from.newer && from.log.Len(h.List) >= h.Size
 	}
 	return nil
 }

@@ -45,6 +45,8 @@ func TestScripts(t *testing.T) {
 			"as":     cmdAs,
 			"exits":  cmdExits,
 			"field":  cmdField,
+			"agekey": cmdAgeKey,
+			"term":   cmdStop, // "stop" is a command of testscript itself, which ends the script
 		},
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"maps"
 	"os"
@@ -15,7 +16,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
+	"golang.org/x/mod/sumdb/note"
 
+	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/client"
 	"github.com/lodd-rct/lodd/client/demo"
 	"github.com/lodd-rct/lodd/proto/invite"
@@ -66,6 +69,7 @@ func TestTwinWorldsLookTheSameToBlindedRoles(t *testing.T) {
 		}
 	})
 	t.Run("exports", func(t *testing.T) { compareExports(t, a, b) })
+	t.Run("archives", func(t *testing.T) { compareArchives(t, a, b) })
 	t.Run("store", func(t *testing.T) { compareStores(t, a, b) })
 }
 
@@ -98,7 +102,8 @@ func playWorld(t *testing.T, seed []byte) worldView {
 	}
 	start := time.Date(2025, 1, 6, 8, 0, 0, 0, time.UTC)
 	clock.set(start)
-	n, err := open(t.Context(), config{Data: t.TempDir(), Listen: "127.0.0.1:0", Name: "twin"}, w)
+	_, public := twinWitness()
+	n, err := open(t.Context(), config{Data: t.TempDir(), Listen: "127.0.0.1:0", Name: "twin", Witnesses: []string{public}}, w)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +120,7 @@ func playWorld(t *testing.T, seed []byte) worldView {
 		}); err != nil {
 			return err
 		}
-		return lookAround(ctx, i)
+		return lookAround(ctx, i, dir)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -136,8 +141,8 @@ func lostInTheStory(list string) int64 {
 
 // lookAround lets the blinded roles call every method that takes no more than
 // a trial and a participant, also those that they may not call: a refusal must
-// not depend on the arm either.
-func lookAround(ctx context.Context, i invite.Invite) error {
+// not depend on the arm either. The archive of each lands in dir.
+func lookAround(ctx context.Context, i invite.Invite, dir string) error {
 	for _, user := range []string{"tove", "olav", "mona", "per", "aud"} {
 		token := ""
 		c, err := client.New(client.Config{Address: i.Addresses[0], Pin: i.Pin, Token: func() (string, error) { return token, nil }})
@@ -151,6 +156,9 @@ func lookAround(ctx context.Context, i invite.Invite) error {
 		}
 		token = in.GetToken()
 		lookAt(ctx, c)
+		if err := takeArchive(ctx, i, token, filepath.Join(dir, "log-"+user+".zip")); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -175,14 +183,52 @@ func lookAt(ctx context.Context, c *client.Client) {
 	_, _ = c.Trials().Reconcile(ctx, &loddv1.ReconcileRequest{TrialId: id, RequestId: "00000000-0000-4000-8000-000000000002", Confirm: id})
 	all, _ := c.Audit().ListCompartments(ctx, &loddv1.ListCompartmentsRequest{TrialId: id})
 	for _, list := range append(all.GetLists(), "IPS/allocation", "IPS/delivery", "system") {
-		_, _ = c.Audit().GetCheckpoint(ctx, &loddv1.GetCheckpointRequest{TrialId: id, List: list})
-		if s, err := c.Audit().ListEntries(ctx, &loddv1.ListEntriesRequest{TrialId: id, List: list}); err == nil {
-			drain(s.Recv)
+		head, _ := c.Audit().GetCheckpoint(ctx, &loddv1.GetCheckpointRequest{TrialId: id, List: list})
+		for _, index := range []int64{0, 3, 1 << 20} {
+			_, _ = c.Audit().ProveInclusion(ctx, &loddv1.ProveInclusionRequest{TrialId: id, List: list, Index: index, OldSize: 2})
+		}
+		_, _ = c.Audit().AddCosignature(ctx, &loddv1.AddCosignatureRequest{TrialId: id, List: list, Checkpoint: cosigned(head.GetCheckpoint())})
+		_, _ = c.Audit().GetCheckpoint(ctx, &loddv1.GetCheckpointRequest{TrialId: id, List: list}) // with the signature, if it was taken
+		for _, raw := range []bool{false, true} {
+			if s, err := c.Audit().ListEntries(ctx, &loddv1.ListEntriesRequest{TrialId: id, List: list, Raw: raw}); err == nil {
+				drain(s.Recv)
+			}
 		}
 		if s, err := c.Audit().ListLeaves(ctx, &loddv1.ListLeavesRequest{TrialId: id, List: list, Size: 10}); err == nil {
 			drain(s.Recv)
 		}
 	}
+}
+
+// twinWitness returns the key pair of the witness in both worlds.
+func twinWitness() (private, public string) {
+	private, public, err := audit.GenerateCosigner(newEntropy(1, "witness"), "witness.example.org")
+	if err != nil {
+		panic(err) // the entropy doesn't end
+	}
+	return private, public
+}
+
+// cosigned returns a checkpoint with the signature of the witness; what is none
+// stays as it is.
+func cosigned(checkpoint string) string {
+	private, _ := twinWitness()
+	w, err := audit.NewCosigner(private, time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC))
+	if err != nil {
+		panic(err) // the key was just made
+	}
+	n, err := note.Open([]byte(checkpoint), nil)
+	if unknown, ok := errors.AsType[*note.UnverifiedNoteError](err); ok {
+		n = unknown.Note
+	}
+	if n == nil {
+		return checkpoint
+	}
+	signed, err := note.Sign(n, w)
+	if err != nil {
+		panic(err) // it was a note
+	}
+	return string(signed)
 }
 
 func drain[T any](recv func() (T, error)) {

@@ -61,24 +61,30 @@ func (s *teller) do(actor string, role trial.Role, e trial.Event) trial.RequestI
 	return m.Request
 }
 
-// with returns the log with one more entry, whether the rules allow it or not.
-func (s *teller) with(m trial.Meta, e trial.Event) toldLog {
-	in := s.state.Compartment(e)
-	rec := entry.Entry{At: m.At, Actor: m.Actor, Role: string(m.Role), Request: m.Request, Event: e}
-	if in != trial.Conduct {
-		rec.ConductSize = s.state.Len(trial.Conduct)
+// with returns the log with more entries, whether the rules allow them or not.
+func (s *teller) with(m trial.Meta, events ...trial.Event) toldLog {
+	log, conduct := s.log, s.state.Len(trial.Conduct)
+	for _, e := range events {
+		in := s.state.Compartment(e)
+		rec := entry.Entry{At: m.At, Actor: m.Actor, Role: string(m.Role), Request: m.Request, Event: e}
+		if in == trial.Conduct {
+			conduct++
+		} else {
+			rec.ConductSize = conduct
+		}
+		log = s.write(log, "IPS/"+string(in), rec)
 	}
-	return s.write("IPS/"+string(in), rec)
+	return log
 }
 
-func (s *teller) write(list string, rec entry.Entry) toldLog {
+func (s *teller) write(log toldLog, list string, rec entry.Entry) toldLog {
 	s.Helper()
 	rec.Nonce[0] = s.count
 	body, err := entry.Marshal(rec)
 	if err != nil {
 		s.Fatal(err)
 	}
-	log := s.log.clone()
+	log = log.clone()
 	log[list] = append(log[list], coded(body))
 	return log
 }
@@ -88,7 +94,7 @@ func (s *teller) write(list string, rec entry.Entry) toldLog {
 func coded(body []byte) []byte { return entry.Authenticate(body, [32]byte{}, "", 0) }
 
 func (s *teller) system(e people.Event) {
-	s.log = s.write("system", entry.Entry{At: s.now, Actor: "admin", Event: e})
+	s.log = s.write(s.log, "system", entry.Entry{At: s.now, Actor: "admin", Event: e})
 }
 
 func (s *teller) today() trial.Date { return s.state.Today(s.now) }
@@ -108,15 +114,20 @@ func (s *teller) submit(p trial.ParticipantID, v trial.VisitID, form trial.FormI
 	s.do("ola", trial.Assessor, e)
 }
 
-// randomize takes a participant from screening to allocation.
-func (s *teller) randomize(p trial.ParticipantID, sex trial.Code) {
+// prepare takes a participant from screening to the door of randomization.
+func (s *teller) prepare(p trial.ParticipantID, sex trial.Code) trial.IntentID {
 	s.Helper()
 	s.coordinator(trial.Screened{Participant: p, Site: "OSL", Levels: []trial.Code{sex}, On: s.today()})
 	s.coordinator(trial.Consented{Participant: p, Consent: trial.ConsentGiven{Version: "1", On: s.today()}})
 	s.coordinator(trial.EligibilityAssessed{Participant: p, Eligible: true, Sealed: []byte("answers")})
 	s.submit(p, "baseline", "history")
 	s.submit(p, "baseline", "audit")
-	intent := s.coordinator(trial.Prepared{Participant: p})
+	return s.coordinator(trial.Prepared{Participant: p})
+}
+
+func (s *teller) randomize(p trial.ParticipantID, sex trial.Code) {
+	s.Helper()
+	intent := s.prepare(p, sex)
 	s.now = s.now.Add(time.Minute)
 	s.coordinator(trial.Randomized{Participant: p, Intent: intent})
 }
@@ -157,13 +168,22 @@ func (s *teller) setUp() {
 	s.do("lise", trial.Custodian, trial.EnrolmentOpened{})
 }
 
+// newTeller returns a trial that takes participants, late in the evening of 30
+// August, which is the 31st in Oslo.
+func newTeller(t testing.TB) *teller {
+	t.Helper()
+	log := toldLog{"IPS/allocation": nil, "IPS/conduct": nil, "IPS/delivery": nil, "IPS/outcome": nil, "system": nil}
+	s := &teller{TB: t, log: log, now: time.Date(2025, 8, 30, 22, 30, 0, 0, time.UTC)}
+	s.setUp()
+	return s
+}
+
 // tellTrial tells a trial with every kind of entry, and calls at at six moments
 // of it. Days begin at 22 or 23 o'clock UTC in Oslo: what happens late in the
 // evening belongs to the next day.
 func tellTrial(t testing.TB, at func(*teller)) *teller {
 	t.Helper()
-	s := &teller{TB: t, log: toldLog{}, now: time.Date(2025, 8, 30, 22, 30, 0, 0, time.UTC)} // 31 August in Oslo
-	s.setUp()
+	s := newTeller(t)
 	at(s)
 	s.randomize("P1", "male")
 	s.randomize("P2", "male")
@@ -172,6 +192,8 @@ func tellTrial(t testing.TB, at func(*teller)) *teller {
 		Participant: "P3", Site: "BGO", Levels: []trial.Code{"female"}, On: s.today(),
 		Consent: trial.ConsentGiven{Version: "1", On: s.today()}, Assessed: true, Eligible: true, Sealed: []byte("answers"),
 	})
+	s.submit("P3", "baseline", "history")
+	s.submit("P3", "baseline", "audit")
 	s.coordinator(trial.Screened{Participant: "P4", Site: "OSL", Levels: []trial.Code{"male"}, On: s.today()})
 	s.coordinator(trial.Excluded{Participant: "P5", Site: "BGO", Reason: "declined"})
 	s.coordinator(trial.Screened{Participant: "P6", Site: "OSL", Levels: []trial.Code{"male"}, On: s.today(), Assessed: true, Sealed: []byte("answers")})
@@ -197,13 +219,30 @@ func tellTrial(t testing.TB, at func(*teller)) *teller {
 	s.now = s.now.Add(24 * time.Hour)
 	s.do(trial.ServerActor, "", trial.ClockSteppedBack{By: time.Second})
 	s.do(trial.ServerActor, "", trial.Restored{Conduct: 3, Allocation: 2})
+	s.do(trial.ServerActor, "", trial.Restored{Conduct: 1, Allocation: 1})
 	at(s)
 	s.do("lise", trial.Custodian, trial.Reconciled{Lost: []trial.LostSlots{{Stratum: "OSL/sex=male", Slots: 2}}})
 	s.randomize("P10", "male")
 	s.do("lise", trial.Custodian, trial.EnrolmentClosed{})
 	at(s)
-	s.system(people.SignedOut{Session: "s1"})
+	s.accounts()
 	return s
+}
+
+// accounts takes the kinds of entries that no trial has.
+func (s *teller) accounts() {
+	grant := people.Grant{User: "kari", Trial: "IPS", Role: "assessor"}
+	for _, e := range []people.Event{
+		people.Invited{Invite: "0123456789abcdef", CodeHash: [32]byte{1}, Expires: s.now.Add(time.Hour)},
+		people.SignInRefused{User: "ola"},
+		people.SignedIn{Session: "s1"},
+		people.Refused{Grant: grant, Conflict: "coordinator"},
+		people.Revoked{Grant: grant, Reason: "moved"},
+		people.SignedOut{Session: "s1"},
+		people.Disabled{User: "ola", Reason: "has left"},
+	} {
+		s.system(e)
+	}
 }
 
 // toldKeys returns the key of the logs of this test.
@@ -226,13 +265,8 @@ func toldKeys(t testing.TB) (note.Signer, string) {
 func archived(t testing.TB, log toldLog, has func(list string, index int) bool) []byte {
 	t.Helper()
 	signer, key := toldKeys(t)
-	names := []string{"IPS/allocation", "IPS/conduct", "IPS/delivery", "IPS/outcome", "system"}
-	for list := range log {
-		names = append(names, list)
-	}
-	slices.Sort(names)
 	var copies []audit.Copy
-	for _, list := range slices.Compact(names) {
+	for _, list := range slices.Sorted(maps.Keys(log)) {
 		var tree audit.Tree
 		var leaves, records []byte
 		c := audit.Copy{ArchivedList: audit.ArchivedList{List: list, Size: int64(len(log[list]))}}
@@ -296,4 +330,3 @@ func archiveOf(t *testing.T, l *audit.Log, a audit.Archive) []byte {
 	}
 	return b.Bytes()
 }
-

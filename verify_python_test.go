@@ -37,12 +37,15 @@ type verdict struct {
 	Replayed bool   `json:"replayed"`
 }
 
-// A second is the second verifier, written in Python from the documents alone.
+// A second is the second verifier, written in Python from the documents alone,
+// as a process that is asked file by file.
 type second struct {
-	python, dir string
+	file    string
+	ask     io.Writer
+	answers *json.Decoder
 }
 
-func newSecond(t *testing.T) second {
+func needPython(t *testing.T) string {
 	t.Helper()
 	python, err := exec.LookPath("python3")
 	if err != nil {
@@ -52,48 +55,53 @@ func newSecond(t *testing.T) second {
 		}
 		t.Skip(reason)
 	}
-	return second{python, t.TempDir()}
+	return python
 }
 
-// says returns its verdicts on files, in their order.
-func (s second) says(ctx context.Context, key string, files [][]byte) ([]verdict, error) {
-	args := []string{"docs/verify/lodd_verify.py", "--json"}
+// newSecond starts the second verifier, which ends with the test. Without a key
+// it takes that of each archive.
+func newSecond(t *testing.T, key string) *second {
+	t.Helper()
+	args := []string{"docs/verify/lodd_verify.py", "--json", "-"}
 	if key != "" {
 		args = append(args, "--key", key)
 	}
-	for i, b := range files {
-		name := filepath.Join(s.dir, fmt.Sprint(i))
-		if err := os.WriteFile(name, b, 0o600); err != nil {
-			return nil, err
-		}
-		args = append(args, name)
-	}
-	cmd := exec.CommandContext(ctx, s.python, args...)
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), needPython(t), args...) // ends when its input does
 	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 1 && stderr.Len() == 0 {
-		err = nil // not verified, which the verdicts say
-	}
+	in, err := cmd.StdinPipe()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s", err, &stderr)
+		t.Fatal(err)
 	}
-	var verdicts []verdict
-	for d := json.NewDecoder(&stdout); d.More(); {
-		var v verdict
-		if err := d.Decode(&v); err != nil {
-			return nil, err
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		err := errors.Join(in.Close(), cmd.Wait())
+		if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && (!ok || exit.ExitCode() != 1) || stderr.Len() > 0 {
+			t.Errorf("%v: %s", err, &stderr) // 1 says that a file wasn't verified
 		}
-		verdicts = append(verdicts, v)
-	}
-	if len(verdicts) != len(files) {
-		return nil, fmt.Errorf("%d verdicts on %d files", len(verdicts), len(files))
-	}
-	return verdicts, nil
+	})
+	return &second{filepath.Join(t.TempDir(), "archive"), in, json.NewDecoder(out)}
 }
 
-// first returns what this program says of an archive.
+// says returns its verdict on a file.
+func (s *second) says(b []byte) (v verdict, err error) {
+	if err := os.WriteFile(s.file, b, 0o600); err != nil {
+		return v, err
+	}
+	if _, err := fmt.Fprintln(s.ask, s.file); err != nil {
+		return v, err
+	}
+	return v, s.answers.Decode(&v)
+}
+
+// firstSays returns what this program says of an archive.
 func firstSays(key string, b []byte) (verdict, error) {
 	var verifiers note.Verifiers
 	if key != "" {
@@ -114,85 +122,82 @@ func firstSays(key string, b []byte) (verdict, error) {
 	return verdict{OK: err == nil, Index: -1, Replayed: replayed > 0}, err
 }
 
-// disagreement compares the verdicts of both on archives and returns them, or
-// the first on which they disagree.
-func (s second) disagreement(ctx context.Context, key string, archives [][]byte) ([]verdict, error) {
-	theirs, err := s.says(ctx, key, archives)
+// compare returns the verdict of both on an archive, or says that they disagree.
+func (s *second) compare(key string, b []byte) (verdict, error) {
+	theirs, err := s.says(b)
 	if err != nil {
-		return nil, err
+		return verdict{}, err
 	}
-	for i, b := range archives {
-		ours, err := firstSays(key, b)
-		if err != nil {
-			return nil, err
-		}
-		ours.Reason, theirs[i].Reason = "", ours.Reason+" / "+theirs[i].Reason
-		if want := (verdict{theirs[i].OK, theirs[i].List, theirs[i].Index, "", theirs[i].Replayed}); ours != want {
-			return nil, fmt.Errorf("archive %d: Go says %+v, Python %+v", i, ours, theirs[i])
-		}
+	ours, err := firstSays(key, b)
+	if err != nil {
+		return verdict{}, err
+	}
+	if a, b := ours, theirs; a.place() != b.place() {
+		return verdict{}, fmt.Errorf("Go says %+v, Python %+v", ours, theirs)
 	}
 	return theirs, nil
 }
 
-// mustAgree is disagreement in a test that ends with one.
-func (s second) mustAgree(t *testing.T, key string, archives ...[]byte) []verdict {
+// place returns v without its words.
+func (v verdict) place() verdict {
+	v.Reason = ""
+	return v
+}
+
+// mustAgree is compare in a test that ends with a disagreement.
+func (s *second) mustAgree(t *testing.T, key string, b []byte) verdict {
 	t.Helper()
-	verdicts, err := s.disagreement(t.Context(), key, archives)
+	v, err := s.compare(key, b)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return verdicts
+	return v
 }
 
-// The second verifier agrees with RFC 8032 and with worked examples, with and
-// without the library that it takes for speed.
+// The second verifier agrees with RFC 8032 and with worked examples, by its own
+// signature check and by that of the library that it takes for speed.
 func TestPythonVerifierTestsItself(t *testing.T) {
-	s := newSecond(t)
-	for _, flags := range [][]string{nil, {"-I"}} {
-		cmd := exec.CommandContext(t.Context(), s.python, append(flags, "docs/verify/lodd_verify.py", "--self-test")...)
-		cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
-		if out, err := cmd.CombinedOutput(); err != nil || strings.Count(string(out), "ok  ") < 7 {
-			t.Errorf("%v: %v\n%s", flags, err, out)
-		}
+	cmd := exec.CommandContext(t.Context(), needPython(t), "docs/verify/lodd_verify.py", "--self-test")
+	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
+	if out, err := cmd.CombinedOutput(); err != nil || strings.Count(string(out), "ok  ") < 7 {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
 // A whole trial of the demo, as its server logged and signed it, and its
 // exports.
 func TestBothVerifiersTakeThePlayedTrial(t *testing.T) {
-	s := newSecond(t)
+	needPython(t)
 	n, dir := playedTrial(t)
 	key, export := readKey(t, dir, "log.key"), readKey(t, dir, "export.key")
 	b := archiveOf(t, n.log, audit.Archive{Origin: n.logged.Origin, Trial: "IPS", Key: key})
 	for _, k := range []string{key, ""} {
-		if got := s.mustAgree(t, k, b)[0]; !got.OK || !got.Replayed {
+		if got := newSecond(t, k).mustAgree(t, k, b); !got.OK || !got.Replayed {
 			t.Errorf("with key %q: %+v", k, got)
 		}
 	}
 	_, other := toldKeys(t)
-	if got := s.mustAgree(t, other, b)[0]; got.OK || got.List != "IPS/allocation" || got.Index != -1 {
+	if got := newSecond(t, other).mustAgree(t, other, b); got.OK || got.List != "IPS/allocation" || got.Index != -1 {
 		t.Errorf("with another key: %+v", got)
 	}
 	bundle, err := os.ReadFile(filepath.Join(dir, "IPS-lock2-pooled.zip"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	bundles := [][]byte{bundle, slices.Concat(bundle, []byte{0}), bundle[:len(bundle)-1]}
+	bundles := [][]byte{bundle, slices.Concat(bundle, []byte{0}), bundle[:len(bundle)-1], {}}
 	for i := 0; i < len(bundle); i += len(bundle)/150 + 1 {
 		bundles = append(bundles, flipped(bundle, i))
-	}
-	verdicts, err := s.says(t.Context(), export, bundles)
-	if err != nil {
-		t.Fatal(err)
 	}
 	verifier, err := note.NewVerifier(export)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := newSecond(t, export)
 	for i, b := range bundles {
-		_, err := audit.VerifyBundle(bytes.NewReader(b), int64(len(b)), note.VerifierList(verifier))
-		if verdicts[i].OK != (err == nil) || verdicts[i].OK != (i == 0) {
-			t.Errorf("bundle %d: %+v, %v", i, verdicts[i], err)
+		_, ours := audit.VerifyBundle(bytes.NewReader(b), int64(len(b)), note.VerifierList(verifier))
+		theirs, err := s.says(b)
+		if err != nil || theirs.OK != (ours == nil) || theirs.OK != (i == 0) {
+			t.Errorf("bundle %d: %+v, %v, %v", i, theirs, ours, err)
 		}
 	}
 }
@@ -251,12 +256,12 @@ func flipped(b []byte, at int) []byte {
 
 // Every kind of damage to an archive is found by both, at the same place.
 func TestBothVerifiersFindTheSameDamage(t *testing.T) {
-	s := newSecond(t)
-	log := tellTrial(t, func(*teller) {}).log
 	_, key := toldKeys(t)
-	small := toldLog{"IPS/conduct": log["IPS/conduct"][5:9], "IPS/outcome": log["IPS/outcome"][:2]}
+	s := newSecond(t, key)
+	log := tellTrial(t, func(*teller) {}).log
+	small := toldLog{"IPS/conduct": log["IPS/conduct"][5:9]}
 	b := archived(t, small, func(_ string, i int) bool { return i > 0 })
-	if got := s.mustAgree(t, key, b)[0]; !got.OK || got.Replayed {
+	if got := s.mustAgree(t, key, b); !got.OK || got.Replayed {
 		t.Fatalf("undamaged: %+v", got)
 	}
 	var damaged [][]byte
@@ -267,9 +272,10 @@ func TestBothVerifiersFindTheSameDamage(t *testing.T) {
 		damaged = append(damaged, b[:i], slices.Concat(b[:i], []byte{0}, b[i:]), slices.Concat(b[:i], b[i+1:]))
 	}
 	located := 0
-	for _, v := range s.mustAgree(t, key, damaged...) {
+	for i, b := range damaged {
+		v := s.mustAgree(t, key, b)
 		if v.OK {
-			t.Errorf("damage wasn't found: %+v", v)
+			t.Errorf("damage %d wasn't found", i)
 		}
 		if v.Index >= 0 {
 			located++
@@ -280,32 +286,29 @@ func TestBothVerifiersFindTheSameDamage(t *testing.T) {
 	}
 }
 
-// Both read an archive that holds a part of the entries, and both refuse what no
-// archive says of itself although its writer meant to.
+// Both read an archive that holds a part of the entries, and refuse a list that
+// the trial does not have.
 func TestBothVerifiersReadPartsOfATrial(t *testing.T) {
-	s := newSecond(t)
-	log := tellTrial(t, func(*teller) {}).log
 	_, key := toldKeys(t)
-	var archives [][]byte
+	s := newSecond(t, key)
+	log := tellTrial(t, func(*teller) {}).log
+	var got []verdict
 	for _, has := range []func(string, int) bool{
 		everything,
 		func(list string, i int) bool { return list != "system" || i == 1 },
-		func(list string, i int) bool { return list != "IPS/delivery" },
+		func(list string, _ int) bool { return list != "IPS/delivery" },
 		func(list string, i int) bool { return list == "IPS/conduct" || i%2 == 0 },
 		func(string, int) bool { return false },
 	} {
-		archives = append(archives, archived(t, log, has))
+		got = append(got, s.mustAgree(t, key, archived(t, log, has)))
 	}
-	var got []verdict
-	for _, v := range s.mustAgree(t, key, archives...) {
-		got = append(got, verdict{OK: v.OK, Replayed: v.Replayed})
-	}
-	if diff := cmp.Diff([]verdict{{OK: true, Replayed: true}, {OK: true, Replayed: true}, {OK: true}, {OK: true}, {OK: true}}, got); diff != "" {
+	whole, part := verdict{OK: true, Index: -1, Replayed: true}, verdict{OK: true, Index: -1}
+	if diff := cmp.Diff([]verdict{whole, whole, part, part, part}, got); diff != "" {
 		t.Error(diff)
 	}
 	other := log.clone()
 	other["IPS/other"], other["IPT/conduct"] = log["IPS/delivery"], log["IPS/conduct"]
-	if v := s.mustAgree(t, key, archived(t, other, everything))[0]; v.OK || v.List != "IPS/other" || v.Index != -1 {
+	if v := s.mustAgree(t, key, archived(t, other, everything)); v.OK || v.List != "IPS/other" || v.Index != -1 {
 		t.Errorf("a list of no trial: %+v", v)
 	}
 }

@@ -163,9 +163,13 @@ func TestHasArchiveTellsArchivesFromOtherFiles(t *testing.T) {
 		b    []byte
 		want bool
 	}{
-		{"an archive", b, true}, {"one that was cut", b[:100], true}, {"one with another beginning", append([]byte{0}, b[1:]...), true},
+		{"an archive", b, true},
+		{"one that was cut", b[:100], true},
+		{"one with another beginning", append([]byte{0}, b[1:]...), true},
 		{"one with another name", bytes.Replace(b, []byte("archive.json"), []byte("Archive.json"), 1), true},
-		{"a bundle", bundle(t), false}, {"nothing", nil, false}, {"one byte", []byte{'P'}, false},
+		{"a bundle", bundle(t), false},
+		{"nothing", nil, false},
+		{"one byte", []byte{'P'}, false},
 	} {
 		if got := audit.HasArchive(bytes.NewReader(tt.b), int64(len(tt.b))); got != tt.want {
 			t.Errorf("%s: %t", tt.name, got)

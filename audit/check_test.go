@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -147,6 +149,74 @@ func TestTailOfALargeStoreIsCheckedAtStart(t *testing.T) {
 	if _, err := audit.Open(t.Context(), c); !errors.Is(err, audit.ErrRolledBack) {
 		t.Errorf("Open: %v, want ErrRolledBack", err)
 	}
+}
+
+// hugeStore is a store whose list a has 1<<24 entries, of which only the tiles
+// above them are there. It counts the tiles that are read.
+type hugeStore struct {
+	*storetest.Memory
+	tiles map[string][][]byte
+	read  int
+}
+
+func newHugeStore(t *testing.T) *hugeStore {
+	s := &hugeStore{Memory: filled(t, nil, map[string]int{"b": 1}), tiles: map[string][][]byte{"a": nil, "a#tile/0": nil}}
+	var top []byte // the tile of level 2
+	for i := range 256 {
+		var node audit.Tree
+		var tile []byte
+		for j := range 256 {
+			h := audit.Leaf(fmt.Appendf(nil, "tile %d", 256*i+j)) // as good as any
+			node.Add(h)
+			tile = append(tile, h[:]...)
+		}
+		s.tiles["a#tile/1"] = append(s.tiles["a#tile/1"], tile)
+		root := node.Root()
+		top = append(top, root[:]...)
+	}
+	s.tiles["a#tile/2"] = [][]byte{top}
+	return s
+}
+
+func (s *hugeStore) Lists(ctx context.Context, prefix string) ([]string, error) {
+	names, err := s.Memory.Lists(ctx, prefix)
+	return append(names, slices.Sorted(maps.Keys(s.tiles))...), err
+}
+
+func (s *hugeStore) Len(ctx context.Context, list string) (int64, error) {
+	switch tiles, ours := s.tiles[list]; {
+	case list == "a":
+		return 1 << 24, nil
+	case list == "a#tile/0":
+		return 1 << 16, nil
+	case ours:
+		return int64(len(tiles)), nil
+	}
+	return s.Memory.Len(ctx, list)
+}
+
+func (s *hugeStore) Read(ctx context.Context, list string, lo, hi int64) ([][]byte, error) {
+	if tiles, ours := s.tiles[list]; ours {
+		s.read++
+		return tiles[lo:hi], nil
+	}
+	return s.Memory.Read(ctx, list, lo, hi)
+}
+
+// Sixteen million entries open by 257 tiles, and these are compared with one
+// another.
+func TestHugeStoreOpensByItsTiles(t *testing.T) {
+	s := newHugeStore(t)
+	l, err := openLarge(t, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := l.Len("a"); n != 1<<24 || l.Unchecked() != n || s.read != 257 {
+		t.Errorf("%d entries, %d unchecked, %d tiles read; want 1<<24, as many, 257", n, l.Unchecked(), s.read)
+	}
+	s.tiles["a#tile/1"][77] = flipped(s.tiles["a#tile/1"][77])
+	_, err = openLarge(t, s)
+	wantDamage(t, err, "a#tile/2", 0)
 }
 
 // Check reads what was durable when it began; appends go on beside it.

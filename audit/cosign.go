@@ -150,7 +150,7 @@ func parseKey(text string) (name string, hash uint32, key []byte, err error) {
 	b, errKey := base64.StdEncoding.Strict().DecodeString(encoded)
 	switch {
 	case !validKeyName(name) || len(hex) != 8 || errHash != nil || errKey != nil:
-		return "", 0, nil, errors.New("it is no key: a key looks like witness.example.org+1a2b3c4d+BAbC...")
+		return "", 0, nil, errors.New("it is no key: a key is name, hash and base64, joined by +, as in witness.example.org+1a2b3c4d+BAbC")
 	case len(b) == 0 || b[0] != algCosignature:
 		return "", 0, nil, errors.New("it is a key of another kind: that of a witness has a 4 as its type, and begins with B after the second +")
 	case len(b) != 1+ed25519.PublicKeySize:

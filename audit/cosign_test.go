@@ -61,8 +61,10 @@ func TestCosignaturesOfOthersAreRead(t *testing.T) {
 	}
 	at := time.Date(2026, 5, 23, 21, 50, 24, 0, time.UTC)
 	want := []audit.Cosignature{
-		{Witness: "remora.n621.de", At: at}, {Witness: "transparency.dev/DEV:witness-little-garden", At: at},
-		{Witness: "witness.stagemole.eu", At: at}, {Witness: "witness1.smartit.nu/witness1", At: at},
+		{Witness: "remora.n621.de", At: at},
+		{Witness: "transparency.dev/DEV:witness-little-garden", At: at},
+		{Witness: "witness.stagemole.eu", At: at},
+		{Witness: "witness1.smartit.nu/witness1", At: at},
 	}
 	if diff := cmp.Diff(want, c.Cosignatures); diff != "" || c.Size != 1432088532 {
 		t.Errorf("size %d, co-signatures (-want +got):\n%s", c.Size, diff)

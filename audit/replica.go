@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/lodd-rct/lodd/audit/store"
 )
 
 // A ForkError tells that a log isn't an extension of the copy that a replica
@@ -43,9 +46,9 @@ type Replica struct {
 	extending sync.Mutex // held while a list is extended
 }
 
-// OpenReplica returns the copy in a store, after the same checks as [Open], and
-// makes one in an empty store. The config needs no Signer. The store stays open
-// when the replica is no longer used.
+// OpenReplica returns the copy in a store after it has checked every entry of it,
+// as [Open] does, and makes one in an empty store. The config needs no Signer.
+// The store stays open when the replica is no longer used.
 //
 // The error wraps a *[store.DamageError], or [ErrRolledBack] if the copy is older
 // than what the guard remembers.
@@ -56,6 +59,7 @@ func OpenReplica(ctx context.Context, c Config) (*Replica, error) {
 	if err := checkOrigin(c.Origin); err != nil {
 		return nil, err
 	}
+	c.FullCheck = math.MaxInt64
 	l := &Log{
 		config: c, grown: make(chan struct{}), broken: make(chan struct{}),
 		heads: map[string]head{}, saved: map[string]int64{},
@@ -86,6 +90,11 @@ func (r *Replica) Sizes() map[string]int64 { return r.log.Sizes() }
 
 // Root returns the size of a list and the root of its tree.
 func (r *Replica) Root(list string) (int64, tlog.Hash) { return r.log.Root(list) }
+
+// RootAt returns the root that a list had when it had size entries.
+func (r *Replica) RootAt(ctx context.Context, list string, size int64) (tlog.Hash, error) {
+	return r.log.RootAt(ctx, list, size)
+}
 
 // Read returns the entries [lo, hi) of a list. The caller owns them.
 func (r *Replica) Read(ctx context.Context, list string, lo, hi int64) ([][]byte, error) {
@@ -181,7 +190,11 @@ func (r *Replica) stage(p Part) (*staging, error) {
 // write makes what was staged durable, shows it, and remembers the checkpoint.
 func (r *Replica) write(ctx context.Context, s *staging, list string, checkpoint []byte) error {
 	if parts := s.parts(); len(parts) > 0 {
-		if err := r.log.config.Store.Append(ctx, parts...); err != nil {
+		err := r.log.config.Store.Append(ctx, parts...)
+		switch {
+		case errors.Is(err, store.ErrFull):
+			return fmt.Errorf("audit: extend: %w", err)
+		case err != nil:
 			return r.log.fail(err)
 		}
 		s.publish()

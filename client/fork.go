@@ -63,4 +63,3 @@ func moveNew(from, to string) error {
 	}
 	return os.Remove(from)
 }
-

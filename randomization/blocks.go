@@ -1,27 +1,6 @@
 package randomization
 
-import (
-	"errors"
-	"fmt"
-	"slices"
-	"strconv"
-	"strings"
-)
-
-// Bounds of a permuted-block design. Larger designs exist on paper only; the
-// bounds let a design be refused before anything is drawn or allocated.
-const (
-	maxArms   = 16
-	maxSizes  = 16
-	maxSize   = 256
-	maxWeight = 1000
-)
-
-// ErrDesign is wrapped by every error about a design that can't be used.
-var ErrDesign = errors.New("randomization: unusable design")
-
-// An Arm is the index of an arm in the design's ratio, from 0.
-type Arm int
+import "slices"
 
 // A BlockSize is one of the sizes that a block may have.
 type BlockSize struct {
@@ -37,10 +16,6 @@ type BlockSize struct {
 // Blocks is the permuted-block design: the sequence of a stratum is a run of
 // blocks, each a random order of the same multiset of arms, so that the arms
 // are back in ratio after each block.
-//
-// A design can be written in one way only, because the order of its parts
-// decides what is drawn: Validate refuses a ratio or weights that aren't in
-// lowest terms and sizes that don't ascend.
 //
 // Source: ICH E9 (1998), section 2.3.2.
 type Blocks struct {
@@ -59,28 +34,10 @@ type Blocks struct {
 // A size equal to the sum of the ratio is refused: whoever knows the past would
 // know half of such assignments for certain at 1:1.
 func (b Blocks) Validate() error {
-	if err := b.validateRatio(); err != nil {
+	if err := validateRatio(b.Ratio); err != nil {
 		return err
 	}
 	return b.validateSizes()
-}
-
-func (b Blocks) validateRatio() error {
-	if len(b.Ratio) < 2 || len(b.Ratio) > maxArms {
-		return designError("%d arms: give a ratio of 2 to %d arms", len(b.Ratio), maxArms)
-	}
-	for _, r := range b.Ratio {
-		if r < 1 || r > maxSize/2 {
-			return designError("ratio %s: use whole numbers from 1 to %d", colons(b.Ratio), maxSize/2)
-		}
-	}
-	if d := divisor(b.Ratio); d > 1 {
-		return designError("ratio %s is not in lowest terms: divide it by %d", colons(b.Ratio), d)
-	}
-	if b.sum() > maxSize/2 {
-		return designError("ratio %s adds up to %d: the largest sum is %d", colons(b.Ratio), b.sum(), maxSize/2)
-	}
-	return nil
 }
 
 func (b Blocks) validateSizes() error {
@@ -104,12 +61,12 @@ func (b Blocks) validateSizes() error {
 }
 
 func (b Blocks) validateSize(s BlockSize) error {
-	sum := b.sum()
+	round := sum(b.Ratio)
 	switch {
-	case s.Size == sum:
-		return designError("a block of %d is a single round of ratio %s, so its end is easily predicted: use %d or more", s.Size, colons(b.Ratio), 2*sum)
-	case s.Size < sum || s.Size > maxSize || s.Size%sum != 0:
-		return designError("block size %d: use multiples of %d from %d to %d", s.Size, sum, 2*sum, maxSize-maxSize%sum)
+	case s.Size == round:
+		return designError("a block of %d is a single round of ratio %s, so its end is easily predicted: use %d or more", s.Size, colons(b.Ratio), 2*round)
+	case s.Size < round || s.Size > maxSize || s.Size%round != 0:
+		return designError("block size %d: use multiples of %d from %d to %d", s.Size, round, 2*round, maxSize-maxSize%round)
 	case s.Weight < 1 || s.Weight > maxWeight:
 		return designError("weight %d of block size %d: use 1 to %d", s.Weight, s.Size, maxWeight)
 	}
@@ -132,47 +89,80 @@ func (b Blocks) MaxImbalance(strata int) int {
 		return 0
 	}
 	largest := b.Sizes[len(b.Sizes)-1].Size
-	return strata * (largest / b.sum()) * slices.Max(b.Ratio)
+	return strata * (largest / sum(b.Ratio)) * slices.Max(b.Ratio)
 }
 
-// sum returns the size of the smallest balanced group.
-func (b Blocks) sum() int {
-	n := 0
-	for _, r := range b.Ratio {
-		n += r
+// ArmRatio implements [Design].
+func (b Blocks) ArmRatio() []int { return slices.Clone(b.Ratio) }
+
+func (Blocks) purpose() string { return "blocks" }
+
+// start draws block after block: the size of each, and then its order.
+func (b Blocks) start(random *stream) source {
+	ratio, sizes, weights := slices.Clone(b.Ratio), slices.Clone(b.Sizes), b.weights()
+	total := uint64(sum(weights))
+	return func(arms []uint8) []uint8 {
+		start, size := len(arms), sizes[share(weights, random.below(total))].Size
+		for len(arms) < start+size {
+			for arm, r := range ratio {
+				for range r {
+					arms = append(arms, uint8(arm))
+				}
+			}
+		}
+		block := arms[start:]
+		for i := len(block) - 1; i > 0; i-- {
+			j := random.below(uint64(i + 1))
+			block[i], block[j] = block[j], block[i]
+		}
+		return arms
 	}
-	return n
 }
 
-// totalWeight returns the sum of the weights of all sizes.
-func (b Blocks) totalWeight() int {
-	n := 0
-	for _, s := range b.Sizes {
-		n += s.Weight
+// model counts what an open block still holds of each arm; in between blocks
+// there is nothing left.
+func (b Blocks) model() model {
+	ratio, sizes, weights := b.ArmRatio(), slices.Clone(b.Sizes), b.weights()
+	rounds, total := sum(ratio), float64(sum(weights))
+	return func(open state) []move {
+		if open != (state{}) {
+			return fromBlock(open, 1)
+		}
+		var moves []move
+		for i, s := range sizes {
+			var full state
+			for arm, r := range ratio {
+				full[arm] = int32(r * s.Size / rounds)
+			}
+			moves = append(moves, fromBlock(full, float64(weights[i])/total)...)
+		}
+		return moves
 	}
-	return n
 }
 
-// divisor returns the greatest common divisor of ns, which are positive.
-func divisor(ns []int) int {
-	d := 0
-	for _, n := range ns {
-		for n != 0 {
-			d, n = n, d%n
+// fromBlock returns the ways on from an open block, which together have the
+// given chance.
+func fromBlock(open state, chance float64) []move {
+	left := 0.0
+	for _, n := range open {
+		left += float64(n)
+	}
+	var moves []move
+	for arm, n := range open {
+		if n > 0 {
+			next := open
+			next[arm]--
+			moves = append(moves, move{Arm(arm), chance * float64(n) / left, next})
 		}
 	}
-	return d
+	return moves
 }
 
-func designError(format string, args ...any) error {
-	return fmt.Errorf("%w: "+format, append([]any{ErrDesign}, args...)...)
-}
-
-// colons writes a ratio the way people do: 2:1.
-func colons(ns []int) string {
-	words := make([]string, len(ns))
-	for i, n := range ns {
-		words[i] = strconv.Itoa(n)
+// weights returns the weights of all sizes.
+func (b Blocks) weights() []int {
+	weights := make([]int, len(b.Sizes))
+	for i, s := range b.Sizes {
+		weights[i] = s.Weight
 	}
-	return strings.Join(words, ":")
+	return weights
 }

@@ -16,7 +16,7 @@ type Commitment [sha256.Size]byte
 //
 // After the reveal, whoever has the four arguments calls Commit again and
 // compares.
-func Commit(trial string, design Blocks, seed Seed, salt Salt) Commitment {
+func Commit(trial string, design Design, seed Seed, salt Salt) Commitment {
 	return sha256.Sum256(pack([]byte(tagCommitment), []byte(trial), design.Encode(), seed.Bytes(), salt.Bytes()))
 }
 

@@ -17,6 +17,11 @@ func TestCommitmentGolden(t *testing.T) {
 	for _, c := range goldenCases {
 		fmt.Fprintf(&out, "%s %s %s: %v\n", c.trial, c.ratio, c.sizes, randomization.Commit(c.trial, c.design, seed, salt))
 	}
+	var others strings.Builder
+	for _, c := range otherCases {
+		fmt.Fprintf(&others, "%s %s %s: %v\n", c.trial, c.ratio, c.sizes, randomization.Commit(c.trial, c.design, seed, salt))
+	}
+	golden(t, "testdata/other-commitments.golden", others.String())
 	for _, entropy := range contributions {
 		fmt.Fprintf(&out, "contribute %x: %x\n", entropy, seed.Contribute([]byte(entropy)).Bytes())
 	}
@@ -36,6 +41,7 @@ func TestCommitmentBindsEveryArgument(t *testing.T) {
 		"ratio":        randomization.Commit("ips", equalChances([]int{1, 2}, 4, 6, 8), seed, salt),
 		"sizes":        randomization.Commit("ips", equalChances([]int{1, 1}, 4, 6), seed, salt),
 		"weights":      randomization.Commit("ips", randomization.Blocks{Ratio: []int{1, 1}, Sizes: []randomization.BlockSize{{Size: 4, Weight: 1}, {Size: 6, Weight: 1}, {Size: 8, Weight: 2}}}, seed, salt),
+		"design":       randomization.Commit("ips", randomization.Complete{Ratio: []int{1, 1}}, seed, salt),
 		"seed":         randomization.Commit("ips", design, otherSeed, salt),
 		"salt":         randomization.Commit("ips", design, seed, otherSalt),
 		"no salt":      randomization.Commit("ips", design, seed, randomization.Salt{}),

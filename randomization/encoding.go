@@ -3,54 +3,69 @@ package randomization
 import (
 	"encoding/binary"
 	"fmt"
-	"slices"
 )
 
 // The tags keep the uses of a seed and of SHA-256 apart. A change of what any
 // of them stands for needs a new version in it.
 const (
 	tagBlocks       = "lodd/randomization/v1/blocks"
+	tagComplete     = "lodd/randomization/v1/complete"
+	tagBigStick     = "lodd/randomization/v1/big-stick"
+	tagMaximal      = "lodd/randomization/v1/maximal"
+	tagEfron        = "lodd/randomization/v1/efron"
+	tagUrn          = "lodd/randomization/v1/urn"
 	tagStream       = "lodd/randomization/v1/stream"
 	tagContribution = "lodd/randomization/v1/contribution"
 	tagCommitment   = "lodd/randomization/v1/commitment"
 )
 
-// Encode returns the canonical bytes of the design, which [DecodeBlocks] reads.
-// Two designs have the same bytes only if they are equal.
+// Encode implements [Design].
 func (b Blocks) Encode() []byte {
-	out := pack([]byte(tagBlocks))
-	out = appendNumber(out, len(b.Ratio))
-	for _, r := range b.Ratio {
-		out = appendNumber(out, r)
-	}
+	out := appendNumbers(pack([]byte(tagBlocks)), append([]int{len(b.Ratio)}, b.Ratio...)...)
 	out = appendNumber(out, len(b.Sizes))
 	for _, s := range b.Sizes {
-		out = appendNumber(out, s.Size)
-		out = appendNumber(out, s.Weight)
+		out = appendNumbers(out, s.Size, s.Weight)
 	}
 	return out
 }
 
-// DecodeBlocks is the inverse of [Blocks.Encode]. It accepts only what Encode
-// returns for a design that [Blocks.Validate] accepts; its error wraps
+// DecodeDesign is the inverse of [Design.Encode]. It accepts only what Encode
+// returns for a design that [Design.Validate] accepts; its error wraps
 // [ErrDesign].
-func DecodeBlocks(data []byte) (Blocks, error) {
-	r := reader{rest: data}
-	r.expect(pack([]byte(tagBlocks)))
-	var b Blocks
-	for range r.number(maxArms) {
-		b.Ratio = append(b.Ratio, r.number(maxSize))
+func DecodeDesign(data []byte) (Design, error) {
+	r := &reader{rest: data}
+	var d Design
+	switch r.tag() {
+	case tagBlocks:
+		d = readBlocks(r)
+	case tagComplete:
+		d = Complete{Ratio: r.numbers(maxArms, maxSize)}
+	case tagBigStick:
+		d = BigStick{Tolerance: r.number(maxTolerance)}
+	case tagMaximal:
+		d = Maximal{Tolerance: r.number(maxTolerance), Length: r.number(maxLength)}
+	case tagEfron:
+		d = BiasedCoin{Favored: r.number(maxChance), Of: r.number(maxChance)}
+	case tagUrn:
+		d = Urn{Arms: r.number(maxArms), Alpha: r.number(maxBalls), Beta: r.number(maxBalls)}
+	default:
+		r.bad = true
 	}
+	if r.bad || len(r.rest) > 0 {
+		return nil, fmt.Errorf("%w: %d bytes are not an encoded design of version 1", ErrDesign, len(data))
+	}
+	if err := d.Validate(); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func readBlocks(r *reader) Blocks {
+	b := Blocks{Ratio: r.numbers(maxArms, maxSize)}
 	for range r.number(maxSizes) {
 		b.Sizes = append(b.Sizes, BlockSize{Size: r.number(maxSize), Weight: r.number(maxWeight)})
 	}
-	if r.bad || len(r.rest) > 0 {
-		return Blocks{}, fmt.Errorf("%w: %d bytes are not an encoded permuted-block design of version 1", ErrDesign, len(data))
-	}
-	if err := b.Validate(); err != nil {
-		return Blocks{}, err
-	}
-	return b, nil
+	return b
 }
 
 // A reader takes encoded numbers off a byte slice. After the first mismatch it
@@ -60,12 +75,25 @@ type reader struct {
 	bad  bool
 }
 
-func (r *reader) expect(want []byte) {
-	if len(r.rest) < len(want) || !slices.Equal(r.rest[:len(want)], want) {
+// tag reads the tag of a design.
+func (r *reader) tag() string {
+	n := r.number(len(r.rest))
+	if n > len(r.rest) {
 		r.bad = true
-		return
+		return ""
 	}
-	r.rest = r.rest[len(want):]
+	tag := string(r.rest[:n])
+	r.rest = r.rest[n:]
+	return tag
+}
+
+// numbers reads at most many numbers, after how many they are.
+func (r *reader) numbers(many, limit int) []int {
+	var ns []int
+	for range r.number(many) {
+		ns = append(ns, r.number(limit))
+	}
+	return ns
 }
 
 // number reads one number, which is at most limit.
@@ -97,4 +125,11 @@ func pack(fields ...[]byte) []byte {
 // appendNumber appends n as 8 bytes, big endian.
 func appendNumber(out []byte, n int) []byte {
 	return binary.BigEndian.AppendUint64(out, uint64(n))
+}
+
+func appendNumbers(out []byte, ns ...int) []byte {
+	for _, n := range ns {
+		out = appendNumber(out, n)
+	}
+	return out
 }

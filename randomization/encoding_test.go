@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,18 +16,20 @@ import (
 )
 
 func TestDesignEncodingGolden(t *testing.T) {
-	var out strings.Builder
-	for _, c := range goldenCases {
-		fmt.Fprintf(&out, "%s %s: %x\n", c.ratio, c.sizes, c.design.Encode())
+	for file, cases := range map[string][]goldenCase{"designs": goldenCases, "other-designs": otherCases} {
+		var out strings.Builder
+		for _, c := range cases {
+			fmt.Fprintf(&out, "%s %s: %x\n", c.ratio, c.sizes, c.design.Encode())
+		}
+		golden(t, "testdata/"+file+".golden", out.String())
 	}
-	golden(t, "testdata/designs.golden", out.String())
 }
 
-// DecodeBlocks undoes Encode.
-func TestDecodeBlocksIsInverse(t *testing.T) {
+// DecodeDesign undoes Encode.
+func TestDecodeDesignIsInverse(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		want := designs().Draw(t, "design")
-		got, err := randomization.DecodeBlocks(want.Encode())
+		want := anyDesigns().Draw(t, "design")
+		got, err := randomization.DecodeDesign(want.Encode())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,7 +39,7 @@ func TestDecodeBlocksIsInverse(t *testing.T) {
 	})
 }
 
-func TestDecodeBlocksIsStrict(t *testing.T) {
+func TestDecodeDesignIsStrict(t *testing.T) {
 	good := equalChances([]int{1, 1}, 4, 6, 8).Encode()
 	change := func(at int, to byte) []byte {
 		b := bytes.Clone(good)
@@ -61,11 +64,16 @@ func TestDecodeBlocksIsStrict(t *testing.T) {
 		{"size with a high byte", change(tag+33, 1)},
 		{"sizes descend", change(tag+39, 16)},
 		{"weight 0", change(tag+47, 0)},
+		{"big stick of tolerance 1", randomization.BigStick{Tolerance: 1}.Encode()},
+		{"tolerance as a list", append(randomization.BigStick{Tolerance: 2}.Encode(), make([]byte, 8)...)},
+		{"numbers of the maximal procedure in another order", randomization.Maximal{Tolerance: 12, Length: 3}.Encode()},
+		{"unknown tag", append([]byte{0, 0, 0, 0, 0, 0, 0, 4}, "coin"...)},
+		{"tag longer than what there is", []byte{0, 0, 0, 0, 0, 0, 0, 8}},
 		{"unusable design", equalChances([]int{1, 1}, 2).Encode()},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if b, err := randomization.DecodeBlocks(tt.data); !errors.Is(err, randomization.ErrDesign) {
-				t.Errorf("DecodeBlocks(%x) = %v, %v; want an ErrDesign", tt.data, b, err)
+			if b, err := randomization.DecodeDesign(tt.data); !errors.Is(err, randomization.ErrDesign) {
+				t.Errorf("DecodeDesign(%x) = %v, %v; want an ErrDesign", tt.data, b, err)
 			}
 		})
 	}
@@ -75,8 +83,8 @@ func TestDecodeBlocksIsStrict(t *testing.T) {
 // binds whatever it was given.
 func TestEncodeIsInjective(t *testing.T) {
 	seen := map[string]string{}
-	for _, b := range []randomization.Blocks{
-		{},
+	for _, b := range []randomization.Design{
+		randomization.Blocks{},
 		equalChances(nil, 1),
 		equalChances([]int{1}, 1),
 		equalChances([]int{1, 1}),
@@ -84,10 +92,21 @@ func TestEncodeIsInjective(t *testing.T) {
 		equalChances([]int{-1}),
 		equalChances([]int{255}),
 		equalChances([]int{1 << 32}),
-		{Ratio: []int{0}, Sizes: []randomization.BlockSize{{}}},
-		{Ratio: []int{0, 1, 0, 0}},
+		randomization.Blocks{Ratio: []int{0}, Sizes: []randomization.BlockSize{{}}},
+		randomization.Blocks{Ratio: []int{0, 1, 0, 0}},
+		randomization.Complete{},
+		randomization.Complete{Ratio: []int{1}},
+		randomization.Complete{Ratio: []int{1, 1}},
+		randomization.BigStick{Tolerance: 2},
+		randomization.BigStick{Tolerance: -2},
+		randomization.Maximal{Tolerance: 2, Length: 3},
+		randomization.Maximal{Tolerance: 3, Length: 2},
+		randomization.BiasedCoin{Favored: 2, Of: 3},
+		randomization.BiasedCoin{Favored: 3, Of: 2},
+		randomization.Urn{Arms: 2, Alpha: 0, Beta: 1},
+		randomization.Urn{Arms: 2, Alpha: 1, Beta: 0},
 	} {
-		key, name := hex.EncodeToString(b.Encode()), fmt.Sprintf("%v", b)
+		key, name := hex.EncodeToString(b.Encode()), fmt.Sprintf("%T%v", b, b)
 		if other, ok := seen[key]; ok {
 			t.Errorf("%s and %s have the same bytes", name, other)
 		}
@@ -95,15 +114,15 @@ func TestEncodeIsInjective(t *testing.T) {
 	}
 }
 
-// What DecodeBlocks accepts is what Encode writes for a design that can be
+// What DecodeDesign accepts is what Encode writes for a design that can be
 // used.
-func FuzzDecodeBlocks(f *testing.F) {
-	for _, c := range goldenCases {
+func FuzzDecodeDesign(f *testing.F) {
+	for _, c := range slices.Concat(goldenCases, otherCases) {
 		f.Add(c.design.Encode())
 	}
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		b, err := randomization.DecodeBlocks(data)
+		b, err := randomization.DecodeDesign(data)
 		if err != nil {
 			if !errors.Is(err, randomization.ErrDesign) {
 				t.Errorf("error %v doesn't wrap ErrDesign", err)

@@ -1,8 +1,10 @@
 package randomization
 
+import "math/big"
+
 // Words returns the first n words of the stream of blocks of a stratum.
 func Words(seed Seed, trial, stratum string, n int) []uint64 {
-	s := newStream(seed, trial, stratum, purposeBlocks)
+	s := newStream(seed, trial, stratum, Blocks{}.purpose())
 	words := make([]uint64, n)
 	for i := range words {
 		words[i] = s.word()
@@ -13,7 +15,7 @@ func Words(seed Seed, trial, stratum string, n int) []uint64 {
 // Below returns the first draws below each of ns, in this order, from the
 // stream of blocks of a stratum.
 func Below(seed Seed, trial, stratum string, ns []uint64) []uint64 {
-	s := newStream(seed, trial, stratum, purposeBlocks)
+	s := newStream(seed, trial, stratum, Blocks{}.purpose())
 	draws := make([]uint64, len(ns))
 	for i, n := range ns {
 		draws[i] = s.below(n)
@@ -23,7 +25,7 @@ func Below(seed Seed, trial, stratum string, ns []uint64) []uint64 {
 
 // StreamKey returns the key of the stream of blocks of a stratum.
 func StreamKey(seed Seed, trial, stratum string) []byte {
-	return seed.derive(streamInfo(trial, stratum, purposeBlocks))
+	return seed.derive(streamInfo(trial, stratum, Blocks{}.purpose()))
 }
 
 // StreamInfo is streamInfo.
@@ -37,7 +39,7 @@ func (s *Sequence) Blocks(n int) [][]Arm {
 	blocks := make([][]Arm, n)
 	for i := range blocks {
 		start := len(s.list().arms)
-		s.list().block()
+		s.list().extend(start + 1)
 		for _, arm := range s.list().arms[start:] {
 			blocks[i] = append(blocks[i], Arm(arm))
 		}
@@ -47,3 +49,38 @@ func (s *Sequence) Blocks(n int) [][]Arm {
 
 // Hashes returns how many HMACs have been computed for the sequence.
 func (s *Sequence) Hashes() uint64 { return s.list().random.counter }
+
+// BelowBig returns the first k draws below n from a stream.
+func BelowBig(seed Seed, n *big.Int, k int) []*big.Int {
+	s := newStream(seed, "ips", "uniform", "maximal")
+	draws := make([]*big.Int, k)
+	for i := range draws {
+		draws[i] = s.belowBig(n)
+	}
+	return draws
+}
+
+// ModelChance returns the chance that the model of a design gives to a list.
+func ModelChance(d Design, list []int) float64 {
+	model := d.model()
+	var from func(s state, list []int) float64
+	from = func(s state, list []int) float64 {
+		if len(list) == 0 {
+			return 1
+		}
+		chance := 0.0
+		for _, m := range model(s) {
+			if int(m.arm) == list[0] {
+				chance += m.chance * from(m.next, list[1:])
+			}
+		}
+		return chance
+	}
+	return from(state{}, list)
+}
+
+// FirstWord returns the first word from which a design draws the arms of the
+// stratum oslo of the trial ips.
+func FirstWord(seed Seed, d Design) uint64 {
+	return newStream(seed, "ips", "oslo", d.purpose()).word()
+}

@@ -53,7 +53,7 @@ func equalChances(ratio []int, sizes ...int) randomization.Blocks {
 }
 
 // newSequence starts a sequence of a design that must be valid.
-func newSequence(t testing.TB, design randomization.Blocks, trial, stratum string) *randomization.Sequence {
+func newSequence(t testing.TB, design randomization.Design, trial, stratum string) *randomization.Sequence {
 	t.Helper()
 	s, err := randomization.NewSequence(testSeed(t), design, trial, stratum)
 	if err != nil {
@@ -66,7 +66,7 @@ func newSequence(t testing.TB, design randomization.Blocks, trial, stratum strin
 // take it, with a trial and a stratum.
 type goldenCase struct {
 	ratio, sizes, trial, stratum string
-	design                       randomization.Blocks
+	design                       randomization.Design
 }
 
 var goldenCases = []goldenCase{
@@ -80,6 +80,22 @@ var goldenCases = []goldenCase{
 		Ratio: []int{1, 1},
 		Sizes: []randomization.BlockSize{{Size: 4, Weight: 1}, {Size: 6, Weight: 3}, {Size: 8, Weight: 2}, {Size: 256, Weight: 1000}},
 	}},
+}
+
+// otherCases are designs beside blocks. The second implementations take them
+// in the place of the sizes.
+var otherCases = []goldenCase{
+	{"1:1", "complete", "ips", "oslo", randomization.Complete{Ratio: []int{1, 1}}},
+	{"1:2:3", "complete", "ips", "oslo", randomization.Complete{Ratio: []int{1, 2, 3}}},
+	{"1:1", "big-stick:2", "ips", "oslo", randomization.BigStick{Tolerance: 2}},
+	{"1:1", "big-stick:3", "ips", "bergen", randomization.BigStick{Tolerance: 3}},
+	{"1:1", "maximal:3:12", "ips", "oslo", randomization.Maximal{Tolerance: 3, Length: 12}},
+	{"1:1", "maximal:2:6", "ips", "", randomization.Maximal{Tolerance: 2, Length: 6}},
+	{"1:1", "maximal:5:200", "ips", "oslo", randomization.Maximal{Tolerance: 5, Length: 200}},
+	{"1:1", "efron:2:3", "ips", "oslo", randomization.BiasedCoin{Favored: 2, Of: 3}},
+	{"1:1", "efron:701:1000", "other", "oslo", randomization.BiasedCoin{Favored: 701, Of: 1000}},
+	{"1:1", "urn:0:1", "ips", "oslo", randomization.Urn{Arms: 2, Alpha: 0, Beta: 1}},
+	{"1:1:1", "urn:1:3", "ips", "tromsø/kvinne", randomization.Urn{Arms: 3, Alpha: 1, Beta: 3}},
 }
 
 // arms writes a list as the second implementations do.
@@ -101,4 +117,9 @@ func golden(t *testing.T, file, got string) {
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("%s differs: the sequences of running trials would change (-want +got):\n%s", file, diff)
 	}
+}
+
+// numbers writes a list of whole numbers in the same way.
+func numbers(list []int) string {
+	return strings.Trim(fmt.Sprint(list), "[]")
 }

@@ -16,7 +16,7 @@ func TestImports(t *testing.T) {
 	allowed := map[string]bool{
 		"crypto/hkdf": true, "crypto/hmac": true, "crypto/sha256": true, "hash": true,
 		"encoding/binary": true, "encoding/hex": true,
-		"errors": true, "fmt": true, "io": true, "log/slog": true,
+		"errors": true, "fmt": true, "io": true, "log/slog": true, "math/big": true,
 		"slices": true, "strconv": true, "strings": true,
 	}
 	files, err := os.ReadDir(".")

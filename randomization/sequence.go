@@ -1,9 +1,6 @@
 package randomization
 
-import (
-	"errors"
-	"slices"
-)
+import "errors"
 
 // MaxSlots is the largest number of slots in one stratum. It bounds what a
 // damaged slot number can make a Sequence draw.
@@ -20,10 +17,9 @@ type Sequence struct {
 	list func() *list // a closure as in Seed
 }
 
-// list is the part of a sequence that has been drawn: always whole blocks.
+// list is the part of a sequence that has been drawn.
 type list struct {
-	design Blocks
-	weight uint64 // sum of the weights of all sizes
+	more   source
 	random *stream
 	arms   []uint8
 }
@@ -34,18 +30,18 @@ type list struct {
 //
 // The error wraps [ErrDesign] if the design can't be used. The zero Seed is
 // refused too.
-func NewSequence(seed Seed, design Blocks, trial, stratum string) (*Sequence, error) {
+func NewSequence(seed Seed, design Design, trial, stratum string) (*Sequence, error) {
+	if design == nil {
+		return nil, designError("there is none")
+	}
 	if err := design.Validate(); err != nil {
 		return nil, err
 	}
 	if seed.open == nil {
 		return nil, errors.New("randomization: start sequence: there is no seed")
 	}
-	l := &list{
-		design: Blocks{Ratio: slices.Clone(design.Ratio), Sizes: slices.Clone(design.Sizes)},
-		weight: uint64(design.totalWeight()),
-		random: newStream(seed, trial, stratum, purposeBlocks),
-	}
+	l := &list{random: newStream(seed, trial, stratum, design.purpose())}
+	l.more = design.start(l.random)
 	return &Sequence{list: func() *list { return l }}, nil
 }
 
@@ -77,36 +73,10 @@ func (s *Sequence) First(n int) []Arm {
 	return arms
 }
 
-// extend draws blocks until there are n arms.
+// extend draws until there are n arms, or a few more: blocks and lists of the
+// maximal procedure are drawn whole.
 func (l *list) extend(n int) {
 	for len(l.arms) < n {
-		l.block()
+		l.arms = l.more(l.arms)
 	}
-}
-
-// block draws the size of one block and then its order.
-func (l *list) block() {
-	start, size := len(l.arms), l.size()
-	for len(l.arms) < start+size {
-		for arm, r := range l.design.Ratio {
-			for range r {
-				l.arms = append(l.arms, uint8(arm))
-			}
-		}
-	}
-	block := l.arms[start:]
-	for i := len(block) - 1; i > 0; i-- {
-		j := l.random.below(uint64(i + 1))
-		block[i], block[j] = block[j], block[i]
-	}
-}
-
-// size draws a block size: that in whose share of the weights a number falls.
-func (l *list) size() int {
-	x, i := int(l.random.below(l.weight)), 0
-	for x >= l.design.Sizes[i].Weight {
-		x -= l.design.Sizes[i].Weight
-		i++
-	}
-	return l.design.Sizes[i].Size
 }

@@ -17,12 +17,14 @@ import (
 const goldenSlots = 600
 
 func TestSequenceGolden(t *testing.T) {
-	var out strings.Builder
-	for _, c := range goldenCases {
-		list := newSequence(t, c.design, c.trial, c.stratum).First(goldenSlots)
-		fmt.Fprintf(&out, "%s %s %q %q: %s\n", c.ratio, c.sizes, c.trial, c.stratum, arms(list))
+	for file, cases := range map[string][]goldenCase{"sequences": goldenCases, "other-sequences": otherCases} {
+		var out strings.Builder
+		for _, c := range cases {
+			list := newSequence(t, c.design, c.trial, c.stratum).First(goldenSlots)
+			fmt.Fprintf(&out, "%s %s %q %q: %s\n", c.ratio, c.sizes, c.trial, c.stratum, arms(list))
+		}
+		golden(t, "testdata/"+file+".golden", out.String())
 	}
-	golden(t, "testdata/sequences.golden", out.String())
 }
 
 // Every block has a size of the design and brings the arms back in ratio.
@@ -57,7 +59,7 @@ func TestBlocksAreBalanced(t *testing.T) {
 // is the start of every longer one.
 func TestAtIsAFunctionOfTheSlot(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		design := designs().Draw(t, "design")
+		design := anyDesigns().Draw(t, "design")
 		start := sequence(t, design)
 		s, long := start(), start().First(500)
 		for _, slot := range rapid.SliceOfN(rapid.IntRange(0, 499), 1, 20).Draw(t, "slots") {
@@ -155,7 +157,7 @@ func TestSequenceOwnsItsDesign(t *testing.T) {
 }
 
 // sequence starts a sequence with a seed that rapid draws.
-func sequence(t *rapid.T, design randomization.Blocks) func() *randomization.Sequence {
+func sequence(t *rapid.T, design randomization.Design) func() *randomization.Sequence {
 	b := rapid.SliceOfN(rapid.Byte(), randomization.SecretSize-1, randomization.SecretSize-1).Draw(t, "seed")
 	seed, err := randomization.SeedFromBytes(append(b, 1))
 	if err != nil {

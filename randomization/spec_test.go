@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,39 +15,31 @@ import (
 )
 
 // A script is one of the further implementations of the specification.
-type script func(t *testing.T, args ...string) string
+type script func(t *testing.T, stdin string, args ...string) string
 
-func TestPythonGivesTheSameLists(t *testing.T) {
-	python := needProgram(t, "python3", "install python3 to run the second implementation")
-	compareWithGolden(t, runner(python, "../docs/randomization.py"))
-}
+func TestPythonGivesTheSameLists(t *testing.T) { compareWithGolden(t, pythonScript(t)) }
 
-func TestRGivesTheSameLists(t *testing.T) {
-	rscript := needProgram(t, "Rscript", "install r-base-core and r-cran-digest to run the implementation in R")
-	err := exec.CommandContext(t.Context(), rscript, "-e", `quit(status = !requireNamespace("digest", quietly = TRUE))`).Run()
-	if err != nil {
-		skip(t, "the R package digest is missing: install r-cran-digest to run the implementation in R")
-	}
-	compareWithGolden(t, runner(rscript, "../docs/randomization.R"))
-}
+func TestRGivesTheSameLists(t *testing.T) { compareWithGolden(t, rScript(t)) }
 
 // compareWithGolden runs a script on what the golden files were made from.
 func compareWithGolden(t *testing.T, run script) {
 	seed, salt := fmt.Sprintf("%x", testSeed(t).Bytes()), fmt.Sprintf("%x", testSalt(t).Bytes())
-	lists, commitments := goldenAnswers(t, "testdata/sequences.golden"), goldenAnswers(t, "testdata/commitments.golden")
-	for i, c := range goldenCases {
-		got := run(t, "list", seed, c.ratio, c.sizes, c.trial, c.stratum, fmt.Sprint(goldenSlots))
+	lists := slices.Concat(goldenAnswers(t, "testdata/sequences.golden"), goldenAnswers(t, "testdata/other-sequences.golden"))
+	commitments := goldenAnswers(t, "testdata/commitments.golden")
+	published := slices.Concat(commitments[:len(goldenCases)], goldenAnswers(t, "testdata/other-commitments.golden"))
+	for i, c := range slices.Concat(goldenCases, otherCases) {
+		got := run(t, "", "list", seed, c.ratio, c.sizes, c.trial, c.stratum, fmt.Sprint(goldenSlots))
 		if diff := cmp.Diff(strings.Fields(lists[i]), strings.Fields(got)); diff != "" {
 			t.Errorf("%s %s %q %q (-Go +script):\n%s", c.ratio, c.sizes, c.trial, c.stratum, diff)
 		}
-		got = run(t, "commitment", c.trial, c.ratio, c.sizes, seed, salt)
-		if got != commitments[i] {
-			t.Errorf("commitment to %s %s %q is %q, want %q", c.ratio, c.sizes, c.trial, got, commitments[i])
+		got = run(t, "", "commitment", c.trial, c.ratio, c.sizes, seed, salt)
+		if got != published[i] {
+			t.Errorf("commitment to %s %s %q is %q, want %q", c.ratio, c.sizes, c.trial, got, published[i])
 		}
 	}
 	for i, entropy := range contributions {
 		want := commitments[len(goldenCases)+i]
-		if got := run(t, "contribute", seed, fmt.Sprintf("%x", entropy)); got != want {
+		if got := run(t, "", "contribute", seed, fmt.Sprintf("%x", entropy)); got != want {
 			t.Errorf("contribution %q gives %q, want %q", entropy, got, want)
 		}
 	}
@@ -59,7 +52,7 @@ func compareWithGolden(t *testing.T, run script) {
 			want = append(want, "reject")
 		}
 	}
-	if diff := cmp.Diff(want, strings.Fields(run(t, words...))); diff != "" {
+	if diff := cmp.Diff(want, strings.Fields(run(t, "", words...))); diff != "" {
 		t.Errorf("%q (-want +script):\n%s", words, diff)
 	}
 }
@@ -85,9 +78,21 @@ func TestSpecificationExample(t *testing.T) {
 		"output 1":     fmt.Sprintf("output1%016x%016x%016x%016x", words[4], words[5], words[6], words[7]),
 		"list":         "list" + strings.ReplaceAll(arms(sequence.First(24)), " ", ""),
 		"contribution": fmt.Sprintf("contributed%x", seed.Contribute([]byte("dice")).Bytes()),
+		"maximal":      fmt.Sprintf("design%x", randomization.Maximal{Tolerance: 3, Length: 12}.Encode()),
+		"first word":   fmt.Sprintf("word%016x", randomization.FirstWord(seed, randomization.Maximal{})),
 	} {
 		if !strings.Contains(spec, want) {
 			t.Errorf("docs/randomization-spec.md lacks the %s: %s", name, want)
+		}
+	}
+	for _, design := range []randomization.Design{
+		randomization.Complete{Ratio: []int{1, 1}}, randomization.BigStick{Tolerance: 3}, randomization.Maximal{Tolerance: 3, Length: 12},
+		randomization.BiasedCoin{Favored: 2, Of: 3}, randomization.Urn{Arms: 2, Beta: 1}, randomization.Urn{Arms: 3, Alpha: 1, Beta: 3},
+	} {
+		ratio, word := onCommandLine(t, design)
+		list := arms(newSequence(t, design, c.trial, c.stratum).First(24))
+		if want := word + ratio + strings.ReplaceAll(list, " ", ""); !strings.Contains(spec, want) {
+			t.Errorf("docs/randomization-spec.md lacks the list %s %s %s", word, ratio, list)
 		}
 	}
 }
@@ -111,9 +116,11 @@ func goldenAnswers(t *testing.T, file string) []string {
 }
 
 func runner(program, file string) script {
-	return func(t *testing.T, args ...string) string {
+	return func(t *testing.T, stdin string, args ...string) string {
 		t.Helper()
-		out, err := exec.CommandContext(t.Context(), program, append([]string{file}, args...)...).Output()
+		cmd := exec.CommandContext(t.Context(), program, append([]string{file}, args...)...)
+		cmd.Stdin = strings.NewReader(stdin)
+		out, err := cmd.Output()
 		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			t.Fatalf("%s %q: %v\n%s", file, args, err, exit.Stderr)
 		}

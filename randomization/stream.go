@@ -5,10 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
+	"math/big"
 )
-
-// purposeBlocks names the stream from which permuted blocks are drawn.
-const purposeBlocks = "blocks"
 
 // A stream is the endless run of random words of one trial, stratum and
 // purpose: HMAC-SHA-256 in counter mode. The same key always gives the same
@@ -59,4 +57,23 @@ func (s *stream) below(n uint64) uint64 {
 // are left is a multiple of n, so that no result is likelier than another.
 func reduce(word, n uint64) (x uint64, ok bool) {
 	return word % n, word >= -n%n
+}
+
+// belowBig returns a uniform number in [0, n), n at least 1, of any size. It
+// takes as many words as n has bits for, leaves n's number of lowest bits of
+// them, and takes as many again while that is n or more.
+func (s *stream) belowBig(n *big.Int) *big.Int {
+	bits := n.BitLen()
+	b := make([]byte, (bits+63)/64*8)
+	for {
+		for i := 0; i < len(b); i += 8 {
+			binary.BigEndian.PutUint64(b[i:], s.word())
+		}
+		extra := 8*len(b) - bits
+		clear(b[:extra/8])
+		b[extra/8] &= 0xff >> (extra % 8)
+		if x := new(big.Int).SetBytes(b); x.Cmp(n) < 0 {
+			return x
+		}
+	}
 }

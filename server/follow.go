@@ -53,7 +53,7 @@ func (s *followService) Follow(req *loddv1.FollowRequest, out grpc.ServerStreami
 	if err := out.SendHeader(header); err != nil {
 		return err
 	}
-	if longer, err := f.longer(out.Context()); longer || err != nil {
+	if longer, err := f.meet(out.Context()); longer || err != nil {
 		return err
 	}
 	rescan := time.NewTicker(followRescan)
@@ -102,7 +102,6 @@ type feed struct {
 	sizes map[string]int64             // of its lists
 	known map[string][sha256.Size]byte // its values' digests
 	since int64                        // the changes of the map that it has seen; -1 for none
-	met   bool                         // whether its heads were compared with ours
 }
 
 func newFeed(c Config, req *loddv1.FollowRequest, send func(*loddv1.FollowResponse) error) *feed {
@@ -121,16 +120,15 @@ func newFeed(c Config, req *loddv1.FollowRequest, send func(*loddv1.FollowRespon
 	return f
 }
 
-// longer reports whether the follower has entries that this server hasn't, and
-// sends it the signed heads that show it: the follower decides what that means.
-func (f *feed) longer(ctx context.Context) (bool, error) {
-	ours, longer := f.log.Sizes(), false
+// meet sends the signed heads of the follower's lists as long as they are there,
+// so that it knows that this is the log which it followed before it takes
+// anything. It reports whether the follower has entries that this server hasn't:
+// what that means is for the follower to say.
+func (f *feed) meet(ctx context.Context) (longer bool, err error) {
+	ours := f.log.Sizes()
 	for _, list := range slices.Sorted(maps.Keys(f.sizes)) {
-		if f.sizes[list] <= ours[list] {
-			continue
-		}
-		longer = true
-		if err := f.checkpoint(ctx, list, ours[list]); err != nil {
+		longer = longer || f.sizes[list] > ours[list]
+		if err := f.checkpoint(ctx, list, min(f.sizes[list], ours[list])); err != nil {
 			return longer, err
 		}
 	}
@@ -160,7 +158,6 @@ func (f *feed) round(ctx context.Context) error {
 			return err
 		}
 	}
-	f.met = true
 	return nil
 }
 
@@ -169,14 +166,10 @@ func (f *feed) lists(ctx context.Context, lists []string, sizes map[string]int64
 	for len(lists) > 0 {
 		var behind []string
 		for _, list := range lists {
-			var err error
-			switch have := f.sizes[list]; {
-			case have < sizes[list]:
-				err = f.piece(ctx, list, sizes[list])
-			case !f.met: // lists of one length may still have two pasts
-				err = f.checkpoint(ctx, list, have)
+			if f.sizes[list] >= sizes[list] {
+				continue
 			}
-			if err != nil {
+			if err := f.piece(ctx, list, sizes[list]); err != nil {
 				return err
 			}
 			if f.sizes[list] < sizes[list] {

@@ -35,7 +35,7 @@ func (s sealing) String() string {
 	line("Commitment", "%s", s.commitment)
 	line("Log entry", "%d of %s", s.receipt.Index, s.receipt.List)
 	line("Leaf hash of the entry", "%x", s.receipt.Leaf[:])
-	line("Algorithm", "%s", "permuted blocks; lodd randomization specification, version 1")
+	line("Algorithm", "%s", "lodd randomization specification, version 1")
 	line("Entropy", "%s", "32 bytes of the server's; no second party contributed entropy")
 	line("Log key", "%s", s.logKey)
 	line("Export key", "%s", s.exportKey)

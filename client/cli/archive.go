@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 
 	"golang.org/x/mod/sumdb/note"
@@ -112,7 +111,7 @@ func (a *app) writeArchive(r *audit.ArchiveReader, replayed int64, path string) 
 	entries := int64(0)
 	for _, l := range r.Lists {
 		entries += l.Entries
-		out.add(l.List, l.Size, l.Entries, replayed > 0 && inTrialList(l.List), slices.Concat([]string{}, r.Cosigners[l.List]))
+		out.add(l.List, l.Size, l.Entries, replayed > 0 && inTrialList(l.List), notNil(r.Cosigners[l.List]))
 	}
 	if first(a.flags.output, a.deps.Env("LODD_OUTPUT")) != "" {
 		return a.write(out)
@@ -125,7 +124,7 @@ func (a *app) writeArchive(r *audit.ArchiveReader, replayed int64, path string) 
 	if replayed > 0 {
 		rules = "note.replayed"
 	}
-	fmt.Fprintf(&b, "verified: %s\n", visible(a.words.say("note.archive", filepath.Base(path), r.Trial, entries)+"; "+a.words.say(rules)))
+	fmt.Fprintf(&b, "verified: %s\n", visible(a.words.say("note.archive", entries, filepath.Base(path), r.Trial)+"; "+a.words.say(rules)))
 	_, err := a.deps.Stdout.Write(b.Bytes())
 	return err
 }

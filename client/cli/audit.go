@@ -4,14 +4,16 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/lodd-rct/lodd/client"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 )
 
 func (a *app) auditCommand() *cobra.Command {
-	return noun("audit", "Check and read the log", a.auditVerify(), a.auditList(), a.auditExport())
+	return noun("audit", "Check and read the log", a.auditVerify(), a.auditList(), a.auditExport(), a.auditAcceptFork())
 }
 
 func (a *app) auditVerify() *cobra.Command {
@@ -19,22 +21,63 @@ func (a *app) auditVerify() *cobra.Command {
 		use: "verify", short: "Verify on this machine that the log was not rewritten",
 		long: `Verify on this machine that the log was not rewritten: the checkpoints are
 signed, the entries add up to them, and what was seen from here before, lists and
-entries, is still there.`,
+entries, is still there. Below which head a witness has signed whom you trust is
+told, and when; see lodd witness trust.`,
 	}, func(c trialCall) error {
 		compartments, err := c.Compartments(c.ctx, c.trial)
 		if err != nil {
 			return err
 		}
-		r := list("audit-verification", "compartments", "list", "entries", "seen_before", "root", "verified")
+		r := list("audit-verification", "compartments", "list", "entries", "seen_before", "root", "verified", "cosigned_entries", "cosigned_by")
 		for _, name := range compartments {
 			v, err := c.VerifyList(c.ctx, c.trial, name, a.progress("note.progress-verify"))
 			if err != nil {
 				return err
 			}
-			r.add(name, v.Checkpoint.Size, max(v.Before, 0), v.Checkpoint.Root.String(), true)
+			size, by := cosigned(v)
+			r.add(name, v.Checkpoint.Size, max(v.Before, 0), v.Checkpoint.Root.String(), true, size, by)
 		}
 		return a.write(r)
 	})
+}
+
+// cosigned returns how many entries witnesses have co-signed, who, and when.
+func cosigned(v client.Verified) (size int64, by []string) {
+	by = []string{}
+	if v.Cosigned == nil {
+		return 0, by
+	}
+	for _, s := range v.Cosigned.Cosignatures {
+		by = append(by, s.Witness+" "+s.At.Format(time.RFC3339))
+	}
+	return v.Cosigned.Size, by
+}
+
+func (a *app) auditAcceptFork() *cobra.Command {
+	var confirm string
+	cmd := a.inTrial(spec{
+		use: "accept-fork", short: "Go on with a log from which entries were lost",
+		long: `Go on with a log from which entries were lost, after an older copy of the server
+was restored. Do it only if the operator has told you when that was and what was
+lost, and the trial's sponsor knows. What was seen from here before is moved to
+the folder of evidence: it shows what is lost. Type the trial once more, or give
+it with --confirm.`,
+	}, func(c trialCall) error {
+		confirm, err := a.typed(c.ctx, confirm, "ask.accept-fork")
+		if err != nil {
+			return err
+		}
+		if confirm != c.trial {
+			return &usageError{a.words.say("error.confirm-trial")}
+		}
+		moved, err := c.AcceptFork(c.trial)
+		if err != nil {
+			return err
+		}
+		return a.write(one("fork-acceptance", "trial", c.trial, "evidence", moved))
+	})
+	cmd.Flags().StringVar(&confirm, "confirm", "", "the `TRIAL` once more")
+	return cmd
 }
 
 func (a *app) auditList() *cobra.Command {

@@ -53,7 +53,7 @@ func (a *app) exportLog(c trialCall, path string) error {
 	replayed, broken := a.replay(r)
 	if is[*notVerifiedError](broken) {
 		// The server has signed a log in which a rule is broken: that is evidence.
-		if err := name(f, path); err != nil {
+		if err := nameFile(f, path); err != nil {
 			return errors.Join(broken, err)
 		}
 		return &hintError{broken, a.words.say("hint.evidence", path)}
@@ -61,15 +61,15 @@ func (a *app) exportLog(c trialCall, path string) error {
 	if broken != nil {
 		return broken
 	}
-	if err := name(f, path); err != nil {
+	if err := nameFile(f, path); err != nil {
 		return err
 	}
 	a.note("note.downloaded", path)
 	return a.write(archived(r, path, replayed))
 }
 
-// name makes a file durable and gives it its name, which nothing has.
-func name(f *os.File, path string) error {
+// nameFile makes a file durable and gives it its name, which nothing has.
+func nameFile(f *os.File, path string) error {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("write log: %w", err)
 	}

@@ -82,6 +82,7 @@ type app struct {
 	dirs     client.Dirs
 	profile  client.Profile // as it stands in the file
 	settings settings
+	memory   string // where the client keeps what it saw; empty for the user's own
 	words    *words
 	console  Console
 	started  bool // a command has begun: what goes wrong now is no wrong usage
@@ -118,7 +119,7 @@ func (a *app) root() *cobra.Command {
 		a.protocolCommand(), a.trialCommand(),
 		a.screeningCommand(), a.participantCommand(), a.randomizeCommand(), a.teamCommand(),
 		a.worklistCommand(), a.formCommand(), a.visitCommand(),
-		a.lockCommand(), a.exportCommand(), a.verifyCommand(), a.auditCommand(),
+		a.lockCommand(), a.exportCommand(), a.verifyCommand(), a.auditCommand(), a.witnessCommand(),
 		a.versionCommand(),
 	)
 	root.InitDefaultCompletionCmd()
@@ -241,14 +242,22 @@ func (a *app) connect(server, pin, token string) (*client.Client, error) {
 	if err := a.serverKnown(server, pin); err != nil {
 		return nil, err
 	}
+	witnesses, err := a.witnesses()
+	if err != nil {
+		return nil, err
+	}
 	return client.New(client.Config{
 		Address:     server,
 		Pin:         pin,
 		Token:       func() (string, error) { return token, nil },
 		Timeout:     a.settings.timeout,
 		LogKey:      a.profile.LogKey,
-		Checkpoints: a.dirs.Checkpoints(),
+		Checkpoints: first(a.memory, a.dirs.Checkpoints()),
+		Evidence:    a.dirs.Evidence(),
+		Witnesses:   witnesses,
+		Now:         a.deps.Now,
 		Dial:        a.deps.Dial,
+		OnUnchecked: func(u client.Unchecked) { a.note("note.unchecked", u.Index, u.List) },
 		OnRetry: func(r client.Retry) {
 			a.note("note.retry", r.RequestID, r.Wait.String())
 		},

@@ -67,6 +67,12 @@ func exitCode(err error) int {
 	if errors.Is(err, context.Canceled) || errors.Is(err, errStopped) {
 		return exitInterrupted
 	}
+	if is[*uncheckedError](err) {
+		return exitUnknown
+	}
+	if is[*client.LogError](err) { // whatever else went wrong
+		return exitNotVerified
+	}
 	if refusal, ok := errors.AsType[*client.Error](err); ok && !errors.Is(err, client.ErrOutcomeUnknown) && !errors.Is(err, client.ErrNotReached) {
 		return refusalCode(refusal)
 	}
@@ -77,7 +83,7 @@ func exitCode(err error) int {
 		return exitNotReached
 	case errors.Is(err, client.ErrNoSession):
 		return exitSignIn
-	case is[*client.LogError](err), is[*notVerifiedError](err):
+	case is[*notVerifiedError](err):
 		return exitNotVerified
 	case is[*invalidError](err):
 		return exitInvalid
@@ -144,6 +150,10 @@ func (a *app) explain(err error) {
 
 // describe returns the three parts of an error message.
 func (a *app) describe(err error) (message string, details []string, hint string) {
+	if unchecked, ok := errors.AsType[*uncheckedError](err); ok {
+		why, more, hint := a.describe(unchecked.error)
+		return a.words.say("error.unchecked"), append([]string{why}, more...), hint
+	}
 	message = err.Error()
 	if refusal, ok := errors.AsType[*client.Error](err); ok {
 		message, details, hint = a.describeRefusal(refusal)
@@ -167,7 +177,11 @@ func (a *app) describe(err error) (message string, details []string, hint string
 		message, details = a.describeCertificate(err)
 		hint = a.words.say("hint.certificate")
 	case is[*client.LogError](err):
-		hint = a.words.say("hint.log")
+		e, _ := errors.AsType[*client.LogError](err)
+		message, hint = e.Error(), a.words.say("hint.log")
+		if e.Shorter {
+			hint = a.words.say("hint.log-shorter")
+		}
 	case is[*usageError](err):
 		hint = a.words.say("hint.usage")
 	}

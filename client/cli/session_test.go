@@ -180,7 +180,7 @@ func TestChangedKeyIsRefused(t *testing.T) {
 	if _, err := w.dirs.LoadSession(w.pin, t0); err == nil {
 		t.Error("signed in all the same")
 	}
-	if p, err := w.dirs.LoadProfile(); err != nil || p != known {
+	if p, err := w.dirs.LoadProfile(); err != nil || cmp.Diff(known, p) != "" {
 		t.Errorf("profile %+v, %v", p, err)
 	}
 }

@@ -145,7 +145,7 @@ func TestAuditVerify(t *testing.T) {
 	}
 	w.fake.answers["ListCompartments"] = &loddv1.ListCompartmentsResponse{Lists: []string{"IPS/outcome", "IPS/conduct"}}
 	entry = "another"
-	if o := w.run("audit", "verify"); o.code != exitNotVerified || o.stdout != "" || !strings.Contains(o.stderr, "IPS/outcome: the log was rewritten") {
+	if o := w.run("audit", "verify"); o.code != exitNotVerified || o.stdout != "" || !strings.Contains(o.stderr, "IPS/conduct: the log was rewritten") || !strings.Contains(o.stderr, w.dirs.Evidence()) {
 		t.Errorf("rewritten: exit %d, %s, %s", o.code, o.stdout, o.stderr)
 	}
 }

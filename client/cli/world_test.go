@@ -35,6 +35,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
+	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/client"
 )
 
@@ -112,6 +113,7 @@ type world struct {
 	pin     string
 	signer  note.Signer // of exports
 	key     string      // its verifier key
+	replay  func(*audit.ArchiveReader) (int64, error)
 }
 
 // newWorld returns a world in which kari is signed in and has chosen the trial
@@ -218,7 +220,7 @@ func (w *world) deps() Deps {
 		Stdin: strings.NewReader(w.stdin), Stdout: io.Discard, Stderr: io.Discard,
 		Env:    func(k string) string { return w.env[k] },
 		Random: entropy(), Now: func() time.Time { return t0 },
-		Version: "1.2.3", Console: w.console, Dial: w.dial,
+		Version: "1.2.3", Console: w.console, Dial: w.dial, Replay: w.replay,
 	}
 }
 

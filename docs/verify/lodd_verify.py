@@ -5,7 +5,7 @@
     python3 lodd_verify.py --self-test
 
 FILE is an archive of the log (lodd audit export) or a bundle (an export of
-data). KEY is the key of the log, which you know from elsewhere: the text, or a
+data); if it is -, the names of files are read from standard input. KEY is the key of the log, which you know from elsewhere: the text, or a
 file that holds it. Without it an archive is checked with the key that lies in
 it, which shows that it fits together, not who wrote it; a bundle needs KEY.
 
@@ -29,6 +29,7 @@ ARCHIVE_NAME_AT = 30  # where the name of the first member of a ZIP file stands
 def main(args):
     """Carries out a command line and returns the exit code."""
     options = parse(args)
+    sys.stdout.reconfigure(errors="backslashreplace")  # a reason may name what no console can show
     if options.self_test:
         return selftest.run()
     try:
@@ -36,15 +37,17 @@ def main(args):
     except Invalid as wrong:
         print("lodd_verify: %s" % wrong, file=sys.stderr)
         return 2
-    verdicts = []
-    for path in options.files:
+    names = (line.rstrip("\n") for line in sys.stdin) if options.files == ["-"] else options.files
+    good = True
+    for name in names:
         try:
-            verdicts.append(verify(path, key))
+            verdict = verify(name, key)
         except (OSError, NeedsKey) as wrong:
             print("lodd_verify: %s" % wrong, file=sys.stderr)
             return 2
-        say(path, verdicts[-1], key, options.json)
-    return 0 if all(v["ok"] for v in verdicts) else 1
+        say(name, verdict, key, options.json)
+        good = good and verdict["ok"]
+    return 0 if good else 1
 
 
 def parse(args):
@@ -104,9 +107,9 @@ def say(path, verdict, key, as_json):
     """Prints a verdict."""
     found = verdict.pop("found", None)
     if as_json:
-        print(json.dumps(verdict), flush=True)
+        print(json.dumps(verdict), flush=True)  # whoever asks file by file waits for it
     elif found is None:
-        print("%s: NOT VERIFIED: %s%s" % (path, where(verdict), verdict["reason"]))
+        print("%s: NOT VERIFIED: %s%s" % (path, where(verdict), visible(verdict["reason"])))
     else:
         print("%s: verified: %s" % (path, found["what"]))
         for of in found["lists"]:
@@ -127,6 +130,11 @@ def where(verdict):
     if verdict["index"] < 0:
         return "list %s: " % verdict["list"]
     return "entry %d of %s: " % (verdict["index"], verdict["list"])
+
+
+def visible(text):
+    """Returns a text from a log in which nothing can move a terminal's cursor."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 if __name__ == "__main__":

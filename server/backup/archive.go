@@ -71,7 +71,7 @@ func read(r io.Reader, store io.Writer) (Manifest, error) {
 		return Manifest{}, fmt.Errorf("%s has %d bytes, %s says %d", storeName, size, manifestName, m.Size)
 	}
 	sum := sha256.New()
-	if _, err := io.Copy(io.MultiWriter(store, sum), t); err != nil {
+	if _, err := io.CopyN(io.MultiWriter(store, sum), t, size); err != nil {
 		return Manifest{}, fmt.Errorf("read %s: %w", storeName, err)
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != m.SHA256 {

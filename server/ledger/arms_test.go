@@ -55,7 +55,7 @@ func sequence(w *world, stratum trial.Stratum) (*randomization.Sequence, randomi
 	kept := of[trial.DesignKept](w)[0].Event.(trial.DesignKept)
 	plain := w.unsealed(kept.Sealed, bound("design"))
 	n := 3 + int(binary.BigEndian.Uint16(plain[1:]))
-	blocks, err := randomization.DecodeBlocks(plain[3:n])
+	design, err := randomization.DecodeDesign(plain[3:n])
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -67,9 +67,9 @@ func sequence(w *world, stratum trial.Stratum) (*randomization.Sequence, randomi
 	if err != nil {
 		w.Fatal(err)
 	}
-	s, err := randomization.NewSequence(seed, blocks, "IPS", string(stratum))
+	s, err := randomization.NewSequence(seed, design, "IPS", string(stratum))
 	if err != nil {
 		w.Fatal(err)
 	}
-	return s, randomization.Commit("IPS", blocks, seed, salt)
+	return s, randomization.Commit("IPS", design, seed, salt)
 }

@@ -23,7 +23,7 @@ const (
 // held in memory only and does not print.
 type deck struct {
 	trial  string
-	design randomization.Blocks
+	design randomization.Design
 	seed   randomization.Seed
 
 	mu        sync.Mutex // guards sequences, which draw as they are asked
@@ -52,13 +52,13 @@ func (d *deck) arm(s trial.Stratum, slot int) (int, error) {
 	return int(arm), nil
 }
 
-func newDeck(id trial.ID, design randomization.Blocks, seed randomization.Seed) *deck {
+func newDeck(id trial.ID, design randomization.Design, seed randomization.Seed) *deck {
 	return &deck{trial: string(id), design: design, seed: seed, sequences: map[trial.Stratum]*randomization.Sequence{}}
 }
 
 // sealDeck draws seed and salt and returns the commitment to them and to the
 // design, and all three sealed.
-func (t *Trial) sealDeck(ctx context.Context, design randomization.Blocks) (commitment [32]byte, sealed []byte, err error) {
+func (t *Trial) sealDeck(ctx context.Context, design randomization.Design) (commitment [32]byte, sealed []byte, err error) {
 	seed, err := randomization.NewSeed(t.config.Seeds)
 	if err != nil {
 		return commitment, nil, err
@@ -96,7 +96,7 @@ func (t *Trial) openDeck(ctx context.Context, s *trial.State, sealed []byte) (*d
 		return nil, fmt.Errorf("sealed design has an unknown form")
 	}
 	code, secret := plain[3:len(plain)-secrets], plain[len(plain)-secrets:]
-	design, err := randomization.DecodeBlocks(code)
+	design, err := randomization.DecodeDesign(code)
 	if err != nil {
 		return nil, err
 	}

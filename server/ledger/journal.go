@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"runtime"
 
 	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/audit/store"
@@ -52,10 +53,14 @@ func tooLarge(size int) error {
 // unmarshal is the inverse of marshal. It refuses what this server didn't write
 // as entry index of the list.
 func (j *journal) unmarshal(list string, index int64, b []byte) (entry.Entry, error) {
-	if !entry.Authentic(b, j.key, list, index) {
+	return decode(entry.NewReader(j.key, list), list, index, b)
+}
+
+func decode(r *entry.Reader, list string, index int64, b []byte) (entry.Entry, error) {
+	if !r.Authentic(b, index) {
 		return entry.Entry{}, fmt.Errorf("ledger: entry %d of %s was not written by this server; bring back the newest copy of the store that was", index, list)
 	}
-	e, err := entry.Unmarshal(b)
+	e, err := r.Unmarshal(b)
 	if err != nil {
 		return entry.Entry{}, fmt.Errorf("ledger: entry %d of %s: %w", index, list, err)
 	}
@@ -71,23 +76,42 @@ type record struct {
 	err   error
 }
 
-// entries yields the first hi entries of a list with their indexes. After an
-// error it ends.
+// entries yields the first hi entries of a list with their indexes. Codes are
+// checked and entries decoded on every core, ahead of the caller. After an error
+// it ends.
 func (j *journal) entries(ctx context.Context, list string, hi int64) iter.Seq2[int64, record] {
 	return func(yield func(int64, record) bool) {
-		for at := int64(0); at < hi; {
-			batch, err := j.log.Read(ctx, list, at, min(at+chunk, hi))
-			if err != nil {
-				yield(at, record{err: fmt.Errorf("ledger: read %s: %w", list, err)})
-				return
-			}
-			for _, b := range batch {
-				e, err := j.unmarshal(list, at, b)
-				if !yield(at, record{e, err}) || err != nil {
+		depth := runtime.GOMAXPROCS(0)
+		readers := make(chan *entry.Reader, depth)
+		for range depth {
+			readers <- entry.NewReader(j.key, list)
+		}
+		at := int64(0)
+		for records := range ahead((hi+chunk-1)/chunk, depth, func(i int64) []record {
+			r := <-readers
+			defer func() { readers <- r }()
+			return j.read(ctx, r, list, i*chunk, min((i+1)*chunk, hi))
+		}) {
+			for _, r := range records {
+				if !yield(at, r) || r.err != nil {
 					return
 				}
 				at++
 			}
 		}
 	}
+}
+
+// read returns the entries [lo, hi) of a list, or what is wrong with each.
+func (j *journal) read(ctx context.Context, r *entry.Reader, list string, lo, hi int64) []record {
+	stored, err := j.log.Read(ctx, list, lo, hi)
+	if err != nil {
+		return []record{{err: fmt.Errorf("ledger: read %s: %w", list, err)}}
+	}
+	records := make([]record, 0, len(stored))
+	for i, b := range stored {
+		e, err := decode(r, list, lo+int64(i), b)
+		records = append(records, record{e, err})
+	}
+	return records
 }

@@ -6,7 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"reflect"
+	"slices"
 
 	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/randomization"
@@ -101,7 +101,7 @@ func canonical(p trial.Protocol) ([]byte, error) {
 //
 // The design's ratio must be that of the protocol's arms. The error wraps
 // [randomization.ErrDesign] if the design can't be used.
-func (t *Trial) Seal(ctx context.Context, by Caller, design randomization.Blocks) (string, Receipt, error) {
+func (t *Trial) Seal(ctx context.Context, by Caller, design randomization.Design) (string, Receipt, error) {
 	if err := design.Validate(); err != nil {
 		return "", Receipt{}, err
 	}
@@ -118,8 +118,8 @@ func (t *Trial) Seal(ctx context.Context, by Caller, design randomization.Blocks
 			for _, arm := range s.Protocol().Arms {
 				ratio = append(ratio, arm.Ratio)
 			}
-			if !reflect.DeepEqual(ratio, design.Ratio) {
-				return &trial.Invalid{Field: "design", Problem: fmt.Sprintf("ratio %v, but the protocol has %v", design.Ratio, ratio)}
+			if !slices.Equal(ratio, design.ArmRatio()) {
+				return &trial.Invalid{Field: "design", Problem: fmt.Sprintf("ratio %v, but the protocol has %v", design.ArmRatio(), ratio)}
 			}
 			return nil
 		},
@@ -140,9 +140,9 @@ func (t *Trial) Seal(ctx context.Context, by Caller, design randomization.Blocks
 }
 
 // sealedAs returns [ErrReused] unless design is the one that is sealed.
-func (t *Trial) sealedAs(design randomization.Blocks) error {
+func (t *Trial) sealedAs(design randomization.Design) error {
 	return t.View(func(*trial.State) error {
-		if t.deck == nil || !reflect.DeepEqual(t.deck.design, design) {
+		if t.deck == nil || !bytes.Equal(t.deck.design.Encode(), design.Encode()) {
 			return ErrReused
 		}
 		return nil

@@ -57,11 +57,12 @@ func pack(p place) packed {
 func (p packed) place() place { return place{trial.Compartments()[p&3], int64(p >> 2)} }
 
 func newTrial(c Config, j *journal, id trial.ID) *Trial {
-	return &Trial{id: id, config: c, journal: j, queue: make(chan *call, maxWaiting), done: make(chan struct{}), fold: newFold()}
+	return &Trial{id: id, config: c, journal: j, queue: make(chan *call, maxWaiting), done: make(chan struct{}), fold: newFold(0)}
 }
 
-func newFold() *fold {
-	return &fold{state: &trial.State{}, requests: map[trial.RequestID]packed{}, forms: map[trial.FormID]*instrument.Instrument{}}
+// newFold returns the fold of nothing, with room for the requests of n entries.
+func newFold(n int64) *fold {
+	return &fold{state: &trial.State{}, requests: make(map[trial.RequestID]packed, n), forms: map[trial.FormID]*instrument.Instrument{}}
 }
 
 // ID returns the trial's name.
@@ -99,11 +100,12 @@ func (t *Trial) Instrument(id trial.FormID) (*instrument.Instrument, trial.Form,
 // load folds the trial's entries. What was to be destroyed and may not have
 // been, because the server ended in between, is destroyed.
 func (t *Trial) load(ctx context.Context) error {
-	f := newFold()
-	to := Position{}
+	to, n := Position{}, int64(0)
 	for _, c := range trial.Compartments() {
 		to[c] = t.config.Log.Len(list(t.id, c))
+		n += to[c]
 	}
+	f := newFold(n)
 	sealed := map[trial.ParticipantID]place{}
 	for l, err := range t.Replay(ctx, to) {
 		if err != nil {

@@ -1,6 +1,9 @@
 package protocol
 
 import (
+	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -10,40 +13,148 @@ import (
 
 // The keys of the randomization file.
 var (
-	randomizationKeys = []string{"design", "block_sizes"}
+	randomizationKeys = []string{"design", "block_sizes", "tolerance", "length", "chance", "alpha", "beta"}
 	blockSizeKeys     = []string{"size", "chance"}
 )
 
-// permutedBlocks is the design that a randomization file can name.
+// A namedDesign is a design as a randomization file names it.
+type namedDesign struct {
+	name string
+	keys []string // beside "design", all required
+
+	// read reads the design for arms of a ratio. Only if there are no faults is
+	// what it returns used.
+	read func(f fields, ratio []int) randomization.Design
+
+	// key is where a fault of the whole design is shown.
+	key string
+}
+
+// namedDesigns are the designs that a randomization file can name.
+var namedDesigns = []namedDesign{
+	{"blocks", []string{"block_sizes"}, readBlocks, "block_sizes"},
+	{"complete", nil, readComplete, "design"},
+	{"big-stick", []string{"tolerance"}, readBigStick, "tolerance"},
+	{"maximal", []string{"tolerance", "length"}, readMaximal, "length"},
+	{"efron", []string{"chance"}, readEfron, "chance"},
+	{"urn", []string{"alpha", "beta"}, readUrn, "alpha"},
+}
+
+// permutedBlocks is another name of blocks, which older files have.
 const permutedBlocks = "permuted-blocks"
 
 // ParseRandomization reads a randomization file; name is its name in messages,
 // ratio that of the protocol's arms. The file says what the protocol must not:
-// the sizes of the blocks, which would let a reader predict the next arm. The
-// error joins one [*Error] for each thing that is wrong, in the order of lines.
-func ParseRandomization(name string, data []byte, ratio []int) (randomization.Blocks, error) {
+// the design, which would let a reader predict the next arm. The error joins
+// one [*Error] for each thing that is wrong, in the order of lines.
+func ParseRandomization(name string, data []byte, ratio []int) (randomization.Design, error) {
 	d := &document{file: name}
 	top := d.parse(data)
 	if top == nil {
-		return randomization.Blocks{}, d.err()
+		return nil, d.err()
 	}
 	f := d.mapping(top, "randomization", randomizationKeys)
-	if design := f.text("design"); design != "" && design != permutedBlocks {
-		f.bad("design", "%q, want %s", design, permutedBlocks)
-	}
-	b := randomization.Blocks{Ratio: ratio}
-	for _, n := range f.elements("block_sizes", 1, 16) {
-		b.Sizes = append(b.Sizes, blockSize(d, n))
-	}
-	if len(d.faults) == 0 {
-		if err := b.Validate(); err != nil {
-			f.bad("block_sizes", "%s", strings.TrimPrefix(err.Error(), randomization.ErrDesign.Error()+": "))
+	var design randomization.Design
+	if named, ok := designOf(f); ok {
+		onlyKeysOf(f, named)
+		design = named.read(f, slices.Clone(ratio))
+		if len(d.faults) == 0 {
+			checkDesign(f, named, design, ratio)
 		}
 	}
 	if err := d.err(); err != nil {
-		return randomization.Blocks{}, err
+		return nil, err
 	}
-	return b, nil
+	return design, nil
+}
+
+// designOf returns the design that the file names.
+func designOf(f fields) (namedDesign, bool) {
+	text := f.text("design")
+	if text == permutedBlocks {
+		text = namedDesigns[0].name
+	}
+	var names []string
+	for _, n := range namedDesigns {
+		if n.name == text {
+			return n, true
+		}
+		names = append(names, n.name)
+	}
+	if text != "" {
+		f.bad("design", "%q, want one of %s", text, list(names))
+	}
+	return namedDesign{}, false
+}
+
+// onlyKeysOf notes the keys that another design has.
+func onlyKeysOf(f fields, n namedDesign) {
+	for _, key := range randomizationKeys[1:] {
+		if !f.has(key) || slices.Contains(n.keys, key) {
+			continue
+		}
+		f.bad(key, "the design %s has no such key; it has %s", n.name, list(append([]string{"design"}, n.keys...)))
+	}
+}
+
+// checkDesign notes what package randomization says of a design, and a design
+// that isn't defined for the ratio of the arms.
+func checkDesign(f fields, n namedDesign, design randomization.Design, ratio []int) {
+	if fits := design.ArmRatio(); !slices.Equal(fits, ratio) {
+		f.bad("design", "%s is defined for arms in the ratio %s, and the protocol's is %s: use blocks or complete", n.name, colons(fits), colons(ratio))
+		return
+	}
+	if err := design.Validate(); err != nil {
+		f.bad(n.key, "%s", strings.TrimPrefix(err.Error(), randomization.ErrDesign.Error()+": "))
+	}
+}
+
+func readBlocks(f fields, ratio []int) randomization.Design {
+	b := randomization.Blocks{Ratio: ratio}
+	for _, n := range f.elements("block_sizes", 1, 16) {
+		b.Sizes = append(b.Sizes, blockSize(f.d, n))
+	}
+	return b
+}
+
+func readComplete(_ fields, ratio []int) randomization.Design {
+	return randomization.Complete{Ratio: ratio}
+}
+
+func readBigStick(f fields, _ []int) randomization.Design {
+	return randomization.BigStick{Tolerance: f.required("tolerance", 1, 64)}
+}
+
+func readMaximal(f fields, _ []int) randomization.Design {
+	m := randomization.Maximal{Tolerance: f.required("tolerance", 1, 64), Length: f.required("length", 4, 1024)}
+	if m.Tolerance == 1 {
+		checkDesign(f, namedDesign{key: "tolerance"}, randomization.BigStick{Tolerance: 1}, []int{1, 1})
+	}
+	return m
+}
+
+// readEfron reads a chance as people write it, 2/3: no decimal number is it.
+func readEfron(f fields, _ []int) randomization.Design {
+	text := f.word("chance")
+	favored, of, ok := strings.Cut(text, "/")
+	x, errX := strconv.Atoi(favored)
+	y, errY := strconv.Atoi(of)
+	if text != "" && (!ok || errX != nil || errY != nil) {
+		f.bad("chance", "%q, want a fraction as 2/3", text)
+	}
+	return randomization.BiasedCoin{Favored: x, Of: y}
+}
+
+func readUrn(f fields, ratio []int) randomization.Design {
+	return randomization.Urn{Arms: len(ratio), Alpha: f.required("alpha", 0, 1000), Beta: f.required("beta", 0, 1000)}
+}
+
+// required returns a number from low to high, which must be there.
+func (f fields) required(key string, low, high int) int {
+	if !f.has(key) {
+		f.node(key) // says that it is missing
+	}
+	return f.integer(key, low, high, 0)
 }
 
 // blockSize reads "4" or "{size: 4, chance: 1}".
@@ -54,8 +165,10 @@ func blockSize(d *document, n ast.Node) randomization.BlockSize {
 		return randomization.BlockSize{Size: f.integer("size", 1, 256, 0), Weight: 1}
 	}
 	f := d.mapping(n, "block size", blockSizeKeys)
-	if !f.has("size") {
-		f.node("size") // says that it is missing
-	}
-	return randomization.BlockSize{Size: f.integer("size", 1, 256, 0), Weight: f.integer("chance", 1, 1000, 1)}
+	return randomization.BlockSize{Size: f.required("size", 1, 256), Weight: f.integer("chance", 1, 1000, 1)}
+}
+
+// colons writes a ratio the way people do: 2:1.
+func colons(ratio []int) string {
+	return strings.ReplaceAll(strings.Trim(fmt.Sprint(ratio), "[]"), " ", ":")
 }

@@ -49,7 +49,10 @@ type replay struct {
 
 // apply applies the rules to the next entry.
 func (r *replay) apply(p entry.Placed) error {
-	e := p.Event.(trial.Event) // verifyList has seen to it
+	e, ok := p.Event.(trial.Event)
+	if !ok { // verifyList has refused it, unless the file has changed since
+		return fmt.Errorf("%T doesn't belong in this list", p.Event)
+	}
 	if want := r.state.Compartment(e); p.In != want {
 		return fmt.Errorf("%T belongs in %s", e, want)
 	}

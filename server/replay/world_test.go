@@ -3,6 +3,7 @@ package replay_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"slices"
 	"testing"
 	"time"
@@ -44,14 +45,9 @@ func (s *story) later(d time.Duration) { s.now = s.now.Add(d) }
 // do decides an event, as the server does, and takes the steps that follow.
 func (s *story) do(e trial.Event) {
 	s.Helper()
-	m := trial.Meta{At: s.now, Actor: "kari", Role: trial.Coordinator, Request: trial.RequestID{byte(len(s.steps) + 1)}}
-	switch e := e.(type) {
-	case trial.FormSubmitted:
-		if e.Form == "audit" {
-			m.Actor, m.Role = "ola", trial.Assessor
-		}
-	case trial.Randomized:
-		m.Request = trial.RequestID{0xFF, byte(len(s.steps))}
+	m := trial.Meta{At: s.now, Actor: "kari", Role: trial.Coordinator, Request: request(len(s.steps))}
+	if f, ok := e.(trial.FormSubmitted); ok && f.Form == "audit" {
+		m.Actor, m.Role = "ola", trial.Assessor
 	}
 	events, err := s.state.Decide(m, e)
 	if err != nil {
@@ -69,6 +65,12 @@ func (s *story) do(e trial.Event) {
 			s.Fatal(err)
 		}
 	}
+}
+
+// request returns the n-th request id.
+func request(n int) (id trial.RequestID) {
+	binary.BigEndian.PutUint32(id[:], uint32(n+1))
+	return id
 }
 
 // take takes a step without asking the rules.
@@ -187,8 +189,10 @@ func log(t testing.TB, steps []step) (*audit.Log, string) {
 		entries[s.list] = append(entries[s.list], s.stored(t, int64(len(entries[s.list]))))
 	}
 	for list, es := range entries {
-		if _, err := l.Append(t.Context(), audit.Part{List: list, Entries: es}); err != nil {
-			t.Fatal(err)
+		for some := range slices.Chunk(es, audit.MaxEntries/2) {
+			if _, err := l.Append(t.Context(), audit.Part{List: list, At: l.Len(list), Entries: some}); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	return l, vkey

@@ -40,10 +40,10 @@ type Participant struct {
 // A formRecord says where the answers of a form stand. Forms and visits are
 // positions in the protocol, to keep a participant small.
 type formRecord struct {
-	visit, form uint8
-	correction  bool
 	at          int64 // index in the form's compartment
 	on          int32 // days since 1970-01-01
+	visit, form uint8
+	correction  bool
 }
 
 // Randomized reports whether the participant has an allocation.

@@ -130,8 +130,12 @@ func opens(t *testing.T, dir string, files map[string][]byte, told []string) err
 		}
 	}
 	for key, there := range w.keys {
-		if v, err := db.Get(t.Context(), key); there != (err == nil && bytes.Equal(v, valueOf(key))) || !there && !errors.Is(err, store.ErrNotFound) {
-			return fmt.Errorf("key %s: %x, %v; it should be there: %t", key, v, err, there)
+		v, err := db.Get(t.Context(), key)
+		switch {
+		case there && !bytes.Equal(v, valueOf(key)):
+			return fmt.Errorf("key %s is gone or has another value: %w", key, err)
+		case !there && !errors.Is(err, store.ErrNotFound):
+			return fmt.Errorf("key %s was deleted and is there: %w", key, err)
 		}
 	}
 	_, err = l.Append(t.Context(), partOf("a", l.Len("a"), 3))

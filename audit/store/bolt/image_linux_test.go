@@ -8,13 +8,13 @@ import (
 
 // apply does what the event does to the content of a file, in place if it can.
 func (e event) apply(b []byte) []byte {
-	switch {
-	case e.op == opTruncate:
+	if e.op == opTruncate {
 		if int(e.size) <= len(b) {
 			clear(b[e.size:]) // or the bytes come back when the file grows again
 		}
 		return resize(b, int(e.size))
-	case e.op == opWrite:
+	}
+	if e.op == opWrite {
 		b = resize(b, max(len(b), int(e.at)+len(e.data)))
 		copy(b[e.at:], e.data)
 	}

@@ -175,3 +175,42 @@ func TestForkedClusterIsRefused(t *testing.T) {
 	_, err := etcd.Open(t.Context(), p.config(t))
 	wantDamage(t, err, "batch 4 doesn't continue the one before")
 }
+
+// Somebody who knows the format writes what looks like a change.
+func TestServersThatFollowRefuseForgedChanges(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		keys func(next, foreign string) map[string]string
+		says string
+	}{
+		{"HeadAlone", func(next, _ string) map[string]string { return map[string]string{"head": next} }, "changes head, which"},
+		{"ValueWithoutHead", func(string, string) map[string]string {
+			return map[string]string{"m/k": etcd.Seal("k", "forged")}
+		}, "changes m, which"},
+		{"TwoValues", func(next, _ string) map[string]string {
+			return map[string]string{"head": next, "m/k": etcd.Seal("k", "forged"), "m/l": etcd.Seal("l", "forged")}
+		}, "changes head m m, which"},
+		{"ForeignHead", func(_, foreign string) map[string]string {
+			return map[string]string{"head": foreign, "m/k": etcd.Seal("k", "forged")}
+		}, "its head doesn't continue the one before"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPlace(t)
+			d := filled(t, p)
+			x := tampering{t, raw(t), p}
+			var puts []clientv3.Op
+			for key, value := range tt.keys(etcd.NextHead([]byte(x.get("head")))) {
+				puts = append(puts, clientv3.OpPut(p.key(key), value))
+			}
+			if _, err := x.c.Txn(t.Context()).Then(puts...).Commit(); err != nil {
+				t.Fatal(err)
+			}
+			var err error
+			eventually(t, "it notices", func() bool {
+				_, err = d.Get(t.Context(), "k")
+				return err != nil
+			})
+			wantDamage(t, err, tt.says)
+		})
+	}
+}

@@ -27,7 +27,8 @@
 // # The copy
 //
 // Every server keeps a copy in a store of its own, usually package bolt, and
-// reads from that alone. It accepts a batch only if it continues the copy and
+// reads from that alone. What is new is in memory at first and reaches the disk
+// a little later; it is durable in the cluster. The copy accepts a batch only if it continues the copy and
 // its hash is the one that the head names. What doesn't fit is a
 // *[store.DamageError], and the server serves nothing more. Whoever rewrites
 // etcd, or restores an older backup of it, is found out by every copy that

@@ -79,7 +79,7 @@ type DB struct {
 	config  Config
 	client  *clientv3.Client
 	kv      clientv3.KV // of client; tests put faults between
-	replica store.Store
+	replica *tail
 
 	stop context.CancelFunc // of what follows the cluster
 	done sync.WaitGroup     // what runs in the background
@@ -145,10 +145,9 @@ func connect(c Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("etcd: connect: %w", err)
 	}
-	return &DB{
-		prefix: "/lodd/" + c.Group + "/", config: c, client: client, kv: client, replica: c.Replica,
-		stop: func() {},
-	}, nil
+	d := &DB{prefix: "/lodd/" + c.Group + "/", config: c, client: client, kv: client, stop: func() {}}
+	d.replica = newTail(c.Replica, func(err error) { _ = d.unknown(err) })
+	return d, nil
 }
 
 // start brings the copy up to date. It tries more than once: a member may be

@@ -27,3 +27,20 @@ func (d *DB) Stall(until <-chan struct{}) {
 		d.applying.Unlock()
 	}()
 }
+
+// NextHead returns a head after the given one that changes nothing, and one
+// that doesn't continue it.
+func NextHead(b []byte) (next, foreign string) {
+	h, err := decodeHead(b)
+	if err != nil {
+		return "", ""
+	}
+	prev := h.hash()
+	h.nonce[0]++
+	foreign = string(h.encode())
+	h.prev = prev
+	return string(h.encode()), foreign
+}
+
+// Seal returns a value as the cluster holds it.
+func Seal(key, value string) string { return string(sealed(key, []byte(value))) }

@@ -87,7 +87,7 @@ func FuzzBatch(f *testing.F) {
 		if err := store.Check(b.parts...); err != nil {
 			t.Fatal(err)
 		}
-		b.parts = withRecords(b.parts)
+		b.parts = owned(b.parts)
 		again, err := decodeBatch(b.encode())
 		if err != nil {
 			t.Fatal(err)

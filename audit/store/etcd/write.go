@@ -28,7 +28,7 @@ func (d *DB) Append(ctx context.Context, parts ...store.Part) error {
 		if err := d.continues(ctx, parts); err != nil {
 			return clientv3.Op{}, err
 		}
-		b := &batch{number: next.head.batches, prev: next.head.chain, parts: withRecords(parts)}
+		b := &batch{number: next.head.batches, prev: next.head.chain, parts: owned(parts)}
 		if len(b.parts) == 0 {
 			return clientv3.Op{}, nil
 		}
@@ -41,17 +41,6 @@ func (d *DB) Append(ctx context.Context, parts ...store.Part) error {
 		next.head.chain = b.hash
 		return clientv3.OpPut(d.batchKey(b.number), string(value)), nil
 	})
-}
-
-// withRecords returns the parts that add something.
-func withRecords(parts []store.Part) []store.Part {
-	var out []store.Part
-	for _, p := range parts {
-		if len(p.Records) > 0 {
-			out = append(out, p)
-		}
-	}
-	return out
 }
 
 // Put implements [store.Store]. If it replaces a value, the history of the

@@ -1,6 +1,6 @@
 """The replay of a trial: its entries in the order in which they were decided.
 
-Source: log-format.md, "Order"; log-rules.md, section O.
+Source: log-format.md, "Order" and "Archive", step d; log-rules.md.
 """
 
 from . import dates, rules_enrolment, rules_followup, rules_setup
@@ -10,7 +10,7 @@ from .state import ASSESSOR, Trial
 
 RULES = {**rules_setup.RULES, **rules_enrolment.RULES, **rules_followup.RULES}
 
-# O2: which of several entries that saw as many entries of conduct comes first.
+# Which of several entries at one place comes first.
 RANK = {ALLOCATION: 0, OUTCOME: 1, DELIVERY: 1, CONDUCT: 2}
 
 
@@ -30,9 +30,9 @@ def apply_all(trial, compartments, conduct_size):
     last = EARLIEST_MS
     for where, entry in in_order(compartments):
         if where != CONDUCT and entry.conduct_size > conduct_size:
-            break  # O3
+            break  # it came after the head of conduct was signed
         try:
-            demand(entry.at >= last, "it is earlier than the entry before it")  # O5
+            demand(entry.at >= last, "it is earlier than the entry before it")
             apply(trial, where, entry)
         except (Invalid, dates.NoZones) as wrong:
             raise Refused(str(wrong), entry.list, entry.index)
@@ -42,7 +42,7 @@ def apply_all(trial, compartments, conduct_size):
 
 
 def in_order(compartments):
-    """Yields compartment and entry in the order in which they were decided (O1, O2)."""
+    """Yields compartment and entry in the order in which they were decided."""
     heads = {where: next(rest, None) for where, rest in compartments.items()}
     while any(heads.values()):
         where = min((w for w in COMPARTMENTS if heads[w]), key=lambda w: place(w, heads[w]))
@@ -60,7 +60,7 @@ def apply(trial, where, entry):
     """Applies the rules to the next entry."""
     demand(where == belongs_in(trial, where, entry), "%s does not belong in %s" % (entry.kind, where))
     seen = trial.lengths.get(CONDUCT, 0)
-    demand(where == CONDUCT or entry.conduct_size == seen,  # O4
+    demand(where == CONDUCT or entry.conduct_size == seen,
            "it was decided when conduct had %d entries, but %d come before it" % (entry.conduct_size, seen))
     demand(trial.created or entry.kind == "trial_created", "the trial does not exist yet")  # S1
     RULES[entry.kind](trial, entry)
@@ -68,7 +68,7 @@ def apply(trial, where, entry):
 
 
 def belongs_in(trial, where, entry):
-    """L4: the forms that assessors fill in belong in outcome, others in conduct."""
+    """The forms that assessors fill in belong in outcome, others in conduct."""
     if entry.kind not in ("form_submitted", "form_corrected"):
         return where  # was checked before, see entries.belongs
     form = trial.form(entry.event["form"])

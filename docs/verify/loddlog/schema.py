@@ -1,7 +1,9 @@
-"""The messages of lodd.log.v1: number of a field, its name, its type.
+"""The messages of lodd.log.v1: number of a field, its name, its kind.
 
-It says the same as proto/lodd/log/v1. A type in brackets is a repeated field.
+It says the same as proto/lodd/log/v1. A kind in brackets is a repeated field.
 """
+
+from .wire import Message
 
 TEXT = {1: ("nb", "string"), 2: ("en", "string")}
 
@@ -118,7 +120,7 @@ SYSTEM_KINDS = {
 KINDS = {**TRIAL_KINDS, **SYSTEM_KINDS}
 
 # What every entry has; the kind is the one field of 20 to 68, see entries.py.
-ENTRY = {
+ENTRY = Message({
     1: ("version", "uint32"),
     2: ("nonce", "bytes"),
     3: ("at_unix_ms", "int64"),
@@ -128,4 +130,4 @@ ENTRY = {
     7: ("conduct_size", "int64"),
     **KINDS,
     100: ("mac", "bytes"),
-}
+})

@@ -89,15 +89,15 @@ def zones():
 
 def numbers():
     """A number has one form on the wire."""
-    fields = {1: ("n", "int32")}
+    message = wire.Message({1: ("n", "int32")})
     for bad in (b"\x08\x00", b"\x08\x81\x00", b"\x08\xff\xff\xff\xff\x0f", b"\x08", b"\x10\x01", b"\x0a\x01\x01", b"\x08\x01\x08\x01"):
         try:
-            wire.decode(fields, bad)
+            message.read(bad)
             return False
         except Invalid:
             pass
-    return wire.decode(fields, b"\x08\x96\x01") == {"n": 150} and \
-        wire.decode(fields, b"\x08" + b"\xff" * 9 + b"\x01") == {"n": -1} and wire.decode(fields, b"") == {"n": 0}
+    return message.read(b"\x08\x96\x01") == {"n": 150} and \
+        message.read(b"\x08" + b"\xff" * 9 + b"\x01") == {"n": -1} and message.read(b"") == {"n": 0}
 
 
 def keys():

@@ -5,6 +5,9 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
+	"hash"
+	"io"
 )
 
 // macSize is the length of a code in bytes, of the 32 that HMAC-SHA-256 gives.
@@ -38,23 +41,45 @@ func Authenticate(body []byte, key [32]byte, list string, index int64) []byte {
 // Authentic reports whether [Authenticate] made b with the same key, list and
 // index.
 func Authentic(b []byte, key [32]byte, list string, index int64) bool {
+	return newCoder(key, list).authentic(b, index)
+}
+
+// mac returns the code of an entry.
+func mac(body []byte, key [32]byte, list string, index int64) []byte {
+	return newCoder(key, list).code(body, index)
+}
+
+// A coder makes the codes of one list: over the domain, the length (2 bytes, big
+// endian) and text of the list's name, the index (8 bytes, big endian) and body.
+type coder struct {
+	mac   hash.Hash
+	place []byte // all before the index
+	sum   []byte
+}
+
+func newCoder(key [32]byte, list string) *coder {
+	place := make([]byte, 0, len(macDomain)+2+len(list)+8)
+	place = append(place, macDomain...)
+	place = binary.BigEndian.AppendUint16(place, uint16(len(list)))
+	return &coder{mac: hmac.New(sha256.New, key[:]), place: append(place, list...)}
+}
+
+// Format implements [fmt.Formatter]: a coder holds a key.
+func (*coder) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "sealed") }
+
+// code returns the code of an entry. The next call overwrites it.
+func (c *coder) code(body []byte, index int64) []byte {
+	c.mac.Reset()
+	c.mac.Write(binary.BigEndian.AppendUint64(c.place, uint64(index)))
+	c.mac.Write(body)
+	c.sum = c.mac.Sum(c.sum[:0])
+	return c.sum[:macSize]
+}
+
+func (c *coder) authentic(b []byte, index int64) bool {
 	n := len(b) - MACOverhead
 	if n < 0 || !bytes.HasPrefix(b[n:], macField()) {
 		return false
 	}
-	return hmac.Equal(b[n+3:], mac(b[:n], key, list, index))
-}
-
-// mac returns the code of an entry: over the domain, the length (2 bytes, big
-// endian) and text of the list's name, the index (8 bytes, big endian) and body.
-func mac(body []byte, key [32]byte, list string, index int64) []byte {
-	place := make([]byte, 0, len(macDomain)+2+len(list)+8)
-	place = append(place, macDomain...)
-	place = binary.BigEndian.AppendUint16(place, uint16(len(list)))
-	place = append(place, list...)
-	place = binary.BigEndian.AppendUint64(place, uint64(index))
-	h := hmac.New(sha256.New, key[:])
-	h.Write(place)
-	h.Write(body)
-	return h.Sum(nil)[:macSize]
+	return hmac.Equal(b[n+3:], c.code(b[:n], index))
 }

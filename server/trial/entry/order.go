@@ -43,9 +43,8 @@ func InOrder(given map[trial.Compartment]iter.Seq2[Placed, error]) iter.Seq2[Pla
 			if first == nil {
 				return
 			}
-			p := *first.head
-			first.head = nil
-			if !yield(p, nil) {
+			first.full = false
+			if !yield(first.head, nil) {
 				return
 			}
 		}
@@ -59,7 +58,7 @@ func earliest(cursors []*cursor) (first *cursor, err error) {
 		if err := c.fill(); err != nil {
 			return nil, err
 		}
-		if c.head != nil && (first == nil || c.before(first)) {
+		if c.full && (first == nil || c.before(first)) {
 			first = c
 		}
 	}
@@ -70,19 +69,18 @@ func earliest(cursors []*cursor) (first *cursor, err error) {
 type cursor struct {
 	in   trial.Compartment
 	next func() (Placed, error, bool)
-	head *Placed // nil if it isn't read yet, or if there is no more
+	head Placed
+	full bool // whether head is one that wasn't yielded yet
 }
 
 func (c *cursor) fill() error {
-	if c.head != nil {
+	if c.full {
 		return nil
 	}
-	p, err, ok := c.next()
-	if !ok || err != nil {
-		return err
-	}
-	c.head = &p
-	return nil
+	var err error
+	c.head, err, c.full = c.next()
+	c.full = c.full && err == nil
+	return err
 }
 
 // place returns how many entries of conduct come before the head.

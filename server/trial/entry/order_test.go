@@ -52,8 +52,17 @@ func TestInOrderIsThatOfTheSpecification(t *testing.T) {
 		got = append(got, at{p.In, p.Index})
 	}
 	want := []at{
-		{trial.Conduct, 0}, {trial.Allocation, 0}, {trial.Delivery, 0}, {trial.Outcome, 0}, {trial.Conduct, 1},
-		{trial.Outcome, 1}, {trial.Delivery, 1}, {trial.Conduct, 2}, {trial.Allocation, 1}, {trial.Allocation, 2}, {trial.Delivery, 2},
+		{trial.Conduct, 0},
+		{trial.Allocation, 0},
+		{trial.Delivery, 0},
+		{trial.Outcome, 0},
+		{trial.Conduct, 1},
+		{trial.Outcome, 1},
+		{trial.Delivery, 1},
+		{trial.Conduct, 2},
+		{trial.Allocation, 1},
+		{trial.Allocation, 2},
+		{trial.Delivery, 2},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(at{})); diff != "" {
 		t.Error(diff)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
@@ -99,7 +100,8 @@ func (c *Cluster) Restart(i int) error {
 	}
 }
 
-// Kill ends a member without letting it hand over what it leads.
+// Kill ends a member without letting it hand over what it leads. For some
+// seconds its clients find it silent; then their connections break.
 func (c *Cluster) Kill(i int) {
 	if e := c.running[i]; e != nil {
 		c.running[i] = nil
@@ -129,7 +131,9 @@ func (c *Cluster) Endpoints() []string {
 
 // Stop ends the cluster.
 func (c *Cluster) Stop() {
+	var wg sync.WaitGroup // a member waits some seconds for its clients
 	for i := range c.running {
-		c.Kill(i)
+		wg.Go(func() { c.Kill(i) })
 	}
+	wg.Wait()
 }

@@ -1,0 +1,63 @@
+package server_test
+
+import (
+	"testing"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+	"google.golang.org/grpc/codes"
+
+	"github.com/lodd-rct/lodd/audit"
+	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+)
+
+// tree returns hashes as the package of proofs has them.
+func tree(hashes [][]byte) (out []tlog.Hash) {
+	for _, h := range hashes {
+		out = append(out, tlog.Hash(h))
+	}
+	return out
+}
+
+// One answer shows that an entry is in the log as it is now, and that the log
+// continues what the caller knows.
+func TestProveInclusion(t *testing.T) {
+	w := newTrial(t, nil)
+	prove := func(index, older int64) (*loddv1.ProveInclusionResponse, error) {
+		return w.audit().ProveInclusion(w.as("tc-osl"), &loddv1.ProveInclusionRequest{TrialId: "T1", List: "T1/conduct", Index: index, OldSize: older})
+	}
+	oldSize, oldRoot := w.log.Root("T1/conduct")
+	older := audit.Checkpoint{Origin: "example.org/T1/conduct", Size: oldSize, Root: oldRoot}
+	w.randomize("S-1", "OSL")
+	leaves, err := w.leaves("tc-osl", "T1/conduct", 0, w.log.Len("T1/conduct"))
+	w.must(err)
+	for index, leaf := range leaves {
+		got, err := prove(int64(index), oldSize)
+		w.must(err)
+		now, err := audit.OpenCheckpoint([]byte(got.GetCheckpoint()), note.VerifierList(w.verifier()))
+		w.must(err)
+		w.must(now.CheckRecord(int64(index), leaf, tree(got.GetInclusion())))
+		w.must(now.CheckTree(older, tree(got.GetConsistency())))
+		if now.Size != int64(len(leaves)) {
+			t.Errorf("proven in a list of %d entries, want the present %d", now.Size, len(leaves))
+		}
+	}
+	// What isn't there has no proof; the checkpoint shows that it isn't.
+	n := int64(len(leaves))
+	for _, tt := range []struct {
+		index, older           int64
+		inclusion, consistency bool
+	}{{n, n - 1, false, true}, {n - 1, n + 1, true, false}, {1 << 40, 1 << 40, false, false}, {0, 0, true, false}} {
+		got, err := prove(tt.index, tt.older)
+		w.must(err)
+		if (len(got.GetInclusion()) > 0) != tt.inclusion || (len(got.GetConsistency()) > 0) != tt.consistency || got.GetCheckpoint() == "" {
+			t.Errorf("index %d, older %d: %d and %d hashes", tt.index, tt.older, len(got.GetInclusion()), len(got.GetConsistency()))
+		}
+	}
+	for _, bad := range [][2]int64{{-1, 0}, {0, -1}} {
+		_, err := prove(bad[0], bad[1])
+		refused(t, err, codes.InvalidArgument, "")
+	}
+	_, err = w.audit().ProveInclusion(w.as("tc-osl"), &loddv1.ProveInclusionRequest{TrialId: "T1", List: "T1/allocation"})
+	refused(t, err, codes.NotFound, "NOT_FOUND")
+}
