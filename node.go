@@ -101,7 +101,7 @@ func (n *node) openStore(ctx context.Context, c config) (*keys.Keys, error) {
 		return n.join(ctx, c)
 	}
 	if _, err := os.Stat(filepath.Join(c.Data, "replica.db")); err == nil {
-		return nil, fmt.Errorf("%s is the data folder of a server in a cluster: give --store etcd://...", c.Data)
+		return nil, fmt.Errorf("%s is the data folder of a server in a cluster: name the cluster with --store", c.Data)
 	}
 	database := filepath.Join(c.Data, "lodd.db")
 	_, err := os.Stat(database)

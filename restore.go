@@ -126,6 +126,9 @@ func vacant(dir string) error {
 
 // moveInto gives a folder its name, in place of an empty one.
 func moveInto(tmp, dir string) error {
+	if err := syncFolder(tmp); err != nil {
+		return err
+	}
 	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -32,10 +32,11 @@ func (l toldLog) clone() toldLog {
 // A teller tells a trial event by event.
 type teller struct {
 	testing.TB
-	state trial.State
-	now   time.Time
-	log   toldLog
-	count byte
+	state  trial.State
+	now    time.Time
+	log    toldLog
+	intent trial.IntentID // of the last preparation
+	count  byte
 }
 
 // do decides an event as the server does and writes what follows.
@@ -122,7 +123,8 @@ func (s *teller) prepare(p trial.ParticipantID, sex trial.Code) trial.IntentID {
 	s.coordinator(trial.EligibilityAssessed{Participant: p, Eligible: true, Sealed: []byte("answers")})
 	s.submit(p, "baseline", "history")
 	s.submit(p, "baseline", "audit")
-	return s.coordinator(trial.Prepared{Participant: p})
+	s.intent = s.coordinator(trial.Prepared{Participant: p})
+	return s.intent
 }
 
 func (s *teller) randomize(p trial.ParticipantID, sex trial.Code) {
@@ -200,6 +202,7 @@ func tellTrial(t testing.TB, at func(*teller)) *teller {
 	for _, p := range []trial.ParticipantID{"P7", "P8", "P9"} {
 		s.randomize(p, "female")
 	}
+	s.now = time.Date(2025, 8, 31, 21, 59, 0, 0, time.UTC) // still 31 August
 	s.do("ina", trial.TreatmentTeam, trial.ArmsViewed{Site: "OSL", Team: "ips"})
 	s.coordinator(trial.ErrorRecorded{Participant: "P8", Kind: "duplicate"})
 	s.coordinator(trial.Withdrawn{Participant: "P9", Scope: trial.FromData, Reason: "not-given", On: s.today()})

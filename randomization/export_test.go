@@ -84,3 +84,22 @@ func ModelChance(d Design, list []int) float64 {
 func FirstWord(seed Seed, d Design) uint64 {
 	return newStream(seed, "ips", "oslo", d.purpose()).word()
 }
+
+// Enumerate returns the expected numbers of correct and certain guesses of an
+// observer, also for a design that can't be used.
+func Enumerate(d Design, n int) (correct, certain float64) {
+	guesses, _ := newKernel(d).enumerate(n)
+	for _, g := range guesses {
+		correct += g.correct
+		certain += g.certain
+	}
+	return correct, certain
+}
+
+// Simulate is a forecast that enumerates nothing.
+func Simulate(d Design, participants, strata int) (Guesses, map[float64]float64, float64) {
+	s := newSimulation(d)
+	guesses, _ := s.simulatedGuesses(reached(participants, strata), 1)
+	chances, err := s.simulatedImbalance(participants, strata)
+	return guesses, chances, err
+}

@@ -82,7 +82,8 @@ type Forecast struct {
 // can be enumerated in about a second, else by simulation, which is the same at
 // each call.
 //
-// The error wraps [ErrDesign] if the design can't be used.
+// The error wraps [ErrDesign] if the design can't be used; another one says
+// what is wrong with the plan, or that there is too much to compute.
 //
 // Source: Blackwell & Hodges (1957), Design for the control of selection bias,
 // Annals of Mathematical Statistics 28, 449-460, for the guessing strategy.
@@ -98,7 +99,10 @@ func NewForecast(d Design, p Plan) (Forecast, error) {
 	}
 	s := newSimulation(d)
 	f := Forecast{Blind: largestShare(d.ArmRatio())}
-	f.Observer, _ = s.guesses(p.Participants, p.Sites*p.Strata, 1)
+	var err error
+	if f.Observer, err = s.guesses(p.Participants, p.Sites*p.Strata, 1); err != nil {
+		return Forecast{}, err
+	}
 	if p.Sites > 1 {
 		if all, err := s.guesses(p.Participants, p.Strata, 1); err == nil {
 			f.SharedAll = &all
@@ -134,7 +138,7 @@ func newSimulation(d Design) *simulation {
 }
 
 // errTooMuch is returned for what can't be computed in reasonable time.
-var errTooMuch = errors.New("randomization: forecast: too much to compute")
+var errTooMuch = errors.New("randomization: forecast: too much to compute: plan for fewer participants")
 
 // guesses returns how an observer does, who sees the arm of a slot with chance
 // sees, and all arms with chance 1.
@@ -145,23 +149,28 @@ func (s *simulation) guesses(participants, strata int, sees float64) (Guesses, e
 			return exactly(slots, weights), nil
 		}
 	}
+	return s.simulatedGuesses(weights, sees)
+}
+
+func (s *simulation) simulatedGuesses(weights []float64, sees float64) (Guesses, error) {
 	var correct, certain mean
-	for n := 0; n < runs(len(weights)*32); n++ {
-		g, ok := s.kernel.watch(s.random, weights, sees)
-		if !ok && len(weights) > 0 && sees == 1 {
-			return Guesses{}, errTooMuch
+	for begun := s.kernel.work; correct.n < enough; {
+		if work := s.kernel.work - begun; work > feasible && correct.n >= few || work > 10*feasible {
+			break
 		}
-		if !ok {
-			continue
+		if g, ok := s.kernel.watch(s.random, weights, sees); ok {
+			correct.add(g.correct)
+			certain.add(g.certain)
 		}
-		correct.add(g.correct)
-		certain.add(g.certain)
 	}
-	if correct.n < 2 {
+	if correct.n < few {
 		return Guesses{}, errTooMuch
 	}
 	return Guesses{Correct: correct.estimate(), Certain: certain.estimate()}, nil
 }
+
+// A simulation ends with enough runs, or with few of them if they are long.
+const enough, few = 10_000, 100
 
 func exactly(slots []guess, weights []float64) (g Guesses) {
 	total := 0.0
@@ -174,9 +183,6 @@ func exactly(slots []guess, weights []float64) (g Guesses) {
 	g.Certain.Value /= total
 	return g
 }
-
-// runs returns how often to simulate what takes so many steps.
-func runs(steps int) int { return max(200, min(10_000, feasible/max(steps, 1))) }
 
 // A mean is a running mean.
 type mean struct{ n, sum, squares float64 }

@@ -6,8 +6,9 @@ import (
 )
 
 const (
-	// feasible bounds the steps of an enumeration. What needs more is simulated.
-	feasible = 30_000_000
+	// feasible bounds the steps of an enumeration, and of a simulation that is
+	// precise enough. What needs more is simulated, or given up.
+	feasible = 10_000_000
 
 	// manyBeliefs bounds what an enumeration remembers of one slot.
 	manyBeliefs = 20_000
@@ -41,7 +42,7 @@ func (k *kernel) enumerate(n int) ([]guess, bool) {
 		belief belief
 		chance float64
 	}
-	pasts, work := []past{{first(), 1}}, 0
+	pasts, begun := []past{{first(), 1}}, k.work
 	guesses := make([]guess, n)
 	for slot := range guesses {
 		index := map[string]int{}
@@ -56,6 +57,7 @@ func (k *kernel) enumerate(n int) ([]guess, bool) {
 					continue
 				}
 				b := k.after(p.belief, arm)
+				k.work += 20 // what it costs to remember one
 				key := b.key()
 				at, ok := index[key]
 				if !ok {
@@ -64,10 +66,9 @@ func (k *kernel) enumerate(n int) ([]guess, bool) {
 					longer = append(longer, past{belief: b})
 				}
 				longer[at].chance += p.chance * c
-				work += 4 * len(p.belief)
 			}
 		}
-		if pasts = longer; slot+1 < n && (len(pasts) > manyBeliefs || work > feasible) {
+		if pasts = longer; slot+1 < n && (len(pasts) > manyBeliefs || k.work-begun > feasible) {
 			return nil, false
 		}
 	}
@@ -90,7 +91,7 @@ func (b belief) key() string {
 //
 // What is added up is the chance of a correct guess and not whether the guess
 // was correct: the expectation is the same, and the error smaller. It reports
-// false if the observer has more to think of than can be followed.
+// false if the observer saw nothing.
 func (k *kernel) watch(random *stream, weights []float64, sees float64) (g guess, ok bool) {
 	b, at, total := first(), 0, 0.0
 	for _, weight := range weights {
@@ -104,9 +105,7 @@ func (k *kernel) watch(random *stream, weights []float64, sees float64) (g guess
 			total += weight
 			arm = s.arm
 		}
-		if b = k.after(b, arm); len(b) > manyBeliefs {
-			return guess{}, false
-		}
+		b = k.after(b, arm)
 	}
 	if total == 0 {
 		return guess{}, false

@@ -63,7 +63,8 @@ func (s *simulation) imbalance(participants, strata int) Imbalance {
 
 // simulatedImbalance plays whole trials.
 func (s *simulation) simulatedImbalance(participants, strata int) (chances map[float64]float64, err float64) {
-	trials, ratio := runs(participants*8), s.design.ArmRatio()
+	trials := max(few, min(enough, feasible/2/participants))
+	ratio := s.design.ArmRatio()
 	chances = map[float64]float64{}
 	at, counts := make([]int, strata), make([]int, len(ratio))
 	for range trials {

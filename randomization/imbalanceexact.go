@@ -52,8 +52,8 @@ func (s *simulation) exactImbalance(participants, strata int) (map[float64]float
 // spreads returns the distribution in one stratum after 0, 1, … n participants.
 func (s *simulation) spreads(n int) ([]spread, bool) {
 	ratio := s.design.ArmRatio()
-	ahead := [2]int{ratio[1], -ratio[0]} // by how much an arm moves the spread
-	places, work := map[place]float64{{}: 1}, 0
+	ahead := [2]int{ratio[1], -ratio[0]}        // by how much an arm moves the spread
+	places, work := map[place]float64{{}: 1}, 0 // each of which costs as much as many steps
 	out := make([]spread, n+1)
 	for slot := range out {
 		// In one order, so that sums are rounded alike at each call.
@@ -63,7 +63,7 @@ func (s *simulation) spreads(n int) ([]spread, bool) {
 			out[slot].add(p.ahead, places[p])
 			for _, m := range s.kernel.from(p.state) {
 				longer[place{m.next, p.ahead + ahead[m.arm]}] += places[p] * m.chance
-				work += 8
+				work += 20
 			}
 		}
 		if places = longer; work > feasible {
@@ -108,6 +108,9 @@ func join(others, one []spread, n int, p float64) spread {
 		}
 		a, b := one[m], others[n-m]
 		for i, x := range a.chances {
+			if x < negligible {
+				continue
+			}
 			for j, y := range b.chances {
 				out.chances[a.low+i+b.low+j-low] += weight * x * y
 			}
@@ -122,9 +125,12 @@ const negligible = 1e-15
 
 // affordable reports whether the spreads of so many strata can be joined.
 func affordable(one []spread, strata int) bool {
-	n := float64(len(one))
-	wide := float64(len(one[len(one)-1].chances))
+	wide := 0.0
+	for _, s := range one {
+		wide = max(wide, float64(len(s.chances)))
+	}
 	// For each n some 16 standard deviations of the binomial, each the product
-	// of a narrow and an ever wider distribution, half of which are zeros.
-	return 16*math.Sqrt(n)*n*wide*wide*float64(strata)*float64(strata) < 64*feasible
+	// of a narrow and an ever wider distribution.
+	n := float64(len(one))
+	return 16*math.Sqrt(n)*n*wide*wide*float64(strata)*float64(strata)/2 < 30*feasible
 }

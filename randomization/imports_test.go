@@ -4,6 +4,7 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,6 +20,8 @@ func TestImports(t *testing.T) {
 		"errors": true, "fmt": true, "io": true, "log/slog": true, "math/big": true,
 		"slices": true, "strconv": true, "strings": true,
 	}
+	// Forecasts reckon with floating-point numbers; what is drawn never does.
+	forecasts := map[string]bool{"cmp": true, "maps": true, "math": true}
 	files, err := os.ReadDir(".")
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +42,8 @@ func TestImports(t *testing.T) {
 				t.Fatal(err)
 			}
 			seen[path] = true
-			if !allowed[path] {
+			forecast := slices.Contains([]string{"forecast.go", "guess.go", "imbalance.go", "imbalanceexact.go"}, name)
+			if !allowed[path] && (!forecast || !forecasts[path]) {
 				t.Errorf("%s imports %s", name, path)
 			}
 		}

@@ -10,8 +10,9 @@ type kernel struct {
 	arms   int
 	ids    map[state]int
 	states []state
-	steps  [][]step // of each state, nil before they are asked for
-	sums   []float64
+	steps  [][]step  // of each state, nil before they are asked for
+	sums   []float64 // room for after, all zero in between
+	work   int       // steps weighed so far
 }
 
 // A step is a move to a numbered state.
@@ -86,12 +87,15 @@ func (k *kernel) next(b belief) []float64 {
 const anyArm = -1
 
 // after returns the belief after arm was seen at the next slot, which must have
-// a chance.
+// a chance. States that are next to impossible are left out after an arm that
+// wasn't seen, or beliefs would widen for ever.
 func (k *kernel) after(b belief, arm int) belief {
 	var touched []int
 	total := 0.0
 	for _, h := range b {
-		for _, s := range k.from(h.state) {
+		steps := k.from(h.state)
+		k.work += len(steps)
+		for _, s := range steps {
 			if arm != anyArm && s.arm != arm {
 				continue
 			}
@@ -103,9 +107,11 @@ func (k *kernel) after(b belief, arm int) belief {
 		}
 	}
 	slices.Sort(touched)
-	out := make(belief, len(touched))
-	for i, id := range touched {
-		out[i] = held{id, k.sums[id] / total}
+	out := make(belief, 0, len(touched))
+	for _, id := range touched {
+		if chance := k.sums[id] / total; arm != anyArm || chance > 1e-12 {
+			out = append(out, held{id, chance})
+		}
 		k.sums[id] = 0
 	}
 	return out

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -13,6 +14,9 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
+
+	"github.com/lodd-rct/lodd/audit/store/bolt"
+	engine "github.com/lodd-rct/lodd/audit/store/etcd"
 )
 
 // A cluster is three members of etcd in this process.
@@ -101,7 +105,39 @@ func (e *etcd) append(ctx context.Context, _ int, entry []byte) error {
 
 func (e *etcd) close() error { return errors.Join(e.client.Close(), e.cluster.close()) }
 
-// openLoddEtcd opens the log on the engine of this project for etcd.
-func openLoddEtcd(context.Context, string, int) (peer, error) {
-	return nil, fmt.Errorf("the engine comes later: %w", errMissing)
+// openLoddEtcd opens the log on the engine of this project for etcd, which
+// keeps its verified copy on the same disk.
+func openLoddEtcd(ctx context.Context, dir string, _ int) (peer, error) {
+	c, err := startCluster(filepath.Join(dir, "members"))
+	if err != nil {
+		return nil, err
+	}
+	t, err := c.openLog(ctx, dir)
+	if err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return &loddEtcd{t, c}, nil
 }
+
+func (c *cluster) openLog(ctx context.Context, dir string) (peer, error) {
+	replica, err := bolt.Open(filepath.Join(dir, "replica.db"), bolt.Options{})
+	if err != nil {
+		return nil, err
+	}
+	db, err := engine.Open(ctx, engine.Config{Endpoints: c.endpoints, Group: "bench", Replica: replica, Random: rand.Reader})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := db.Lead(ctx, "bench"); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return openTrials(ctx, db, 1)
+}
+
+// loddEtcd is the log and its cluster.
+type loddEtcd struct {
+	peer
+	cluster *cluster
+}
+
+func (l *loddEtcd) close() error { return errors.Join(l.peer.close(), l.cluster.close()) }

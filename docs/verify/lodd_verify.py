@@ -5,9 +5,11 @@
     python3 lodd_verify.py --self-test
 
 FILE is an archive of the log (lodd audit export) or a bundle (an export of
-data); if it is -, the names of files are read from standard input. KEY is the key of the log, which you know from elsewhere: the text, or a
-file that holds it. Without it an archive is checked with the key that lies in
-it, which shows that it fits together, not who wrote it; a bundle needs KEY.
+data); if it is -, the names of files are read from standard input. KEY is the
+key of the log, for a bundle that of exports, which you know from elsewhere: the
+text, or a file that holds it. Without it an archive is checked with the key that
+lies in it, which shows that it fits together, not who wrote it; a bundle needs
+KEY.
 
 Needs Python 3.9 or later and nothing else, except a time zone database (the
 package tzdata) where the system has none. It ends with 0 if every file is

@@ -18,39 +18,6 @@ import (
 	"github.com/lodd-rct/lodd/server/trial"
 )
 
-// A mortal store dies at an append: that one is written or not, nobody is told,
-// and nothing works any more.
-type mortal struct {
-	store.Store
-
-	mu    sync.Mutex // guards the fields below
-	left  int        // appends until it dies; less than 0 for never
-	after bool       // whether the last one is written
-	dead  bool
-}
-
-func (m *mortal) Append(ctx context.Context, parts ...store.Part) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.dead {
-		return store.ErrUnknown
-	}
-	if m.left--; m.left != 0 {
-		return m.Store.Append(ctx, parts...)
-	}
-	m.dead = true
-	if m.after {
-		_ = m.Store.Append(ctx, parts...) // nobody is told
-	}
-	return store.ErrUnknown
-}
-
-func (m *mortal) die(left int, after bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.left, m.after = left, after
-}
-
 // A subject is a participant in a stratum of a trial. Its aliases are participants
 // whom a caller takes for the same: that is what a server does that doesn't
 // notice a repetition.

@@ -60,7 +60,7 @@ func countCalls(d *disk, w *worker) int {
 
 func faultStep() int {
 	if testing.Short() {
-		return 7
+		return 13
 	}
 	return 1
 }

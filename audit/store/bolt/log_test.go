@@ -154,8 +154,8 @@ func TestMisplacedPagesAreHarmlessOrRefused(t *testing.T) {
 			copy(page(stale, i), page(s.old, i))
 			s.spoil(fmt.Sprintf("page %d as before", i), stale)
 		}
-		stride := 13
-		if long || i < 2 { // the meta pages are like no others
+		stride := 31
+		if long || i < 2 && !testing.Short() { // the meta pages are like no others
 			stride = 1
 		}
 		for j := i * i % stride; j < pages; j += stride {
@@ -175,14 +175,20 @@ func TestMisplacedPagesAreHarmlessOrRefused(t *testing.T) {
 // Every byte of a log's file, changed in turn, is found by the log or harmless.
 func TestEveryFlippedByteIsFoundByTheLog(t *testing.T) {
 	s := newSpoiler(t)
-	step := 101 // the flips of a store without a log go through all bytes
-	if long {
+	step := 997 // the flips of a store without a log go through all bytes
+	switch {
+	case long:
 		step = 1
+	case testing.Short():
+		step = 9973
 	}
 	for at := 0; at < len(s.content); at += step {
 		bad := bytes.Clone(s.content)
 		bad[at] ^= 1 << (at % 8)
 		s.spoil(fmt.Sprintf("byte %d", at), bad)
+	}
+	if testing.Short() {
+		return // too few for what follows
 	}
 	if s.refused < s.spoilt/4 || s.located["a"] < s.refused/4 {
 		t.Errorf("%d of %d refused, lists named %v: the test has lost its power", s.refused, s.spoilt, s.located)

@@ -59,14 +59,14 @@ func TestLostMemberLosesNothing(t *testing.T) {
 			w.start(t, d)
 			eventually(t, "first appends", func() bool { return w.sum() > 100 })
 
-			member := cluster.Leader()
+			member := cluster(t).Leader()
 			if which == "Follower" {
 				member = (member + 1) % 3
 			}
-			cluster.Kill(member)
+			cluster(t).Kill(member)
 			now := w.sum()
 			eventually(t, "appends with two members", func() bool { return w.sum() > now+100 })
-			if err := cluster.Restart(member); err != nil {
+			if err := cluster(t).Restart(member); err != nil {
 				t.Fatal(err)
 			}
 			now = w.sum()

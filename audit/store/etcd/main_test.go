@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,23 +19,41 @@ import (
 	"github.com/lodd-rct/lodd/audit/store/storetest"
 )
 
-// cluster serves all tests of the package; each has groups of its own.
 var (
-	cluster *etcdtest.Cluster
-	groups  atomic.Int64 // so many there are
+	// shared is the cluster of all tests of the package; each has groups of
+	// its own. A worker that only fuzzes starts none.
+	shared struct {
+		once    sync.Once
+		dir     string
+		cluster *etcdtest.Cluster
+	}
+	groups atomic.Int64 // so many there are
 )
 
+func cluster(t testing.TB) *etcdtest.Cluster {
+	t.Helper()
+	shared.once.Do(func() {
+		var err error
+		if shared.cluster, err = etcdtest.Start(shared.dir); err != nil {
+			t.Error(err)
+		}
+	})
+	if shared.cluster == nil {
+		t.Fatal("there is no cluster")
+	}
+	return shared.cluster
+}
+
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "lodd-etcd")
-	if err != nil {
+	var err error
+	if shared.dir, err = os.MkdirTemp("", "lodd-etcd"); err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(dir)
-	if cluster, err = etcdtest.Start(dir); err != nil {
-		panic(err)
-	}
-	defer cluster.Stop()
+	defer os.RemoveAll(shared.dir)
 	m.Run()
+	if shared.cluster != nil {
+		shared.cluster.Stop()
+	}
 }
 
 // A place is one server: where its copy lies, and which group it is of.
@@ -59,7 +78,7 @@ func (p place) config(t testing.TB) etcd.Config {
 		t.Fatal(err)
 	}
 	return etcd.Config{
-		Endpoints: cluster.Endpoints(), Group: p.group, Replica: replica, Random: rand.Reader,
+		Endpoints: cluster(t).Endpoints(), Group: p.group, Replica: replica, Random: rand.Reader,
 		Lease: 5 * time.Second, // a busy machine keeps it
 	}
 }
@@ -100,7 +119,7 @@ func lead(t testing.TB, d *etcd.DB) (lost <-chan struct{}) {
 func raw(t testing.TB) *clientv3.Client {
 	t.Helper()
 	c, err := clientv3.New(clientv3.Config{
-		Endpoints: cluster.Endpoints(), Logger: clientv3.NewCtxClient(t.Context()).GetLogger(),
+		Endpoints: cluster(t).Endpoints(), Logger: clientv3.NewCtxClient(t.Context()).GetLogger(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ extended coordinates (X, Y, Z, T) of section 5.1.4. Nothing here is secret, so
 nothing here needs to take the same time for every input.
 """
 
+import functools
 import hashlib
 
 P = 2**255 - 19
@@ -42,6 +43,7 @@ def encode(point):
     return (y | (x & 1) << 255).to_bytes(32, "little")
 
 
+@functools.lru_cache(maxsize=16)
 def decode(data):
     """Returns the point that 32 bytes stand for, or None (section 5.1.3)."""
     number = int.from_bytes(data, "little")
