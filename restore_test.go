@@ -152,7 +152,9 @@ func TestRestoreWithANewerLog(t *testing.T) {
 	r := newRig(t)
 	first := r.randomize(1)
 	key := vault.KeyID(rigTrial + "/participant/" + string(first))
+	r.must(r.n.values.Put(t.Context(), "cred/tove", []byte("old")))
 	b := r.backUp()
+	r.must(r.n.values.Put(t.Context(), "cred/tove", []byte("new")))
 	r.randomize(300) // more than one piece
 	r.erase(first)
 	before := r.lists()
@@ -170,11 +172,42 @@ func TestRestoreWithANewerLog(t *testing.T) {
 	if r.fenced() {
 		t.Errorf("fenced: %s", out)
 	}
+	if value, err := r.n.values.Get(t.Context(), "cred/tove"); err != nil || string(value) != "new" {
+		t.Errorf("the password that was changed is %q, %v", value, err)
+	}
 	gone, err := r.n.vault.Destroyed(t.Context(), key)
 	if err != nil || !gone {
 		t.Errorf("the key of an erased participant came back: %v", err)
 	}
 	r.randomize(1)
+}
+
+// A copy that is older than the backup gives nothing but what the backup lacks.
+func TestRestoreWithAnOlderLog(t *testing.T) {
+	r := newRig(t)
+	r.must(r.n.values.Put(t.Context(), "cred/tove", []byte("old")))
+	r.stop()
+	older := filepath.Join(t.TempDir(), "older")
+	r.must(copyFiles(older, r.data))
+	r.start(r.data)
+	r.must(r.n.values.Put(t.Context(), "cred/tove", []byte("new")))
+	r.randomize(2)
+	before := r.lists()
+	b := r.backUp()
+	r.stop()
+	data, out, err := r.restore(b, func(o *restoreOptions) {
+		o.log, o.checkpoints = older, filepath.Join(r.data, "checkpoints")
+	})
+	if err != nil || !strings.Contains(out, "lodd: 0 entries that came after") {
+		t.Fatal(err, out)
+	}
+	r.start(data)
+	if diff := cmp.Diff(before, r.lists()); diff != "" {
+		t.Errorf("the log differs:\n%s", diff)
+	}
+	if value, err := r.n.values.Get(t.Context(), "cred/tove"); err != nil || string(value) != "new" {
+		t.Errorf("the password that was changed is %q, %v", value, err)
+	}
 }
 
 // A copy of another past is refused, and so is one that nobody signed.

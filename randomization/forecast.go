@@ -155,7 +155,7 @@ func (s *simulation) guesses(participants, strata int, sees float64) (Guesses, e
 func (s *simulation) simulatedGuesses(weights []float64, sees float64) (Guesses, error) {
 	var correct, certain mean
 	for begun := s.kernel.work; correct.n < enough; {
-		if work := s.kernel.work - begun; work > feasible && correct.n >= few || work > 10*feasible {
+		if work := s.kernel.work - begun; work > feasible && correct.n >= few || work > 3*feasible {
 			break
 		}
 		if g, ok := s.kernel.watch(s.random, weights, sees); ok {
