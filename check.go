@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"sync"
 	"text/tabwriter"
@@ -55,7 +54,8 @@ says what to do, and exits with 1.`,
 // checkFolder checks what lodd check says, and writes what it found to out.
 func checkFolder(ctx context.Context, c config, out io.Writer) error {
 	database := filepath.Join(c.Data, "lodd.db")
-	if _, err := os.Stat(filepath.Join(c.Data, "replica.db")); err == nil {
+	replica := isReplica(c.Data)
+	if replica {
 		database = filepath.Join(c.Data, "replica.db")
 	}
 	db, err := bolt.Open(database, bolt.Options{ReadOnly: true})
@@ -76,7 +76,8 @@ func checkFolder(ctx context.Context, c config, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return checkWithKeys(ctx, c, &dryStore{Store: db}, k, out)
+	f := folder{store: &dryStore{Store: db}, keys: k, replica: replica}
+	return f.check(ctx, c, out)
 }
 
 func printHeads(out io.Writer, heads []audit.Head) {
@@ -87,10 +88,18 @@ func printHeads(out io.Writer, heads []audit.Head) {
 	table.Flush()
 }
 
-// checkWithKeys checks what can't be checked without keys.
-func checkWithKeys(ctx context.Context, c config, s store.Store, k *keys.Keys, out io.Writer) error {
-	guard := audit.FileGuard{Dir: c.Checkpoints}
-	signed, err := guard.Load()
+// A folder is a data folder whose keys are there.
+type folder struct {
+	store   store.Store
+	keys    *keys.Keys
+	replica bool // of a server in a cluster
+}
+
+// check checks what can't be checked without keys.
+func (f folder) check(ctx context.Context, c config, out io.Writer) error {
+	s, k := f.store, f.keys
+	file := audit.FileGuard{Dir: c.Checkpoints}
+	signed, err := file.Load()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -102,9 +111,14 @@ func checkWithKeys(ctx context.Context, c config, s store.Store, k *keys.Keys, o
 	case len(signed) == 0 && len(lists) == 0:
 		fmt.Fprintln(out, "the database has no entries")
 		return nil
-	case len(signed) == 0:
+	case len(signed) == 0 && !f.replica:
 		return fmt.Errorf("%s holds no signed head though the database has entries: put the folder back; "+
 			"without it an older or shortened database cannot be told from the newest", c.Checkpoints)
+	}
+	var guard audit.Guard // none on a server that has never led
+	heads := "this server has never led: no signed heads to compare"
+	if len(signed) > 0 {
+		guard, heads = file, fmt.Sprintf("the signed heads of %d lists agree with the database", len(signed))
 	}
 	logged, err := logConfig(s, k, guard)
 	if err != nil {
@@ -116,7 +130,7 @@ func checkWithKeys(ctx context.Context, c config, s store.Store, k *keys.Keys, o
 		return advised(err)
 	}
 	defer log.Close()
-	fmt.Fprintf(out, "\nthe signed heads of %d lists agree with the database\n", len(signed))
+	fmt.Fprintf(out, "\n%s\n", heads)
 	v, err := vault.New(vault.Config{Master: k.Master(), Store: s, NotFound: store.ErrNotFound, Random: barren{}})
 	if err != nil {
 		return err

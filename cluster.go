@@ -130,6 +130,7 @@ func (n *node) join(ctx context.Context, c config) (*keys.Keys, error) {
 		return nil, err
 	}
 	at.Random = n.world.random
+	at.Away = func(err error) { n.world.log.Warn().Err(err).Msg("etcd") }
 	if at.Replica, err = bolt.Open(filepath.Join(c.Data, "replica.db"), bolt.Options{}); err != nil {
 		return nil, err
 	}
@@ -155,6 +156,12 @@ func (n *node) join(ctx context.Context, c config) (*keys.Keys, error) {
 	return k, n.claim(ctx, k)
 }
 
+// isReplica reports whether a data folder is that of a server in a cluster.
+func isReplica(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "replica.db"))
+	return err == nil
+}
+
 // empty reports whether a group holds nothing yet, so that keys may be made.
 func empty(ctx context.Context, db *etcd.DB) (bool, error) {
 	lists, err := db.Lists(ctx, "")
@@ -173,7 +180,7 @@ func (n *node) standBy(ctx context.Context, c config, k *keys.Keys) (err error) 
 	}
 	waiting, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	f := forwarder{leader: n.member.db.Leader, own: address}
+	f := forwarder{leader: n.member.db.Leader, own: address, patience: searchFor}
 	var wg sync.WaitGroup
 	wg.Go(func() { f.run(waiting, n.listener) })
 	wg.Go(func() {
@@ -183,14 +190,28 @@ func (n *node) standBy(ctx context.Context, c config, k *keys.Keys) (err error) 
 	})
 	n.world.log.Info().Str("address", n.address()).Msg("standing by")
 	n.member.lost, err = n.member.db.Lead(waiting, address)
-	if cause := context.Cause(waiting); err != nil && ctx.Err() == nil && cause != nil {
-		err = cause
+	if err != nil {
+		err = waitEnded(context.Cause(waiting), err)
 	}
 	stop(nil)
 	l := n.listener.(*net.TCPListener)
 	interrupted := l.SetDeadline(time.Unix(1, 0)) // the past
 	wg.Wait()
 	return errors.Join(err, interrupted, l.SetDeadline(time.Time{}))
+}
+
+// waitEnded says why a server waits for the lead no more, of which Lead gave
+// err: it was stopped, has other keys, or its store has failed.
+func waitEnded(cause, err error) error {
+	_, damaged := errors.AsType[*store.DamageError](err)
+	switch {
+	case cause == nil || damaged || errors.Is(err, store.ErrUnknown) || !errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(cause, context.Canceled):
+		return errStoodBy
+	default:
+		return cause
+	}
 }
 
 // compareKeys returns an error once the group turns out to be of other keys.
@@ -238,6 +259,9 @@ func (n *node) deposed() <-chan struct{} {
 	}
 	return n.member.lost
 }
+
+// errStoodBy ends a server that was stopped before it led.
+var errStoodBy = errors.New("the server was stopped while it stood by")
 
 // errDeposed ends a server of a cluster that leads no more.
 var errDeposed = errors.New("this server leads no more: another does, or the cluster can't be reached; start it again, and it stands by")

@@ -102,6 +102,8 @@ type follower struct {
 	own     string // its pin
 	store   *bolt.DB
 	replica *audit.Replica // nil until the log's key is known
+
+	conducts map[string]*conduct // what was read of the copy, by list
 }
 
 func (f *follower) say(format string, args ...any) {
@@ -216,13 +218,12 @@ func (f *follower) final(err error) bool {
 	return ok && !errors.Is(err, client.ErrNotReached) && isDenied(refusal)
 }
 
-// evidence writes down why a log was refused, and returns the refusal.
-func (f *follower) evidence(fork *audit.ForkError) error {
+// evidence writes down why a log was refused, and returns the refusal. ask is
+// what to ask whoever runs the server.
+func (f *follower) evidence(reason error, fields map[string]any, ask string) error {
 	now := f.options.now().UTC()
-	text, err := json.MarshalIndent(map[string]any{
-		"time": now, "server": f.options.server, "pin": f.options.pin, "list": fork.List, "problem": fork.Problem,
-		"size": fork.Size, "root": fork.Root.String(), "remembered": string(fork.Remembered), "given": string(fork.Given),
-	}, "", "  ")
+	fields["time"], fields["server"], fields["pin"] = now, f.options.server, f.options.pin
+	text, err := json.MarshalIndent(fields, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -234,9 +235,9 @@ func (f *follower) evidence(fork *audit.ForkError) error {
 		err = writeWhole(path, append(text, '\n'))
 	}
 	if err != nil {
-		return &refusedLog{errors.Join(fork, err)}
+		return &refusedLog{errors.Join(reason, err)}
 	}
 	return &refusedLog{fmt.Errorf("%w; nothing more is taken from this server, and this copy is left as it is; the evidence is in %s. "+
-		"Ask whoever runs the server whether it was restored from a backup; if so, bring it back with this copy (lodd restore --log), "+
-		"or begin another copy in a new folder and keep this one", fork, path)}
+		"Ask whoever runs the server %s; then bring it back with this copy (lodd restore --log), "+
+		"or begin another copy in a new folder and keep this one", reason, path, ask)}
 }

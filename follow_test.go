@@ -37,9 +37,7 @@ func TestFollowerIsACopy(t *testing.T) {
 	}
 	r.erase(first) // while it doesn't
 	r.randomize(2)
-	again := r.follow(copied)
-	again.reach(r.entries())
-	r.must(again.stop())
+	again := r.forgets(copied, first)
 	r.stop()
 	if diff := cmp.Diff(contentOf(t, r.data), contentOf(t, copied)); diff != "" {
 		t.Errorf("the copy differs:\n%s", diff)
@@ -62,12 +60,75 @@ func TestFollowerForgetsWhatTheServerForgets(t *testing.T) {
 	f = r.follow(copied)
 	r.erase(p)
 	f.reach(r.entries())
-	r.randomize(1) // values come before the entries that come after them
-	f.reach(r.entries())
 	r.must(f.stop())
+	r.forgets(copied, p)
 	r.stop()
 	if diff := cmp.Diff(contentOf(t, r.data).Values, contentOf(t, copied).Values); diff != "" {
 		t.Errorf("the map differs:\n%s", diff)
+	}
+}
+
+// A server that destroys keys, or puts others in their place, and has no entry
+// that says so, is refused with evidence; the copy keeps them.
+func TestFollowerKeepsKeysThatNoEntryErases(t *testing.T) {
+	for _, key := range []string{"key/RIG/participant/OSL-00001", "key/RIG/allocation", "key/server/other"} {
+		for name, value := range map[string][]byte{"taken away": nil, "destroyed": {0}, "replaced": []byte("another")} {
+			t.Run(key+" "+name, func(t *testing.T) {
+				r, copied := newFollowedRig(t)
+				r.must(r.n.values.Put(t.Context(), "key/server/other", []byte("1")))
+				r.must(r.n.values.Put(t.Context(), "cred/tove", []byte("1")))
+				r.erase(r.randomize(2)) // another participant
+				f := r.follow(copied)
+				f.reach(r.entries())
+				r.must(f.stop())
+				before := contentOf(t, copied).Values[key]
+				r.must(r.n.values.Delete(t.Context(), "cred/tove"))
+				if value == nil {
+					r.must(r.n.values.Delete(t.Context(), key))
+				} else {
+					r.must(r.n.values.Put(t.Context(), key, value))
+				}
+				f = r.follow(copied)
+				err := f.end()
+				refusal, ok := errors.AsType[*wipe](err)
+				if !ok || strings.Contains(err.Error(), "OSL-") {
+					t.Fatalf("it ended with %v", err)
+				}
+				if strings.Contains(key, "participant") != (refusal.list == "RIG/conduct") {
+					t.Errorf("the refusal: %+v", refusal)
+				}
+				values := contentOf(t, copied).Values
+				if _, kept := values["cred/tove"]; kept || before == "" || values[key] != before {
+					t.Errorf("the copy has changed, or a password was kept")
+				}
+				if left, err := filepath.Glob(filepath.Join(copied, "evidence", "*.json")); err != nil || len(left) != 1 {
+					t.Errorf("evidence: %v, %v", left, err)
+				}
+			})
+		}
+	}
+}
+
+// The key of whom no entry names opens nothing, and may go: a refused screening
+// leaves such a one.
+func TestFollowerDropsAKeyOfNobody(t *testing.T) {
+	r, copied := newFollowedRig(t)
+	r.must(r.n.values.Put(t.Context(), "key/RIG/participant/OSL-77777", []byte("1")))
+	f := r.follow(copied)
+	f.reach(r.entries())
+	r.must(f.stop())
+	r.must(r.n.values.Delete(t.Context(), "key/RIG/participant/OSL-77777"))
+	r.randomize(1)
+	f = r.follow(copied)
+	f.reach(r.entries())
+	r.must(f.stop())
+	r.randomize(1)
+	f = r.follow(copied)
+	f.reach(r.entries())
+	r.must(f.stop())
+	r.stop()
+	if diff := cmp.Diff(contentOf(t, r.data), contentOf(t, copied)); diff != "" {
+		t.Errorf("the copy differs:\n%s", diff)
 	}
 }
 
@@ -78,7 +139,7 @@ func TestFollowerWithManyValuesDropsWhatDidNotCome(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	for _, key := range []string{"a", "b"} {
+	for _, key := range []string{"a", "b", "key/T/allocation"} {
 		if err := db.Put(t.Context(), key, []byte(key)); err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +154,7 @@ func TestFollowerWithManyValuesDropsWhatDidNotCome(t *testing.T) {
 		t.Fatal(err)
 	}
 	keys, err := db.Keys(t.Context(), "")
-	if err != nil || !slices.Equal(keys, []string{"b", "c"}) {
+	if err != nil || !slices.Equal(keys, []string{"b", "c", "key/T/allocation"}) {
 		t.Errorf("keys %v, %v", keys, err)
 	}
 }

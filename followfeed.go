@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -14,7 +13,6 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/lodd-rct/lodd/audit"
-	"github.com/lodd-rct/lodd/audit/store"
 	"github.com/lodd-rct/lodd/client"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 )
@@ -69,8 +67,8 @@ func (f *follower) session(ctx context.Context, c *client.Follower) (took bool, 
 	}
 	f.say("connected to %s, %d entries behind", f.options.server, max(0, feed.Entries-f.entries()))
 	err = s.take(ctx, feed)
-	if fork, ok := errors.AsType[*audit.ForkError](err); ok {
-		err = f.evidence(fork)
+	if fields, ask := f.evidenceOf(err); fields != nil {
+		err = f.evidence(err, fields, ask)
 	}
 	return s.took, err
 }
@@ -201,44 +199,5 @@ func (s *session) checkpoint(ctx context.Context, p *loddv1.ListCheckpoint) erro
 	if s.options.verified != nil {
 		s.options.verified(s.entries())
 	}
-	return nil
-}
-
-// value takes one value of the map.
-func (s *session) value(ctx context.Context, p *loddv1.ValueChange) error {
-	if p.Value == nil {
-		return s.store.Delete(ctx, p.GetKey())
-	}
-	if s.sent != nil {
-		s.sent[p.GetKey()] = true
-	}
-	have, err := s.store.Get(ctx, p.GetKey())
-	if err == nil && bytes.Equal(have, p.GetValue()) {
-		return nil
-	}
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
-	}
-	return s.store.Put(ctx, p.GetKey(), p.GetValue())
-}
-
-// valuesEnd looks for the first piece that isn't a value. All values that the
-// server has came before it; what didn't come is gone there.
-func (s *session) valuesEnd(ctx context.Context, piece *loddv1.FollowResponse) error {
-	if s.sent == nil || piece.GetValue() != nil {
-		return nil
-	}
-	keys, err := s.store.Keys(ctx, "")
-	if err != nil {
-		return err
-	}
-	for _, key := range keys {
-		if !s.sent[key] {
-			if err := s.store.Delete(ctx, key); err != nil {
-				return err
-			}
-		}
-	}
-	s.sent = nil
 	return nil
 }

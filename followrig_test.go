@@ -14,6 +14,7 @@ import (
 
 	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/audit/store/bolt"
+	"github.com/lodd-rct/lodd/server/trial"
 )
 
 // newFollowedRig returns a server that lists the follower whose folder is copied.
@@ -97,6 +98,22 @@ func (f *copying) reach(n int64) {
 			f.rig.t.Fatalf("the follower doesn't reach %d entries; it says:\n%s", n, f.out)
 		}
 	}
+}
+
+// forgets follows until the copy has destroyed the key of a participant, which
+// comes after the entry, and returns the last follower.
+func (r *rig) forgets(copied string, p trial.ParticipantID) *copying {
+	r.t.Helper()
+	for begin := time.Now(); time.Since(begin) < 60*time.Second; time.Sleep(20 * time.Millisecond) {
+		f := r.follow(copied)
+		f.reach(r.entries())
+		r.must(f.stop())
+		if contentOf(r.t, copied).Values["key/RIG/participant/"+string(p)] == "\x00" {
+			return f
+		}
+	}
+	r.t.Fatal("the copy keeps the key of an erased participant")
+	return nil
 }
 
 func (r *rig) entries() (n int64) {

@@ -5,17 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/lodd-rct/lodd/audit"
-	"github.com/lodd-rct/lodd/server/keys"
 	"github.com/lodd-rct/lodd/server/trial"
 )
 
@@ -39,29 +36,36 @@ func (h heads) add(verifier *audit.Replica, list string, signed []byte) error {
 	return nil
 }
 
-// A fork is the record of a restore after which entries may be missing that
+// A fork is the record of a restore: after it entries may be missing that
 // somebody has seen.
 type fork struct {
-	Time   time.Time  `json:"time"`
-	Kind   string     `json:"kind"`             // "restore" or "in-place"
-	Backup *time.Time `json:"backup,omitempty"` // when the backup was made
-	Doubts string     `json:"doubts,omitempty"` // why more may be lost than is known
-	Lists  []forkList `json:"lists"`
+	Time    time.Time  `json:"time"`
+	Kind    string     `json:"kind"`              // "restore" or "in-place"
+	Backup  *time.Time `json:"backup,omitempty"`  // when the backup was made
+	Doubts  string     `json:"doubts,omitempty"`  // why more may be lost than is known
+	Earlier []string   `json:"earlier,omitempty"` // the records of the restores that were known then
+	Lists   []forkList `json:"lists"`
+
+	name string // of the file
+	text []byte // of a file that was read
 }
 
 // A forkList says what became of one list.
 type forkList struct {
 	List     string `json:"list"`
 	Restored int64  `json:"restored"`           // entries that were brought back
-	Head     string `json:"head,omitempty"`     // the signed head over them
+	Head     string `json:"head,omitempty"`     // the head over them
 	Known    int64  `json:"known"`              // entries that a signed head is known of
-	Lost     int64  `json:"lost"`               // entries that are known to be lost
+	Lost     int64  `json:"lost"`               // entries that are known to be lost by this restore
+	Earlier  int64  `json:"earlier,omitempty"`  // and by earlier ones, of which the list knows nothing
 	Evidence string `json:"evidence,omitempty"` // the newest signed head, if it isn't reached or has another past
+	Noted    string `json:"noted,omitempty"`    // of conduct the signed head after the entry of this restore
 }
 
-// write writes the record and what it refers to into a folder of its own, which
-// is never changed.
-func (f fork) write(dir string) error {
+// write writes the record into the folder forks of dir. That folder goes where
+// the signed heads go, and nothing in it is ever deleted.
+func (f *fork) write(dir string) error {
+	dir = filepath.Join(dir, forksFolder)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
@@ -69,41 +73,55 @@ func (f fork) write(dir string) error {
 	if err != nil {
 		return err
 	}
-	name := filepath.Join(dir, f.Time.UTC().Format("20060102T150405.000Z")+".json")
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
+	if err := writeWhole(filepath.Join(dir, f.name), append(text, '\n')); err != nil {
 		return fmt.Errorf("record the fork: %w", err)
 	}
-	_, err = file.Write(append(text, '\n'))
-	return errors.Join(err, file.Sync(), file.Close(), syncFolder(dir))
+	return syncFolder(dir)
+}
+
+func (f *fork) of(list string) (*forkList, bool) {
+	i := slices.IndexFunc(f.Lists, func(l forkList) bool { return l.List == list })
+	if i < 0 {
+		return nil, false
+	}
+	return &f.Lists[i], true
 }
 
 // lost returns how many entries of a list are known to be lost.
-func (f fork) lost(list string) int64 {
-	for _, l := range f.Lists {
-		if l.List == list {
-			return l.Lost
-		}
+func (f *fork) lost(list string) int64 {
+	if l, ok := f.of(list); ok {
+		return l.Lost + l.Earlier
 	}
 	return 0
 }
 
 // reopen opens the ledger, which destroys the keys of whomever the log records
-// as erased, and notes the fork, if there is one, in every trial. Nothing was
-// served yet.
-func (n *node) reopen(ctx context.Context, k *keys.Keys, f *fork) error {
-	if f != nil {
-		if err := f.write(filepath.Join(n.data, "forks")); err != nil {
-			return err
-		}
-	}
-	if err := n.openLedger(ctx, k); err != nil {
+// as erased, and notes the fork in every trial. Nothing was served yet. The
+// record is there first, and is completed when the trials know of it.
+func (r *restoring) reopen(ctx context.Context, f *fork) error {
+	if err := keepForks(r.c.Checkpoints, r.earlier); err != nil {
 		return err
 	}
-	if f == nil {
-		return nil
+	if err := f.write(r.c.Checkpoints); err != nil {
+		return err
 	}
-	return n.ledger.MarkRestored(ctx, f.lost)
+	if err := r.n.openLedger(ctx, r.k); err != nil {
+		return err
+	}
+	if err := r.n.ledger.MarkRestored(ctx, f.lost); err != nil {
+		return err
+	}
+	for _, t := range r.n.ledger.Trials() {
+		list := t.List(trial.Conduct)
+		signed, err := r.n.log.Checkpoint(ctx, list)
+		if err != nil {
+			return err
+		}
+		if l, ok := f.of(list); ok {
+			l.Noted = string(signed)
+		}
+	}
+	return f.write(r.c.Checkpoints)
 }
 
 // compare looks for what is lost: what a signed head covers that was not brought
@@ -126,16 +144,47 @@ func (r *restoring) compare(ctx context.Context) error {
 		r.doubts = fmt.Sprintf("it isn't known what came after: the signed heads in %s are older than the backup", r.o.checkpoints)
 	}
 	for _, list := range slices.Sorted(maps.Keys(r.known)) {
-		lacks, err := restored.CheckHead(ctx, list, r.known[list].signed)
-		if err != nil {
+		if _, err := restored.CheckHead(ctx, list, r.known[list].signed); err != nil {
 			return anotherPast(err)
 		}
-		if lacks > 0 {
-			r.lost[list] = lacks
+	}
+	return r.count(ctx, restored, r.o.checkpoints)
+}
+
+// count counts what is lost, by this restore and by the earlier ones that the
+// folder of signed heads tells of.
+func (r *restoring) count(ctx context.Context, here *audit.Replica, checkpoints string) (err error) {
+	folders := []string{checkpoints}
+	if r.o.log != "" {
+		folders = []string{filepath.Join(r.o.log, "checkpoints"), checkpoints}
+	}
+	if r.earlier, err = readForks(folders...); err != nil {
+		return err
+	}
+	names := slices.Collect(maps.Keys(here.Sizes()))
+	for list := range r.known {
+		names = append(names, list)
+	}
+	for _, f := range r.earlier {
+		for _, l := range f.Lists {
+			names = append(names, l.List)
 		}
+	}
+	slices.Sort(names)
+	p := &past{here: here, forks: r.earlier}
+	for _, list := range slices.Compact(names) {
+		own, earlier, err := p.lost(ctx, list, r.known[list])
+		if err != nil {
+			return err
+		}
+		r.lost[list] = loss{own, earlier}
 	}
 	return nil
 }
+
+// A loss is how many entries of a list are known to be lost: by this restore and
+// by earlier ones.
+type loss struct{ own, earlier int64 }
 
 func anotherPast(err error) error {
 	return fmt.Errorf("a signed head is of another past than what was restored: %w; "+
@@ -169,64 +218,57 @@ func (r *restoring) older(given heads) bool {
 	return slices.ContainsFunc(r.manifest.Lists, func(h backupHead) bool { return given[h.List].size < h.Size })
 }
 
-// fork returns the record of what is lost or may be, nil if nothing is.
+// fork returns the record of the restore.
 func (r *restoring) fork(kind string) *fork {
-	if r.doubts == "" && len(r.lost) == 0 {
-		return nil
-	}
 	f := &fork{Time: r.n.world.wall().UTC(), Kind: kind, Doubts: r.doubts}
+	f.name = f.Time.Format("20060102T150405.000Z") + ".json"
+	for i := 1; slices.ContainsFunc(r.earlier, func(e fork) bool { return e.name == f.name }); i++ {
+		f.name = f.Time.Format("20060102T150405.000Z") + fmt.Sprintf("-%d.json", i)
+	}
 	if !r.manifest.Time.IsZero() {
 		f.Backup = &r.manifest.Time
 	}
-	f.Lists = forkLists(r.n.log, r.known, r.lost)
-	return f
-}
-
-func forkLists(log *audit.Log, known heads, lost map[string]int64) []forkList {
-	names := log.Lists("")
-	for list := range known {
-		names = append(names, list)
+	for _, e := range r.earlier {
+		f.Earlier = append(f.Earlier, e.name)
 	}
-	slices.Sort(names)
-	var out []forkList
-	for _, list := range slices.Compact(names) {
+	log := r.n.log
+	for _, list := range slices.Sorted(maps.Keys(r.lost)) {
 		size, root := log.Root(list)
 		l := forkList{
-			List: list, Restored: size, Known: known[list].size, Lost: lost[list],
+			List: list, Restored: size, Known: r.known[list].size, Lost: r.lost[list].own, Earlier: r.lost[list].earlier,
 			Head: audit.Checkpoint{Origin: log.Origin(list), Size: size, Root: root}.String(),
 		}
 		if l.Lost > 0 {
-			l.Evidence = string(known[list].signed)
+			l.Evidence = string(r.known[list].signed)
 		}
-		out = append(out, l)
+		f.Lists = append(f.Lists, l)
 	}
-	return out
+	return f
 }
 
-// tell says what was restored, what was lost, and what comes next.
-func (r *restoring) tell(data string) {
-	out := r.o.out
-	for _, list := range slices.Sorted(maps.Keys(r.lost)) {
-		fmt.Fprintf(out, "lodd: %s: %d entries are lost: a signed head covers %d, %d were brought back\n",
-			list, r.lost[list], r.known[list].size, r.known[list].size-r.lost[list])
+// tell says what was lost, and what comes next.
+func (r *restoring) tell(f *fork) {
+	out, known := r.o.out, false
+	for _, l := range f.Lists {
+		if l.Lost > 0 {
+			fmt.Fprintf(out, "lodd: %s: %d entries are lost: a signed head covers %d, %d are here\n", l.List, l.Lost, l.Known, l.Restored)
+		}
+		if l.Earlier > 0 {
+			fmt.Fprintf(out, "lodd: %s: %d entries more were lost by earlier restores that this copy doesn't know of\n", l.List, l.Earlier)
+		}
+		known = known || l.Lost+l.Earlier > 0
 	}
-	for _, id := range lostTrials(r.n.log, r.known) {
+	for _, id := range r.gone {
 		fmt.Fprintf(out, "lodd: trial %s came after this copy: nothing of it is left\n", id)
 	}
-	if r.doubts == "" && len(r.lost) == 0 {
-		fmt.Fprintln(out, "lodd: nothing that the newest signed heads cover is missing, so randomization goes on")
-		fmt.Fprintln(out, "lodd: if the server was killed and not stopped, entries of its last second may be in no head; restore without --checkpoints if anybody was answered then")
-	} else {
-		tellFence(out, r.doubts)
+	if r.doubts != "" {
+		fmt.Fprintf(out, "lodd: %s\n", r.doubts)
+	} else if !known {
+		fmt.Fprint(out, `lodd: nothing is known to be lost; if that is so, the custodian of each trial says
+lodd:   so with: lodd trial reconcile
+`)
 	}
-	fmt.Fprintf(out, "lodd: restored; start it with: lodd serve --data %s\n", data)
-}
-
-func tellFence(out io.Writer, doubts string) {
-	if doubts != "" {
-		fmt.Fprintf(out, "lodd: %s\n", doubts)
-	}
-	fmt.Fprint(out, `lodd: the restore is recorded in every trial and in the folder forks
+	fmt.Fprint(out, `lodd: the restore is recorded in every trial and, beside the signed heads, in forks
 lodd: nobody is randomized until the custodian of each trial has compared it with
 lodd:   what the sites hold, and run: lodd trial reconcile
 lodd: erasures, accounts and passwords that came after this copy are not in it:
@@ -245,16 +287,4 @@ func lostTrials(log *audit.Log, known heads) (ids []string) {
 	}
 	slices.Sort(ids)
 	return ids
-}
-
-// syncFolder makes the names in a folder durable.
-func syncFolder(dir string) error {
-	if runtime.GOOS == "windows" { // can't sync a folder, and needn't
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,17 +14,24 @@ const (
 	// maxForwarded is the most connections at a time.
 	maxForwarded = 1024
 
-	// searchEvery and searches say how long a connection waits for a leader: as
-	// long as it takes to notice that the last one is gone.
+	// searchEvery is how often the leader is asked for, and searchFor how long a
+	// connection waits for one: as long as it takes to notice that the last one
+	// is gone.
 	searchEvery = 200 * time.Millisecond
-	searches    = 75
+	searchFor   = 15 * time.Second
+
+	// dialFor is how long the leader may take to accept a connection.
+	dialFor = 2 * time.Second
 )
 
 // A forwarder passes whole connections on to the server that leads. TLS goes
 // through it from end to end.
 type forwarder struct {
-	leader func(context.Context) (string, error)
-	own    string // this server's address
+	leader   func(context.Context) (string, error)
+	own      string        // this server's address
+	patience time.Duration // how long a connection waits for a leader
+
+	known atomic.Pointer[string] // address of the leader; nil before the first answer, "" if none leads
 }
 
 // run forwards what the listener accepts until ctx ends and the listener is
@@ -31,6 +39,7 @@ type forwarder struct {
 func (f *forwarder) run(ctx context.Context, l net.Listener) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	wg.Go(func() { f.search(ctx) })
 	slots := make(chan struct{}, maxForwarded)
 	for ctx.Err() == nil {
 		conn, err := l.Accept()
@@ -72,13 +81,28 @@ func (f *forwarder) forward(ctx context.Context, from net.Conn) {
 	wg.Wait()
 }
 
+// search keeps the leader's address until ctx ends, so that one question at a
+// time goes to the cluster however many connections wait for the answer.
+func (f *forwarder) search(ctx context.Context) {
+	for {
+		// Without an answer the last one is as good as any.
+		if address, err := f.leader(ctx); err == nil {
+			f.known.Store(&address)
+		}
+		if !pause(ctx) {
+			return
+		}
+	}
+}
+
 // dial connects to the leader. It returns nil if there is none for long.
 func (f *forwarder) dial(ctx context.Context) net.Conn {
-	for range searches {
-		address, err := f.leader(ctx)
-		if err == nil && address != "" && address != f.own {
-			d := net.Dialer{Timeout: 2 * time.Second}
-			if conn, err := d.DialContext(ctx, "tcp", address); err == nil {
+	ctx, cancel := context.WithTimeout(ctx, f.patience)
+	defer cancel()
+	d := net.Dialer{Timeout: dialFor}
+	for {
+		if address := f.known.Load(); address != nil && *address != "" && *address != f.own {
+			if conn, err := d.DialContext(ctx, "tcp", *address); err == nil {
 				return conn
 			}
 		}
@@ -86,7 +110,6 @@ func (f *forwarder) dial(ctx context.Context) net.Conn {
 			return nil
 		}
 	}
-	return nil
 }
 
 // pause waits a moment, and reports whether ctx goes on.

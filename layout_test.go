@@ -37,7 +37,7 @@ var layout = map[string][]string{
 
 	"audit":                     {"audit/store", "golang.org/x/mod"},
 	"audit/store":               {},
-	"audit/store/bolt":          {"audit/store", "go.etcd.io/bbolt"},
+	"audit/store/bolt":          {"audit/store", "audit/durable", "go.etcd.io/bbolt"},
 	"audit/store/etcd":          {"audit/store", "go.etcd.io/etcd/client/v3", "go.etcd.io/etcd/api/v3/v3rpc/rpctypes"},
 	"audit/store/etcd/etcdtest": {"go.etcd.io/etcd/server/v3/embed"},
 	"audit/store/storetest":     {"audit/store", "github.com/google/go-cmp"},
@@ -78,15 +78,15 @@ var layout = map[string][]string{
 	"server/telemetry":          {"google.golang.org/grpc", "github.com/prometheus/client_golang"},
 
 	"client": {
-		"proto", "proto/invite", "audit", "golang.org/x/mod", "github.com/BurntSushi/toml",
+		"proto", "proto/invite", "audit", "audit/durable", "golang.org/x/mod", "github.com/BurntSushi/toml",
 		"google.golang.org/grpc", "google.golang.org/protobuf", "google.golang.org/genproto/googleapis/rpc",
 	},
 	"client/cli": {
-		"client", "proto", "proto/invite", "audit", "randomization", "golang.org/x/mod/sumdb/note",
+		"client", "proto", "proto/invite", "audit", "audit/durable", "randomization", "golang.org/x/mod/sumdb/note",
 		"google.golang.org/grpc/codes", "google.golang.org/protobuf", "github.com/spf13/cobra", "github.com/spf13/pflag",
 		"golang.org/x/term", "golang.org/x/text",
 	},
-	"server/backup":    {"audit", "audit/store", "audit/store/bolt", "filippo.io/age"},
+	"server/backup":    {"audit", "audit/durable", "audit/store", "audit/store/bolt", "filippo.io/age"},
 	"server/replay":    {"server/trial", "server/trial/entry", "server/people", "audit"},
 	"client/app":       {"client", "client/app/shell", "proto", "audit", "randomization", "google.golang.org/protobuf"},
 	"client/app/shell": {},

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lodd-rct/lodd/client/cli"
+	"github.com/lodd-rct/lodd/server/protocol"
 	"github.com/lodd-rct/lodd/server/replay"
 )
 
@@ -33,7 +34,8 @@ func run(ctx context.Context, args []string) int {
 	return cli.Run(ctx, args, cli.Deps{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Env: os.Getenv, Random: rand.Reader, Now: wall, Version: version(), Replay: replay.Verify,
-		Extra: []func() *cobra.Command{serveCommand, backupCommand, restoreCommand, followCommand, checkCommand, demoCommand},
+		ParseDesign: protocol.ParseRandomization,
+		Extra:       []func() *cobra.Command{serveCommand, backupCommand, restoreCommand, followCommand, checkCommand, demoCommand},
 	})
 }
 

@@ -67,10 +67,15 @@ func open(ctx context.Context, c config, w world) (*node, error) {
 		return nil, err
 	}
 	n := &node{world: w, data: c.Data, checkEvery: time.Duration(c.CheckEvery)}
-	if err := n.open(ctx, c); err != nil {
-		return nil, errors.Join(advised(err), n.close())
+	err := n.open(ctx, c)
+	if err == nil {
+		return n, nil
 	}
-	return n, nil
+	closed := n.close()
+	if errors.Is(err, errStoodBy) && closed != nil {
+		return nil, closed // which is more than that it was stopped
+	}
+	return nil, errors.Join(advised(err), closed)
 }
 
 func (n *node) open(ctx context.Context, c config) error {
@@ -100,7 +105,7 @@ func (n *node) openStore(ctx context.Context, c config) (*keys.Keys, error) {
 	if c.Store != "" {
 		return n.join(ctx, c)
 	}
-	if _, err := os.Stat(filepath.Join(c.Data, "replica.db")); err == nil {
+	if isReplica(c.Data) {
 		return nil, fmt.Errorf("%s is the data folder of a server in a cluster: name the cluster with --store", c.Data)
 	}
 	database := filepath.Join(c.Data, "lodd.db")

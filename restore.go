@@ -41,10 +41,11 @@ every entry and every signature on the way. With --log DIR it takes what came
 later from a newer copy of the log: the folder of "lodd follow", or what is
 left of the old server's data folder.
 
-Unless --checkpoints DIR names the newest signed heads, and all that they cover
-was brought back, entries may be lost. Then the restore is recorded in every
+Entries that came later than what is brought back may be lost. With --checkpoints
+DIR, the folder of the newest signed heads and of the records of earlier
+restores, it says how many are known to be. The restore is recorded in every
 trial, and nobody is randomized before its custodian has said, with "lodd trial
-reconcile", which slots the lost part had used.
+reconcile", which slots the lost part had used, or that there are none.
 
 With --in-place it records that an older copy was put back by hand.`,
 		Args: cobra.NoArgs,
@@ -95,18 +96,20 @@ func restore(ctx context.Context, data string, o restoreOptions) error {
 	if err != nil {
 		return err
 	}
-	r := &restoring{o: o, n: &node{world: o.world, data: tmp}, lost: map[string]int64{}}
+	r := &restoring{o: o, n: &node{world: o.world, data: tmp}, lost: map[string]loss{}}
 	r.c = config{Data: tmp, LostCheckpoints: true}
 	if err := r.c.check(); err != nil {
 		return err
 	}
-	if err := errors.Join(r.run(ctx, identities), r.n.close()); err != nil {
+	f, err := r.run(ctx, identities)
+	if err := errors.Join(err, r.n.close()); err != nil {
 		return errors.Join(err, os.RemoveAll(tmp))
 	}
 	if err := moveInto(tmp, data); err != nil {
 		return errors.Join(err, os.RemoveAll(tmp))
 	}
-	r.tell(data)
+	r.tell(f)
+	fmt.Fprintf(o.out, "lodd: restored; start it with: lodd serve --data %s\n", data)
 	return nil
 }
 
@@ -146,28 +149,32 @@ type restoring struct {
 	k        *keys.Keys
 	manifest backup.Manifest
 
-	taken  int64            // entries from the newer copy
-	known  heads            // the newest signed heads that anybody holds
-	lost   map[string]int64 // how many entries are known to be lost
-	doubts string           // why entries may be lost that nobody knows of; "" if none may
+	taken   int64           // entries from the newer copy
+	known   heads           // the newest signed heads that anybody holds
+	earlier []fork          // the records of earlier restores
+	lost    map[string]loss // of every list that is known
+	gone    []string        // trials of which only heads are left
+	doubts  string          // why entries may well be lost that nobody knows of; "" if there is no such reason
 }
 
-func (r *restoring) run(ctx context.Context, identities []age.Identity) error {
+func (r *restoring) run(ctx context.Context, identities []age.Identity) (*fork, error) {
 	if err := r.decrypt(identities); err != nil {
-		return err
+		return nil, err
 	}
 	if err := r.open(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	if r.o.log != "" {
 		if err := r.extend(ctx); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if err := r.compare(ctx); err != nil {
-		return err
+		return nil, err
 	}
-	return r.n.reopen(ctx, r.k, r.fork("restore"))
+	f := r.fork("restore")
+	r.gone = lostTrials(r.n.log, r.known)
+	return f, r.reopen(ctx, f)
 }
 
 // decrypt makes the keys and the database.
@@ -228,6 +235,9 @@ func (r *restoring) open(ctx context.Context) (err error) {
 
 // openFile opens the database of a folder, which must exist.
 func (n *node) openFile(dir string) error {
+	if isReplica(dir) {
+		return errors.New("this server is one of a cluster: run this on the one that leads while it runs, or back up etcd (docs/etcd.md)")
+	}
 	db, err := bolt.Open(filepath.Join(dir, "lodd.db"), bolt.Options{MustExist: true})
 	if err != nil {
 		return err

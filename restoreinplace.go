@@ -28,7 +28,7 @@ func restoreInPlace(ctx context.Context, c config, o restoreOptions) (err error)
 	if o.backup != "" || o.log != "" || len(o.identities) > 0 {
 		return errors.New("--in-place takes the folder as it is: --backup, --identity and --log belong to a restore into a new folder")
 	}
-	r := &restoring{o: o, c: c, n: &node{world: o.world, data: c.Data}, known: heads{}, lost: map[string]int64{}}
+	r := &restoring{o: o, c: c, n: &node{world: o.world, data: c.Data}, known: heads{}, lost: map[string]loss{}}
 	defer func() { err = errors.Join(err, r.n.close()) }()
 	err = r.n.openFile(c.Data)
 	if errors.Is(err, bolt.ErrLocked) {
@@ -52,22 +52,14 @@ func restoreInPlace(ctx context.Context, c config, o restoreOptions) (err error)
 	if err != nil {
 		return err
 	}
-	lostAltogether := lostTrials(r.n.log, r.known)
-	if err := r.n.reopen(ctx, r.k, f); err != nil {
+	r.gone = lostTrials(r.n.log, r.known)
+	if err := r.reopen(ctx, f); err != nil {
 		return err
 	}
 	if err := r.replaceGuard(ctx); err != nil {
 		return err
 	}
-	for _, l := range f.Lists {
-		if l.Lost > 0 {
-			fmt.Fprintf(o.out, "lodd: %s: %d entries are lost: a signed head covers %d, %d are here\n", l.List, l.Lost, l.Known, l.Restored)
-		}
-	}
-	for _, id := range lostAltogether {
-		fmt.Fprintf(o.out, "lodd: trial %s came after this copy: nothing of it is left\n", id)
-	}
-	tellFence(o.out, r.doubts)
+	r.tell(f)
 	fmt.Fprintln(o.out, "lodd: recorded; the server may be started")
 	return nil
 }
@@ -88,7 +80,7 @@ func (r *restoring) compareGuard(ctx context.Context) (*fork, error) {
 		if err := r.known.add(here, list, signed[list]); err != nil {
 			return nil, err
 		}
-		lacks, err := here.CheckHead(ctx, list, signed[list])
+		_, err := here.CheckHead(ctx, list, signed[list])
 		if _, forked := errors.AsType[*audit.ForkError](err); forked {
 			other[list] = true
 			continue
@@ -96,9 +88,9 @@ func (r *restoring) compareGuard(ctx context.Context) (*fork, error) {
 		if err != nil {
 			return nil, err
 		}
-		if lacks > 0 {
-			r.lost[list] = lacks
-		}
+	}
+	if err := r.count(ctx, here, r.c.Checkpoints); err != nil {
+		return nil, err
 	}
 	f := r.fork("in-place")
 	for i, l := range f.Lists {

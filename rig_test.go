@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"filippo.io/age"
+	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/rs/zerolog"
 
@@ -22,6 +23,7 @@ import (
 	"github.com/lodd-rct/lodd/server/authn"
 	"github.com/lodd-rct/lodd/server/ledger"
 	"github.com/lodd-rct/lodd/server/trial"
+	"github.com/lodd-rct/lodd/server/trial/entry"
 )
 
 // A rig is a server with a small trial, and the keys of its backups.
@@ -184,6 +186,39 @@ func (r *rig) fenced() bool {
 		return nil
 	}))
 	return fenced
+}
+
+// reconcile gives up slots as the custodian does.
+func (r *rig) reconcile(slots int) {
+	r.t.Helper()
+	r.must(r.tryReconcile(slots))
+}
+
+func (r *rig) tryReconcile(slots int) error {
+	r.t.Helper()
+	var lost []trial.LostSlots
+	if slots > 0 {
+		lost = []trial.LostSlots{{Stratum: "OSL", Slots: slots}}
+	}
+	_, err := r.trial().Do(r.t.Context(), ledger.Caller{Actor: "kari"}, trial.Reconciled{Lost: lost})
+	return err
+}
+
+// isRestored wants the log to be what it was, and the restore to be noted with
+// nothing lost.
+func (r *rig) isRestored(before map[string][][]byte) {
+	r.t.Helper()
+	now, list := r.lists(), rigTrial+"/conduct"
+	last := len(now[list]) - 1
+	e, err := entry.Unmarshal(now[list][last])
+	r.must(err)
+	if e.Event != (trial.Restored{}) || !r.fenced() {
+		r.t.Errorf("the restore isn't noted as one that lost nothing: %+v", e.Event)
+	}
+	now[list] = now[list][:last]
+	if diff := cmp.Diff(before, now); diff != "" {
+		r.t.Errorf("the log differs:\n%s", diff)
+	}
 }
 
 func (r *rig) erase(p trial.ParticipantID) {

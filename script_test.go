@@ -8,7 +8,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,6 +19,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/rogpeppe/go-internal/txtar"
 )
 
 func TestMain(m *testing.M) {
@@ -38,7 +41,6 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"server": cmdServer,
 			"kill9":  cmdKill9,
-			"stop":   cmdStop,
 			"shell":  cmdShell,
 			"flip":   cmdFlip,
 			"grep0":  cmdGrep0,
@@ -46,9 +48,30 @@ func TestScripts(t *testing.T) {
 			"exits":  cmdExits,
 			"field":  cmdField,
 			"agekey": cmdAgeKey,
-			"term":   cmdStop, // "stop" is a command of testscript itself, which ends the script
+			"term":   cmdTerm,
 		},
 	})
+}
+
+// The command "stop" is testscript's own and ends a script: what comes after it
+// would never run, and nobody would be told. A server is ended by "term".
+func TestNoScriptStopsHalfway(t *testing.T) {
+	scripts, err := filepath.Glob("testdata/script/*.txtar")
+	if err != nil || len(scripts) == 0 {
+		t.Fatal(scripts, err)
+	}
+	for _, path := range scripts {
+		archive, err := txtar.ParseFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, line := range strings.Split(string(archive.Comment), "\n") {
+			words := slices.DeleteFunc(strings.Fields(line), func(w string) bool { return w == "!" || w == "?" || w[0] == '[' })
+			if len(words) > 0 && words[0] == "stop" {
+				t.Errorf("%s:%d: the script ends here: %q", path, i+1, line)
+			}
+		}
+	}
 }
 
 // A running server ends once; ended is closed then.
@@ -132,8 +155,8 @@ func end(ts *testscript.TestScript, name string, sig os.Signal) {
 // cmdKill9 ends a server as a power cut would.
 func cmdKill9(ts *testscript.TestScript, _ bool, args []string) { end(ts, args[0], os.Kill) }
 
-// cmdStop ends a server as an operator would.
-func cmdStop(ts *testscript.TestScript, _ bool, args []string) { end(ts, args[0], syscall.SIGTERM) }
+// cmdTerm ends a server as an operator would.
+func cmdTerm(ts *testscript.TestScript, _ bool, args []string) { end(ts, args[0], syscall.SIGTERM) }
 
 // cmdShell runs one line of shell, as a person types it.
 func cmdShell(ts *testscript.TestScript, neg bool, args []string) {

@@ -91,5 +91,9 @@ func replayArchive(t *testing.T, path string) int64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return replayed
+	n := int64(0)
+	for _, of := range replayed {
+		n += of
+	}
+	return n
 }

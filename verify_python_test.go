@@ -35,6 +35,7 @@ type verdict struct {
 	Index    int64  `json:"index"`
 	Reason   string `json:"reason"`
 	Replayed bool   `json:"replayed"`
+	Late     int64  `json:"late"`
 }
 
 // A second is the second verifier, written in Python from the documents alone,
@@ -112,14 +113,23 @@ func firstSays(key string, b []byte) (verdict, error) {
 		verifiers = note.VerifierList(v)
 	}
 	a, err := audit.ReadArchive(bytes.NewReader(b), int64(len(b)), verifiers)
-	replayed := int64(0)
+	var replayed map[string]int64
 	if err == nil {
 		replayed, err = replay.Verify(a)
 	}
 	if wrong, ok := errors.AsType[*audit.ArchiveError](err); ok {
 		return verdict{List: wrong.List, Index: wrong.Index, Reason: wrong.Reason}, nil
 	}
-	return verdict{OK: err == nil, Index: -1, Replayed: replayed > 0}, err
+	if err != nil || replayed == nil {
+		return verdict{OK: err == nil, Index: -1}, err
+	}
+	late := int64(0)
+	for _, l := range a.Lists {
+		if l.List != "system" {
+			late += l.Size - replayed[l.List]
+		}
+	}
+	return verdict{OK: true, Index: -1, Replayed: late == 0, Late: late}, nil
 }
 
 // compare returns the verdict of both on an archive, or says that they disagree.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -191,28 +190,6 @@ func TestArchiveAndItsKey(t *testing.T) {
 	_, stranger := key(t, "other.example.org")
 	if wrong, ok := errors.AsType[*audit.ArchiveError](read(note.VerifierList(stranger))); !ok || wrong.List != "T1/conduct" || wrong.Index != -1 {
 		t.Errorf("a stranger's key: %v", wrong)
-	}
-}
-
-// The signatures of witnesses are listed, not required and not believed.
-func TestArchiveListsCosigners(t *testing.T) {
-	l := small(t)
-	cs := copies(t, l, kept{"system": {1}})
-	signer, _ := key(t, origin)
-	witness, _ := key(t, "witness.example.org")
-	size, root := l.Root("system")
-	both, err := audit.Checkpoint{Origin: origin + "/system", Size: size, Root: root}.Sign(signer, witness)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cs[0].Checkpoint = both
-	a, err := readArchive(t, write(t, about(t), cs))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := map[string][]string{"system": {fmt.Sprintf("witness.example.org+%08x", witness.KeyHash())}}
-	if diff := cmp.Diff(want, a.Cosigners); diff != "" {
-		t.Error(diff)
 	}
 }
 

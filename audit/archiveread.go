@@ -19,12 +19,17 @@ import (
 type ArchiveReader struct {
 	Archive
 
-	// Cosigners are the signatures below the checkpoint of each list that are
-	// not the log's own, as the name of a key, "+" and its hash. They were not
-	// verified.
-	Cosigners map[string][]string
+	// Cosignatures are those of known witnesses below the checkpoint of each
+	// list, by name.
+	Cosignatures map[string][]Cosignature
 
-	zip *zipReader
+	// Unknown is how many further signatures stand below the checkpoint of each
+	// list. Whoever hands the archive on can have written them: they say
+	// nothing.
+	Unknown map[string]int
+
+	zip       *zipReader
+	witnesses []*CosignatureVerifier
 }
 
 // HasArchive reports whether a file of size bytes was written as an archive,
@@ -43,17 +48,18 @@ func HasArchive(r io.ReaderAt, size int64) bool {
 // the one that [WriteArchive] wrote, one of the verifiers has signed each head,
 // the hashes of each list add up to it, and the entries have these hashes. What
 // the entries say isn't looked at. Without verifiers it takes the archive's own
-// key; the caller has to say that this proves nothing about who wrote it.
-// Memory doesn't grow with the size of the archive.
+// key; the caller has to say that this proves nothing about who wrote it. A
+// signature that bears the name and hash of one of the witnesses and isn't its
+// own is refused. Memory doesn't grow with the size of the archive.
 //
 // What is wrong with the archive is an *[ArchiveError]; any other error is one
 // of reading r.
-func ReadArchive(r io.ReaderAt, size int64, verifiers note.Verifiers) (*ArchiveReader, error) {
+func ReadArchive(r io.ReaderAt, size int64, verifiers note.Verifiers, witnesses ...*CosignatureVerifier) (*ArchiveReader, error) {
 	z, err := readZip(r, size, 1+perList*maxLists)
 	if err != nil {
 		return nil, asArchive(err)
 	}
-	a := &ArchiveReader{zip: z, Cosigners: map[string][]string{}}
+	a := &ArchiveReader{zip: z, Cosignatures: map[string][]Cosignature{}, Unknown: map[string]int{}, witnesses: witnesses}
 	if err := a.open(); err != nil {
 		return nil, asArchive(err)
 	}
@@ -200,11 +206,34 @@ func (a *ArchiveReader) checkpoint(l ArchivedList, member zipEntry, verifiers no
 	if want := a.Origin + "/" + l.List; head.Origin != want || head.Size != l.Size {
 		return wrong(fmt.Sprintf("its checkpoint is of %d entries of %s, want %d of %s", head.Size, head.Origin, l.Size, want))
 	}
-	n, _ := note.Open(signed, verifiers) // was opened a moment ago
-	for _, s := range n.UnverifiedSigs {
-		a.Cosigners[l.List] = append(a.Cosigners[l.List], fmt.Sprintf("%s+%08x", s.Name, s.Hash))
+	if err := a.cosigners(l, signed, verifiers); err != nil {
+		return wrong(err.Error())
 	}
 	return head, nil
+}
+
+// cosigners tells the signatures of known witnesses, below a checkpoint that the
+// log has signed, from those that anybody can have written there.
+func (a *ArchiveReader) cosigners(l ArchivedList, signed []byte, verifiers note.Verifiers) error {
+	n, err := note.Open(signed, verifiers)
+	if err != nil {
+		return err
+	}
+	log, err := verifiers.Verifier(n.Sigs[0].Name, n.Sigs[0].Hash)
+	if err != nil {
+		return err
+	}
+	c, err := OpenCosigned(signed, log, a.witnesses...)
+	if err != nil {
+		return err
+	}
+	if len(c.Cosignatures) > 0 {
+		a.Cosignatures[l.List] = c.Cosignatures
+	}
+	if unknown := len(n.UnverifiedSigs) - len(c.Cosignatures); unknown > 0 {
+		a.Unknown[l.List] = unknown
+	}
+	return nil
 }
 
 // addUp compares the root of the leaves with that of the head.

@@ -71,8 +71,8 @@ type call struct {
 // It returns an error that wraps [store.ErrConflict] if a list hasn't the
 // length that a part names: this call alone failed, and the caller reads the
 // new entries and decides again. It returns [ErrBusy] if too many calls wait,
-// an error that wraps [store.ErrFull] if there was no room, and one that wraps
-// [store.ErrUnknown] if the entries may or may not be durable: the log then
+// an error that wraps [store.ErrFull] if there was no room or [store.ErrRefused]
+// if the store takes no writes, and one that wraps [store.ErrUnknown] if the entries may or may not be durable: the log then
 // serves nothing more until it is opened again. The context is looked at
 // before the call is queued and never after.
 func (l *Log) Append(ctx context.Context, parts ...Part) ([]Receipt, error) {
@@ -197,7 +197,7 @@ func (l *Log) commit(ctx context.Context, batch []*call) {
 	switch {
 	case err == nil:
 		s.publish()
-	case errors.Is(err, store.ErrFull):
+	case errors.Is(err, store.ErrFull), errors.Is(err, store.ErrRefused):
 		err = fmt.Errorf("audit: append: %w", err)
 	default:
 		err = l.fail(err)

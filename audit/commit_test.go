@@ -211,15 +211,15 @@ func TestForeignWriterPoisonsTheLog(t *testing.T) {
 	}
 }
 
-// A full store refuses, and serves as before.
+// A store that is full, or takes no writes, refuses, and serves as before.
 func TestFullStoreRefusesAndServes(t *testing.T) {
 	m := &storetest.Memory{}
 	l := open(t, config(t, m))
 	grow(t, l, "a", 300)
-	m.FailAppend = func(...store.Part) error { return store.ErrFull }
-	for range 2 {
-		if _, err := l.Append(t.Context(), part("a", 300, 400)); !errors.Is(err, store.ErrFull) {
-			t.Errorf("Append: %v, want ErrFull", err)
+	for _, refusal := range []error{store.ErrFull, store.ErrFull, store.ErrRefused, store.ErrRefused} {
+		m.FailAppend = func(...store.Part) error { return refusal }
+		if _, err := l.Append(t.Context(), part("a", 300, 400)); !errors.Is(err, refusal) || errors.Is(err, store.ErrUnknown) {
+			t.Errorf("Append: %v, want %v", err, refusal)
 		}
 	}
 	m.FailAppend = nil

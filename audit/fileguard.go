@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
+
+	"github.com/lodd-rct/lodd/audit/durable"
 )
 
 const checkpointSuffix = ".checkpoint"
@@ -33,6 +34,9 @@ func (g FileGuard) Load() (map[string][]byte, error) {
 			continue
 		}
 		list, err := unescape(escaped)
+		if err == nil && escape(list) != escaped {
+			err = errors.New("the list has another file") // or two files could speak for one list
+		}
 		if err != nil {
 			return nil, fmt.Errorf("audit: guard: %s has no name of a list: %w", filepath.Join(g.Dir, f.Name()), err)
 		}
@@ -48,14 +52,10 @@ func (g FileGuard) Load() (map[string][]byte, error) {
 // Save implements [Guard]. After a crash the file holds the old checkpoint or
 // the new one.
 func (g FileGuard) Save(list string, checkpoint []byte) error {
-	path := g.path(list)
-	if err := writeSynced(path+".tmp", checkpoint); err != nil {
+	if err := durable.Replace(g.path(list), checkpoint); err != nil {
 		return fmt.Errorf("audit: guard: %w", err)
 	}
-	if err := os.Rename(path+".tmp", path); err != nil {
-		return fmt.Errorf("audit: guard: %w", err)
-	}
-	return g.sync()
+	return nil
 }
 
 // Forget makes the guard forget a list, and keeps the checkpoint beside as
@@ -65,35 +65,14 @@ func (g FileGuard) Forget(list string) error {
 	if err := os.Rename(g.path(list), g.path(list)+".forgotten"); err != nil {
 		return fmt.Errorf("audit: guard: %w", err)
 	}
-	return g.sync()
-}
-
-func (g FileGuard) path(list string) string {
-	return filepath.Join(g.Dir, escape(list)+checkpointSuffix)
-}
-
-// sync makes renames in the folder durable.
-func (g FileGuard) sync() error {
-	if runtime.GOOS == "windows" { // can't sync a folder, and needn't
-		return nil
-	}
-	d, err := os.Open(g.Dir)
-	if err != nil {
-		return fmt.Errorf("audit: guard: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+	if err := durable.SyncDir(g.Dir); err != nil {
 		return fmt.Errorf("audit: guard: %w", err)
 	}
 	return nil
 }
 
-func writeSynced(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	return errors.Join(err, f.Sync(), f.Close())
+func (g FileGuard) path(list string) string {
+	return filepath.Join(g.Dir, escape(list)+checkpointSuffix)
 }
 
 // escape returns a file name for a list. Capitals are escaped as well: some

@@ -207,6 +207,20 @@ func TestFileGuardKeepsWhatWasSaved(t *testing.T) {
 	}
 }
 
+// Two names for one list could hold two heads, of which one would be passed over.
+func TestFileGuardRefusesASecondNameOfAList(t *testing.T) {
+	g := audit.FileGuard{Dir: t.TempDir()}
+	if err := g.Save("a", []byte("head")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(g.Dir, "%61.checkpoint"), []byte("older"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := g.Load(); err == nil || !strings.Contains(err.Error(), "%61") {
+		t.Errorf("Load = %q, %v; want an error that names the file", got, err)
+	}
+}
+
 // The whole of it with files: an older copy of the file beside a newer guard is
 // refused, the newest is not, and a file of another instance isn't taken for ours
 // either.

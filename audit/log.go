@@ -77,8 +77,8 @@ type Log struct {
 
 // Open returns the log in a store after it has compared the entries with the
 // tiles, as far as [Config.FullCheck] says, and both with the checkpoints of the
-// guard. All cores take part. A million entries take about half a second; of a
-// store that is larger than FullCheck, a million take a few milliseconds.
+// guard. All cores take part. A million entries take two cores up to a second;
+// of a store that is larger than FullCheck, a million take about ten milliseconds.
 //
 // The error wraps a *[store.DamageError] that names the list and the index of
 // the first bad entry, or [ErrRolledBack].

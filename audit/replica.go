@@ -192,7 +192,7 @@ func (r *Replica) write(ctx context.Context, s *staging, list string, checkpoint
 	if parts := s.parts(); len(parts) > 0 {
 		err := r.log.config.Store.Append(ctx, parts...)
 		switch {
-		case errors.Is(err, store.ErrFull):
+		case errors.Is(err, store.ErrFull), errors.Is(err, store.ErrRefused):
 			return fmt.Errorf("audit: extend: %w", err)
 		case err != nil:
 			return r.log.fail(err)

@@ -35,7 +35,7 @@ func (c *Client) DownloadArchive(ctx context.Context, trial, dir string, w io.Wr
 		return fmt.Errorf("client: make folder: %w", err)
 	}
 	defer os.RemoveAll(spool)
-	a := &archiving{Client: c, trial: trial, spool: spool, progress: progress}
+	a := &archiving{Client: c, trial: trial, spool: spool, room: audit.MaxBundleBytes, progress: progress}
 	if err := a.takeHeads(ctx); err != nil {
 		return err
 	}
@@ -55,6 +55,7 @@ type archiving struct {
 	*Client
 	trial    string
 	spool    string // a folder of its own
+	room     int64  // how many bytes may still be kept in it
 	origin   string // of the instance
 	heads    []archivedHead
 	progress func(done, total int64)
@@ -67,35 +68,59 @@ type archivedHead struct {
 	signed []byte
 }
 
-// takeHeads takes the head of each list, that of conduct first: whatever the
-// entries of the others say of conduct up to its head is then there.
+// headRounds is how often the heads are taken if conduct grows meanwhile.
+const headRounds = 5
+
+// takeHeads takes the head of each list, that of conduct first: whatever its
+// entries need of the other lists is then there. If conduct has grown meanwhile,
+// it takes them again, since an entry that came after the head of conduct can't
+// be replayed. Of a trial in which conduct grows all the time, the last heads
+// have to do: whoever verifies the archive counts what isn't replayed.
 func (a *archiving) takeHeads(ctx context.Context) error {
 	lists, err := a.Compartments(ctx, a.trial)
 	if err != nil {
 		return err
 	}
-	conduct := a.trial + "/conduct"
-	for _, list := range append([]string{conduct}, lists...) {
-		if slices.ContainsFunc(a.heads, func(h archivedHead) bool { return h.list == list }) {
-			continue
+	conduct, err := a.takeHead(ctx, a.trial+"/conduct")
+	if err != nil {
+		return err
+	}
+	for range headRounds {
+		a.heads = []archivedHead{conduct}
+		for _, list := range lists {
+			if list == conduct.list {
+				continue
+			}
+			h, err := a.takeHead(ctx, list)
+			if err != nil {
+				return err
+			}
+			a.heads = append(a.heads, h)
 		}
-		h, err := a.takeHead(ctx, list)
+		again, err := a.takeHead(ctx, conduct.list)
 		if err != nil {
 			return err
 		}
-		a.heads = append(a.heads, h)
+		if again.size == conduct.size {
+			break
+		}
+		conduct = again
 	}
 	slices.SortFunc(a.heads, func(x, y archivedHead) int { return strings.Compare(x.list, y.list) })
 	return nil
 }
 
 func (a *archiving) takeHead(ctx context.Context, list string) (archivedHead, error) {
-	v, cosigned, err := a.follow(ctx, a.trial, list)
+	f, err := a.follow(ctx, a.trial, list)
 	if err != nil {
 		return archivedHead{}, err
 	}
-	if err := a.remember(list, v); err != nil {
+	if err := a.remember(ctx, list, f); err != nil {
 		return archivedHead{}, err
+	}
+	v, cosigned := f.verified(), f.cosigned
+	if v.Checkpoint.Size > audit.MaxBundleBytes/tlog.HashSize {
+		return archivedHead{}, fmt.Errorf("client: list %s has %d entries, and an archive has room for the hashes of %d", list, v.Checkpoint.Size, audit.MaxBundleBytes/tlog.HashSize)
 	}
 	h := archivedHead{list, v.Checkpoint.Size, v.Signed}
 	switch origin := strings.TrimSuffix(v.Checkpoint.Origin, "/"+list); {
@@ -140,7 +165,7 @@ func (a *archiving) keep(name string, write func(io.Writer) error) (func() (io.R
 		return nil, fmt.Errorf("client: keep what was downloaded: %w", err)
 	}
 	b := bufio.NewWriter(f)
-	if err := write(b); err != nil {
+	if err := write(&narrow{b, &a.room}); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -148,6 +173,22 @@ func (a *archiving) keep(name string, write func(io.Writer) error) (func() (io.R
 		return nil, fmt.Errorf("client: keep what was downloaded: %w", err)
 	}
 	return func() (io.ReadCloser, error) { return os.Open(path) }, nil
+}
+
+// errRoom says that a server sends more than an archive can hold.
+var errRoom = fmt.Errorf("the server sends more than the %d bytes that an archive can hold", int64(audit.MaxBundleBytes))
+
+// narrow writes to w as long as there is room.
+type narrow struct {
+	w    io.Writer
+	room *int64
+}
+
+func (n *narrow) Write(b []byte) (int, error) {
+	if *n.room -= int64(len(b)); *n.room < 0 {
+		return 0, errRoom
+	}
+	return n.w.Write(b)
 }
 
 // takeLeaves writes the hashes of all entries, as many as the head says.

@@ -4,17 +4,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"strings"
 	"sync"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 )
 
-// Unchecked is a receipt that could not be checked. It was kept, and is checked
-// at the next chance.
+// Unchecked is a receipt that could not be checked, though what was asked for is
+// done, or a log that couldn't be, though the server goes on answering.
 type Unchecked struct {
+	// Trial is the trial whose log it is.
+	Trial string
+
+	// Receipt was kept, and is checked at the next chance. Its list is empty if
+	// it is the log that couldn't be checked.
 	Receipt
 
 	// Err is why; it tells nothing about the log.
@@ -31,7 +41,9 @@ type trials struct {
 // guarded by the mutex of trials.
 type checkedTrial struct {
 	running chan struct{} // closed when the check that runs now has ended; nil if none does
-	done    bool          // the server has answered
+	done    bool          // it is
+	why     error         // what kept the last check from finding out
+	told    bool          // that something did
 	refusal *LogError     // no call is made any more
 	closed  map[string]bool
 }
@@ -65,13 +77,17 @@ func (c *Client) unary(ctx context.Context, method string, req, reply any, cc *g
 		return invoke(ctx, method, req, reply, cc, opts...)
 	}
 	trial := trialOf(req)
-	if err := c.first(ctx, trial); err != nil {
+	why, err := c.first(ctx, trial)
+	if err != nil {
 		return err
 	}
 	if err := invoke(ctx, method, req, reply, cc, opts...); err != nil {
 		return err
 	}
-	return c.checkAnswer(ctx, req, reply)
+	if err := c.answered(ctx, method, trial, why); err != nil {
+		return err
+	}
+	return c.checkAnswer(ctx, method, req, reply)
 }
 
 // stream is the outer interceptor of calls with many answers.
@@ -85,7 +101,7 @@ func (c *Client) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cli
 		cancel()
 		return nil, err
 	}
-	return &checkedStream{s, c, cancel}, nil
+	return &checkedStream{ClientStream: s, client: c, cancel: cancel, method: method}, nil
 }
 
 // A checkedStream makes sure of the log before it sends its request.
@@ -93,11 +109,17 @@ type checkedStream struct {
 	grpc.ClientStream
 	client *Client
 	cancel context.CancelFunc // lets go of the stream
+	method string
+
+	trial string
+	why   error // what kept the log of the trial from being checked; nil once it was told
 }
 
 // SendMsg implements grpc.ClientStream.
 func (s *checkedStream) SendMsg(m any) error {
-	if err := s.client.first(s.Context(), trialOf(m)); err != nil {
+	var err error
+	s.trial = trialOf(m)
+	if s.why, err = s.client.first(s.Context(), s.trial); err != nil {
 		s.cancel()
 		return err
 	}
@@ -107,6 +129,13 @@ func (s *checkedStream) SendMsg(m any) error {
 // RecvMsg implements grpc.ClientStream.
 func (s *checkedStream) RecvMsg(m any) error {
 	err := s.ClientStream.RecvMsg(m)
+	if err == nil || errors.Is(err, io.EOF) {
+		why := s.why
+		s.why = nil
+		if wrong := s.client.answered(s.Context(), s.method, s.trial, why); wrong != nil {
+			err = wrong
+		}
+	}
 	if err != nil {
 		s.cancel()
 	}
@@ -123,11 +152,11 @@ func trialOf(req any) string {
 
 // first checks, before the first call about a trial, that its log continues
 // what was seen from here. It returns an error if it doesn't, and to every
-// later call as well. If the server can't be asked the call may go on: it will
-// fail as it would have.
-func (c *Client) first(ctx context.Context, trial string) error {
+// later call as well. If the server can't be asked, the call may go on: it will
+// fail as it would have, and if it doesn't, answered is told why.
+func (c *Client) first(ctx context.Context, trial string) (why, err error) {
 	if trial == "" {
-		return nil
+		return nil, nil
 	}
 	c.trials.mu.Lock()
 	defer c.trials.mu.Unlock()
@@ -139,26 +168,91 @@ func (c *Client) first(ctx context.Context, trial string) error {
 		case <-ctx.Done():
 		}
 		c.trials.mu.Lock()
-		return t.refused()
+		return t.why, t.refused()
 	}
 	if t.done || t.refusal != nil {
-		return t.refused()
+		return nil, t.refused()
 	}
 	t.running = make(chan struct{})
 	c.trials.mu.Unlock()
-	err := c.checkTrial(ctx, trial)
+	err = c.checkTrial(ctx, trial)
 	c.trials.mu.Lock()
 	close(t.running)
-	t.running = nil
+	t.running, t.why = nil, nil
 	wrong, ok := errors.AsType[*LogError](err)
 	switch {
 	case ok:
 		t.refusal = wrong
 	case err != nil && !isRemote(err):
-		return err // what was seen can't be read: the user would work unprotected
+		return nil, err // what was seen can't be read: the user would work unprotected
+	case err != nil:
+		t.why = err
+	default:
+		t.done = true
 	}
-	t.done = t.done || err == nil
-	return t.refused()
+	return t.why, t.refused()
+}
+
+// answered is told that a call about a trial succeeded, though something kept
+// its log from being checked. Whoever may make such a call may check conduct: a
+// server that answers the one and denies the other has something to hide.
+// Whatever else it was is told once.
+func (c *Client) answered(ctx context.Context, method, trial string, why error) error {
+	if why == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*deniedError](why); ok && !withoutRole(method) {
+		err := c.again(ctx, trial) // the role may have begun since
+		if _, denied := errors.AsType[*deniedError](err); denied {
+			list := trial + "/conduct"
+			seen, seenErr := c.seen(list)
+			if seenErr != nil {
+				return seenErr
+			}
+			err = c.found(finding{List: list, Remembered: seen.signed, Problem: fmt.Sprintf(
+				"the server answers calls about the trial, but doesn't let this list be checked any more (%v), which everybody in the trial may", why)})
+		}
+		if wrong, ok := errors.AsType[*LogError](err); ok {
+			return c.refuse(trial, wrong)
+		}
+		if why = err; why == nil {
+			return nil
+		}
+	}
+	c.trials.mu.Lock()
+	t := c.trials.of(trial)
+	told := t.told
+	t.told = true
+	c.trials.mu.Unlock()
+	if !told && c.config.OnUnchecked != nil {
+		c.config.OnUnchecked(Unchecked{Trial: trial, Err: why})
+	}
+	return nil
+}
+
+// again follows conduct once more.
+func (c *Client) again(ctx context.Context, trial string) error {
+	ctx, cancel := c.checking(ctx)
+	defer cancel()
+	_, err := c.Follow(ctx, trial, trial+"/conduct")
+	return denied(err)
+}
+
+// withoutRole reports whether a method is for people who have no role in the
+// trial, such as an administrator, who may not check its log.
+func withoutRole(method string) bool {
+	service, name, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
+	d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service + "." + name))
+	if err != nil {
+		return true
+	}
+	need, _ := proto.GetExtension(d.Options(), loddv1.E_Permission).(loddv1.Permission)
+	switch need {
+	case loddv1.Permission_PERMISSION_UNSPECIFIED, loddv1.Permission_PERMISSION_PUBLIC, loddv1.Permission_PERMISSION_SESSION,
+		loddv1.Permission_PERMISSION_ADMINISTER, loddv1.Permission_PERMISSION_GRANT, loddv1.Permission_PERMISSION_READ_TRIAL:
+		return true
+	}
+	return false
 }
 
 func (t *checkedTrial) refused() error {
@@ -189,6 +283,19 @@ func isClosed(err error) bool {
 	return ok && (e.Code == codes.NotFound || e.Code == codes.PermissionDenied) && !errors.Is(err, ErrNotReached)
 }
 
+// A deniedError says that the server doesn't let conduct be checked.
+type deniedError struct{ error }
+
+func (e *deniedError) Unwrap() error { return e.error }
+
+// denied marks such an error.
+func denied(err error) error {
+	if e, ok := errors.AsType[*Error](err); ok && (isClosed(err) || e.Code == codes.Unimplemented) {
+		return &deniedError{err}
+	}
+	return err
+}
+
 // checkTrial checks the lists of a trial that are remembered, and the list of
 // accounts if it is; then the receipts that wait.
 func (c *Client) checkTrial(ctx context.Context, trial string) error {
@@ -206,130 +313,16 @@ func (c *Client) checkTrial(ctx context.Context, trial string) error {
 			continue
 		}
 		_, err := c.Follow(ctx, trial, list)
-		if e, ok := errors.AsType[*Error](err); ok && e.Code == codes.NotFound && list == trial+"/conduct" {
-			// Whoever is let into a trial may verify conduct.
-			return c.found(finding{List: list, Problem: "the server doesn't show this list any more, which every trial has"})
+		if conduct := list == trial+"/conduct"; conduct && err != nil {
+			if e, ok := errors.AsType[*Error](err); ok && e.Code == codes.NotFound {
+				// Whoever is let into a trial may verify conduct.
+				return c.found(finding{List: list, Problem: "the server doesn't show this list any more, which every trial has"})
+			}
+			return denied(err)
 		}
 		if err != nil && !isClosed(err) {
 			return err
 		}
 	}
 	return c.checkPending(ctx, trial)
-}
-
-// checkAnswer checks the receipt in an answer, if it has one.
-func (c *Client) checkAnswer(ctx context.Context, req, reply any) error {
-	answer, ok := reply.(interface{ GetReceipt() *loddv1.Receipt })
-	if !ok || answer.GetReceipt() == nil && requestID(req) == "" {
-		return nil // a question
-	}
-	trial := trialOf(req)
-	r, err := openReceipt(answer.GetReceipt())
-	if err == nil && trial != "" && r.trial() != trial {
-		err = fmt.Errorf("the receipt is of the list %q", r.List)
-	}
-	if err != nil {
-		return c.refuse(trial, c.found(finding{List: trial, Problem: "the server says that it is done, but " + err.Error()}))
-	}
-	ctx, cancel := c.checking(ctx)
-	defer cancel()
-	err = c.CheckReceipt(ctx, r)
-	if wrong, ok := errors.AsType[*LogError](err); ok {
-		return c.refuse(r.trial(), wrong)
-	}
-	if err != nil {
-		c.postpone(r, err)
-		return nil
-	}
-	err = c.checkPending(ctx, r.trial())
-	if wrong, ok := errors.AsType[*LogError](err); ok {
-		return c.refuse(r.trial(), wrong)
-	}
-	return nil // what waits, waits on; this one is done and found
-}
-
-// postpone keeps a receipt for later, and says so.
-func (c *Client) postpone(r Receipt, why error) {
-	if err := c.memory.keep(r); err != nil {
-		why = errors.Join(why, err)
-	}
-	if c.config.OnUnchecked != nil {
-		c.config.OnUnchecked(Unchecked{r, why})
-	}
-}
-
-// checkPending checks the receipts of a trial that wait. Those of a list that
-// the account may not see wait for one that may.
-func (c *Client) checkPending(ctx context.Context, trial string) error {
-	receipts, err := c.memory.pending(trial)
-	if err != nil {
-		return err
-	}
-	for _, r := range receipts {
-		if c.isShut(trial, r.List) {
-			continue
-		}
-		err := c.CheckReceipt(ctx, r)
-		switch {
-		case isClosed(err):
-			c.shut(trial, r.List)
-		case err != nil:
-			return err
-		default:
-			if err := c.memory.drop(r); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (c *Client) isShut(trial, list string) bool {
-	c.trials.mu.Lock()
-	defer c.trials.mu.Unlock()
-	return c.trials.of(trial).closed[list]
-}
-
-func (c *Client) shut(trial, list string) {
-	c.trials.mu.Lock()
-	defer c.trials.mu.Unlock()
-	c.trials.of(trial).closed[list] = true
-}
-
-// CheckReceipt checks that the entry of a receipt is in the log as it is now, and
-// that the log continues what was seen from here. Then the head is remembered.
-//
-// The errors are those of [Client.Follow].
-func (c *Client) CheckReceipt(ctx context.Context, r Receipt) error {
-	if c.verifier == nil {
-		return errNoKey
-	}
-	seen, err := c.seen(r.List) // before the call: nothing older may come in answer
-	if err != nil {
-		return err
-	}
-	answer, err := c.Audit().ProveInclusion(ctx, &loddv1.ProveInclusionRequest{
-		TrialId: r.trial(), List: r.List, Index: r.Index, OldSize: max(seen.Size, 0),
-	})
-	if err != nil {
-		return err
-	}
-	now, err := c.given(answer.GetCheckpoint(), r.List, seen)
-	if err != nil {
-		return err
-	}
-	if err := c.continues(r.List, seen, now, answer.GetConsistency()); err != nil {
-		return err
-	}
-	proof, err := openHashes(answer.GetInclusion())
-	if err == nil {
-		err = now.CheckRecord(r.Index, [32]byte(r.Leaf), proof)
-	}
-	if err != nil {
-		return c.found(finding{
-			List: r.List, Remembered: seen.signed, Given: now.signed, Receipt: &r, Inclusion: answer.GetInclusion(), Consistency: answer.GetConsistency(),
-			Problem: fmt.Sprintf("the server gave a receipt for entry %d, but its log of %d entries doesn't hold it: %v", r.Index, now.Size, err),
-		})
-	}
-	return c.memory.save(r.List, []byte(now.signed), now.Size, c.openCheckpoint)
 }

@@ -9,7 +9,8 @@
 // A client that knows the key of the log and has a folder for what it saw is a
 // witness of the log. Before its first call about a trial it asks for the proof
 // that the trial's log continues what was seen last from here, and after each
-// answer with a receipt for the proof that the entry is in it. A log that was
+// answer with a receipt for the proof that the entry is in it, and for the entry:
+// it must be what was asked for. A log that was
 // rewritten, shortened or forked is refused with a [*LogError], and no further
 // call about that trial is made. A proof that could not be had refuses nothing:
 // the receipt is kept, and checked at the next chance. [Client.VerifyList]
@@ -48,6 +49,10 @@ type Config struct {
 	// or return "", for calls that need no session.
 	Token func() (string, error)
 
+	// User is the account whose token it is. The entries that the server makes for
+	// it must bear this name; empty if it isn't known.
+	User string
+
 	// Timeout bounds a call whose context has no deadline, all its attempts
 	// together. It doesn't bound streams. The default is 30 seconds.
 	Timeout time.Duration
@@ -77,10 +82,12 @@ type Config struct {
 	Witnesses []*audit.CosignatureVerifier
 
 	// OnUnchecked is told of each receipt that could not be checked, although
-	// what was asked for is done. It may be nil.
+	// what was asked for is done, and, once for each trial, of a log that could
+	// not be, although the server goes on answering. It may be nil.
 	OnUnchecked func(Unchecked)
 
-	// Now is the clock of evidence. It is needed with Evidence only.
+	// Now is the clock of evidence, and of receipts that wait. It is needed with
+	// Evidence only.
 	Now func() time.Time
 
 	// Dial makes the connection to the address. The default dials TCP, through a

@@ -35,6 +35,25 @@ func (c *Client) Compartments(ctx context.Context, trial string) ([]string, erro
 	return lists, nil
 }
 
+// SeenTrials returns the trials whose log was seen from here before.
+func (c *Client) SeenTrials() ([]string, error) {
+	var trials []string
+	err := c.memory.files(checkpointSuffix, func(path string, b []byte) error {
+		origin, _, _ := strings.Cut(string(b), "\n")
+		parts := strings.Split(origin, "/")
+		if len(parts) < 2 {
+			return nil
+		}
+		trial := parts[len(parts)-2]
+		if list := trial + "/" + parts[len(parts)-1]; c.memory.path(list) == path && !slices.Contains(trials, trial) {
+			trials = append(trials, trial)
+		}
+		return nil
+	})
+	slices.Sort(trials)
+	return trials, err
+}
+
 // lists returns the lists of a trial that are remembered. Their names stand in
 // the checkpoints, behind the name of the server.
 func (m memory) lists(trial string) ([]string, error) {

@@ -53,6 +53,7 @@ type finding struct {
 	Given       string   `json:"given_checkpoint,omitempty"`
 	Cosigned    string   `json:"cosigned_checkpoint,omitempty"`
 	Receipt     *Receipt `json:"receipt,omitempty"`
+	Entry       []byte   `json:"entry,omitempty"`
 	Inclusion   [][]byte `json:"inclusion_proof,omitempty"`
 	Consistency [][]byte `json:"consistency_proof,omitempty"`
 
@@ -77,7 +78,8 @@ func (c *Client) found(f finding) *LogError {
 }
 
 // writeEvidence writes a finding into a folder and returns its file. What was
-// found before isn't written again, and no file is ever overwritten.
+// found before isn't written again, unless that file doesn't hold it any more,
+// and no file is ever overwritten.
 func writeEvidence(dir string, f finding, at time.Time) (string, error) {
 	timeless, err := json.Marshal(f)
 	if err != nil {
@@ -85,38 +87,71 @@ func writeEvidence(dir string, f finding, at time.Time) (string, error) {
 	}
 	sum := sha256.Sum256(timeless)
 	id := hex.EncodeToString(sum[:8])
-	if same, err := filepath.Glob(filepath.Join(dir, "*-"+id+".json")); err == nil && len(same) > 0 {
-		return same[0], nil
+	if same, err := filepath.Glob(filepath.Join(dir, "*-"+id+"*.json")); err == nil {
+		for _, path := range same {
+			if holds(path, f) {
+				return path, nil
+			}
+		}
 	}
 	f.At = at.UTC().Format(time.RFC3339)
+	text, err := f.text()
+	if err != nil {
+		return "", err
+	}
+	name := filepath.Join(dir, at.UTC().Format("20060102T150405Z")+"-"+id)
+	for n := 1; ; n++ {
+		path := name + ".json"
+		if n > 1 {
+			path = fmt.Sprintf("%s-%d.json", name, n)
+		}
+		err := createPrivate(path, text)
+		if errors.Is(err, fs.ErrExist) && !holds(path, f) {
+			continue
+		}
+		if err != nil && !errors.Is(err, fs.ErrExist) { // otherwise another process has found the same
+			return "", err
+		}
+		return path, nil
+	}
+}
+
+// text returns a finding as it is written.
+func (f finding) text() ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(f); err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, at.UTC().Format("20060102T150405Z")+"-"+id+".json")
-	err = createPrivate(path, b.Bytes())
-	if errors.Is(err, fs.ErrExist) {
-		err = nil // another process has found the same
-	}
-	if err != nil {
-		return "", err
-	}
-	return path, nil
+	err := enc.Encode(f)
+	return b.Bytes(), err
 }
 
-// createPrivate makes a file that its owner alone can read. A file that exists
-// is left as it is: the error wraps fs.ErrExist.
-func createPrivate(path string, data []byte) (err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+// holds reports whether a file holds a finding, made at whatever time.
+func holds(path string, f finding) bool {
+	b, err := os.ReadFile(path)
 	if err != nil {
-		return err
+		return false
 	}
-	_, err = f.Write(data)
-	return errors.Join(err, f.Sync(), f.Close())
+	var was finding
+	if json.Unmarshal(b, &was) != nil {
+		return false
+	}
+	f.At = was.At
+	text, err := f.text()
+	return err == nil && bytes.Equal(b, text)
+}
+
+// createPrivate makes a file that its owner alone can read, all of it or nothing.
+// A file that exists is left as it is: the error wraps fs.ErrExist.
+func createPrivate(path string, data []byte) error {
+	return placePrivate(path, data, func(temp string) error {
+		err := os.Link(temp, path)
+		if err != nil && !errors.Is(err, fs.ErrExist) { // a file system without links
+			if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+				return errors.Join(fs.ErrExist, err)
+			}
+			return os.Rename(temp, path)
+		}
+		return errors.Join(err, os.Remove(temp))
+	})
 }

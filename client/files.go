@@ -9,7 +9,13 @@ import (
 
 // writePrivate replaces a file with one that its owner alone can read, all of
 // it or nothing. Folders that are missing are made, for the owner alone.
-func writePrivate(path string, data []byte) (err error) {
+func writePrivate(path string, data []byte) error {
+	return placePrivate(path, data, func(temp string) error { return os.Rename(temp, path) })
+}
+
+// placePrivate writes data beside path, where its owner alone can read it, and
+// calls place once all of it is on the disk.
+func placePrivate(path string, data []byte, place func(temp string) error) (err error) {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -31,7 +37,7 @@ func writePrivate(path string, data []byte) (err error) {
 		err = closeErr
 	}
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = place(f.Name())
 	}
 	return err
 }

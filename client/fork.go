@@ -30,10 +30,14 @@ func (c *Client) AcceptFork(trial string) ([]string, error) {
 	}
 	var paths []string
 	for _, list := range append(lists, "system") {
-		paths = append(paths, c.memory.path(list))
+		cosigned, err := c.memory.cosignedPaths(list)
+		if err != nil {
+			return nil, err
+		}
+		paths = append(append(paths, c.memory.path(list)), cosigned...)
 	}
 	for _, r := range receipts {
-		paths = append(paths, c.memory.receiptPath(r))
+		paths = append(paths, c.memory.receiptPath(r.Receipt))
 	}
 	if err := os.MkdirAll(c.config.Evidence, 0o700); err != nil {
 		return nil, fmt.Errorf("client: accept the fork: %w", err)

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -9,8 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"github.com/lodd-rct/lodd/audit"
+	"time"
 )
 
 const checkpointSuffix = ".checkpoint"
@@ -35,7 +35,12 @@ func (m memory) load(list string) ([]byte, error) {
 	if m.dir == "" {
 		return nil, nil
 	}
-	b, err := os.ReadFile(m.path(list))
+	return m.read(m.path(list))
+}
+
+// read returns what a file of the memory holds, nil if there is none.
+func (m memory) read(path string) ([]byte, error) {
+	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -45,22 +50,54 @@ func (m memory) load(list string) ([]byte, error) {
 	return b, nil
 }
 
-// save remembers a checkpoint, unless another process has meanwhile remembered
-// a later one.
-func (m memory) save(list string, signed []byte, size int64, open func([]byte, string) (audit.Checkpoint, error)) error {
+// swap remembers a checkpoint instead of the one that was seen, which is nil if
+// none was. If meanwhile another process has remembered another one, it returns
+// that and remembers nothing: it was never held against the new one.
+func (m memory) swap(ctx context.Context, list string, seen, signed []byte) (other []byte, err error) {
 	if m.dir == "" {
-		return nil
+		return nil, nil
 	}
-	if b, err := m.load(list); err == nil && b != nil {
-		if bytes.Equal(b, signed) {
-			return nil // nothing has happened since
-		}
-		if seen, err := open(b, list); err == nil && seen.Size > size {
+	if b, err := m.load(list); err != nil || bytes.Equal(b, signed) {
+		return nil, err // nothing has happened since
+	}
+	err = m.locked(ctx, func() error {
+		b, err := m.load(list)
+		switch {
+		case err != nil || bytes.Equal(b, signed):
+			return err
+		case b == nil && seen != nil:
+			return nil // a fork was accepted meanwhile: what was seen doesn't count any more
+		case !bytes.Equal(b, seen):
+			other = b
 			return nil
 		}
+		return writePrivate(m.path(list), signed)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("client: remember the checkpoint: %w", err)
 	}
-	if err := writePrivate(m.path(list), signed); err != nil {
-		return fmt.Errorf("client: remember the checkpoint: %w", err)
+	return other, nil
+}
+
+// lockWait is how long to wait before another look at a lock. It is held for the
+// time of a write.
+const lockWait = 5 * time.Millisecond
+
+// locked calls f while no other process and no other call changes the memory.
+func (m memory) locked(ctx context.Context, f func() error) error {
+	if err := os.MkdirAll(m.dir, 0o700); err != nil {
+		return err
 	}
-	return nil
+	for {
+		unlock, err := lock(filepath.Join(m.dir, "lock"))
+		if err == nil {
+			return errors.Join(f(), unlock())
+		}
+		if !errors.Is(err, ErrWitnessBusy) {
+			return err
+		}
+		if !sleep(ctx, lockWait) {
+			return fmt.Errorf("another process holds %s: %w", filepath.Join(m.dir, "lock"), ctx.Err())
+		}
+	}
 }

@@ -24,6 +24,9 @@ type Receipt struct {
 	List  string `json:"list"`
 	Index int64  `json:"index"`
 	Leaf  leaf   `json:"leaf_hash"`
+
+	// Request is what it was given for.
+	Request Request `json:"request,omitzero"`
 }
 
 // A leaf is the hash of an entry. In JSON it is hexadecimal, as the sealing
@@ -73,6 +76,7 @@ type pendingReceipt struct {
 	Schema string `json:"schema"`
 	Pin    string `json:"pin"`
 	Receipt
+	Kept int64 `json:"kept_unix,omitempty"` // when, seconds since 1970; 0 if there was no clock
 }
 
 const receiptSchema = "lodd.receipt/1"
@@ -92,15 +96,18 @@ func parsePending(b []byte) (pendingReceipt, error) {
 }
 
 // receiptPath returns the file of a receipt. Its name is a digest, because the
-// names of lists come from the server.
+// names of lists come from the server. One receipt given for two requests is two
+// files: what each was given for is to be checked.
 func (m memory) receiptPath(r Receipt) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%d\n%x", m.pin, r.List, r.Index, r.Leaf[:]))
+	q := r.Request
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%d\n%x\n%q\n%q\n%q\n%q\n%t",
+		m.pin, r.List, r.Index, r.Leaf[:], q.ID, q.Actor, q.Kind, q.Participant, q.Repeated))
 	return filepath.Join(m.dir, hex.EncodeToString(sum[:16])+receiptSuffix)
 }
 
-// keep keeps a receipt until it is checked.
-func (m memory) keep(r Receipt) error {
-	b, err := json.Marshal(pendingReceipt{receiptSchema, m.pin, r})
+// keep keeps a receipt, from a time on, until it is checked.
+func (m memory) keep(r Receipt, at int64) error {
+	b, err := json.Marshal(pendingReceipt{receiptSchema, m.pin, r, at})
 	if err == nil {
 		err = writePrivate(m.receiptPath(r), append(b, '\n'))
 	}
@@ -120,19 +127,19 @@ func (m memory) drop(r Receipt) error {
 
 // pending returns the receipts of a trial that are still to be checked, in the
 // order of the log.
-func (m memory) pending(trial string) ([]Receipt, error) {
-	var receipts []Receipt
+func (m memory) pending(trial string) ([]pendingReceipt, error) {
+	var receipts []pendingReceipt
 	err := m.files(receiptSuffix, func(path string, b []byte) error {
 		p, err := parsePending(b)
 		if err != nil {
 			return fmt.Errorf("client: %s can't be read: %w; move it away", path, err)
 		}
 		if p.Pin == m.pin && p.trial() == trial {
-			receipts = append(receipts, p.Receipt)
+			receipts = append(receipts, p)
 		}
 		return nil
 	})
-	slices.SortFunc(receipts, func(a, b Receipt) int {
+	slices.SortFunc(receipts, func(a, b pendingReceipt) int {
 		if a.List != b.List {
 			return strings.Compare(a.List, b.List)
 		}

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -48,15 +50,19 @@ func TestReceiptsWaitPerTrialAndServer(t *testing.T) {
 	b := Receipt{List: "IPS/conduct", Index: 10, Leaf: leaf{2}}
 	c := Receipt{List: "IPS/outcome", Index: 3}
 	for _, r := range []Receipt{c, b, a, a, {List: "TAU/conduct"}} {
-		if err := m.keep(r); err != nil {
+		if err := m.keep(r, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := (memory{dir: m.dir, pin: "q"}).keep(a); err != nil {
+	if err := (memory{dir: m.dir, pin: "q"}).keep(a, 0); err != nil {
 		t.Fatal(err)
 	}
 	got, err := m.pending("IPS")
-	if diff := cmp.Diff([]Receipt{a, b, c}, got); err != nil || diff != "" {
+	var receipts []Receipt
+	for _, r := range got {
+		receipts = append(receipts, r.Receipt)
+	}
+	if diff := cmp.Diff([]Receipt{a, b, c}, receipts); err != nil || diff != "" {
 		t.Fatal(err, diff)
 	}
 	if err := m.drop(b); err != nil {
@@ -93,6 +99,45 @@ func TestEvidenceIsNeverOverwritten(t *testing.T) {
 	m.must(os.WriteFile(m.dir+"/evidence", nil, 0o600)) // no folder can be made there
 	if e := c.found(finding{List: "a", Problem: "x"}); e.Evidence != "" || !strings.Contains(e.Error(), "x; the evidence could not be written") {
 		t.Errorf("%v", e)
+	}
+}
+
+// What a full disk or a crash left of a finding doesn't silence the next one.
+func TestHalfEvidenceIsWrittenAgain(t *testing.T) {
+	dir := t.TempDir()
+	f := finding{List: "L", Problem: "rewritten", Remembered: "A", Given: "B"}
+	at := time.Unix(1700000000, 0)
+	one, err := writeEvidence(dir, f, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, path := range []string{one, one} {
+		whole, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, whole[:len(whole)/2*i], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		two, err := writeEvidence(dir, f, at.Add(time.Duration(i)*time.Hour)) // at the same second, and later
+		if err != nil || two == path {
+			t.Fatalf("%s again, %v", two, err)
+		}
+		if !holds(two, f) {
+			t.Errorf("%s doesn't hold it", two)
+		}
+		if again, err := writeEvidence(dir, f, at.Add(48*time.Hour)); err != nil || again != two {
+			t.Errorf("written again as %s, %v", again, err)
+		}
+		if err := os.WriteFile(path, whole, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(two); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if files, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(files) != 1 {
+		t.Errorf("left %v, %v", files, err)
 	}
 }
 

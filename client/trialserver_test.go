@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,8 +16,10 @@ import (
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/lodd-rct/lodd/audit"
+	logv1 "github.com/lodd-rct/lodd/proto/lodd/log/v1"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 )
 
@@ -33,6 +36,7 @@ type trialServer struct {
 	fail     error                                 // of every proof
 	asked    []string                              // the calls, in order
 	cosigned string
+	hides    bool // what the entries are
 }
 
 func (s *trialServer) note(call string) (fail error) {
@@ -100,6 +104,9 @@ func (s *trialServer) ProveInclusion(_ context.Context, req *loddv1.ProveInclusi
 	n := int64(len(s.entries))
 	if proof, err := tlog.ProveRecord(n, req.GetIndex(), s.hashes()); err == nil && req.GetIndex() < n {
 		answer.Inclusion = asBytes(proof)
+		if !s.hides {
+			answer.Entry = []byte(s.entries[req.GetIndex()])
+		}
 	}
 	if proof, err := tlog.ProveTree(n, max(req.GetOldSize(), 1), s.hashes()); err == nil && 0 < req.GetOldSize() && req.GetOldSize() <= n {
 		answer.Consistency = asBytes(proof)
@@ -120,14 +127,31 @@ func (s *trialServer) ListLeaves(req *loddv1.ListLeavesRequest, stream grpc.Serv
 	return nil
 }
 
+// excluded returns an entry as it is stored.
+func excluded(actor, request, participant string) string {
+	id, err := hex.DecodeString(strings.ReplaceAll(request, "-", ""))
+	if err != nil {
+		panic(err) // the tests write it
+	}
+	b, err := proto.Marshal(&logv1.Entry{Actor: actor, RequestId: id, Kind: &logv1.Entry_Excluded{Excluded: &logv1.Excluded{Participant: participant}}})
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+// requestOf returns the id of the request about a participant.
+func requestOf(p string) string { return fmt.Sprintf("00000000-0000-4000-8000-%012x", p) }
+
 // Exclude appends an entry and promises it.
 func (s *trialServer) Exclude(_ context.Context, req *loddv1.ExcludeRequest) (*loddv1.ExcludeResponse, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked = append(s.asked, "exclude")
-	h := audit.Leaf([]byte(req.GetParticipant()))
+	e := excluded("kari", req.GetRequestId(), req.GetParticipant())
+	h := audit.Leaf([]byte(e))
 	r := &loddv1.Receipt{List: "IPS/conduct", Index: int64(len(s.entries)), LeafHash: h[:]}
-	s.entries = append(s.entries, req.GetParticipant())
+	s.entries = append(s.entries, e)
 	if s.receipt != nil {
 		r = s.receipt(r)
 	}
@@ -183,7 +207,7 @@ func newMachine(t *testing.T) *machine {
 		loddv1.RegisterAuditServiceServer(g, m.server)
 		loddv1.RegisterScreeningServiceServer(g, m.server)
 	}, func(c *Config) {
-		c.LogKey, c.Checkpoints, c.Evidence = key, filepath.Join(m.dir, "checkpoints"), filepath.Join(m.dir, "evidence")
+		c.User, c.LogKey, c.Checkpoints, c.Evidence = "kari", key, filepath.Join(m.dir, "checkpoints"), filepath.Join(m.dir, "evidence")
 		c.Now = func() time.Time { return time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC) }
 		c.OnUnchecked = func(u Unchecked) { m.unchecked = append(m.unchecked, u) }
 	})
@@ -203,7 +227,7 @@ func (m *machine) begin() *Client {
 }
 
 func (m *machine) exclude(c *Client, p string) error {
-	_, err := c.Screening().Exclude(m.t.Context(), &loddv1.ExcludeRequest{TrialId: "IPS", RequestId: "r-" + p, Participant: p})
+	_, err := c.Screening().Exclude(m.t.Context(), &loddv1.ExcludeRequest{TrialId: "IPS", RequestId: requestOf(p), Participant: p})
 	return err
 }
 

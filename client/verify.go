@@ -28,6 +28,11 @@ type Verified struct {
 	// client knows; nil if there is none. The head continues it if VerifyList
 	// says so; Follow doesn't look.
 	Cosigned *audit.Cosigned
+
+	// Displaced names the witnesses whose co-signature was seen from here, of a
+	// smaller size, and isn't shown any more, because one has signed since whom
+	// the client doesn't know. The server hands out the newest only.
+	Displaced []string
 }
 
 // errNoKey is no finding: nothing can be said about the log.
@@ -40,11 +45,11 @@ var errNoKey = errors.New("client: no key of the log is known: sign in again to 
 // The error is a [*LogError] if something doesn't hold; whatever else goes
 // wrong tells nothing about the log.
 func (c *Client) Follow(ctx context.Context, trial, list string) (Verified, error) {
-	v, _, err := c.follow(ctx, trial, list)
-	if err == nil {
-		err = c.remember(list, v)
+	f, err := c.follow(ctx, trial, list)
+	if err != nil {
+		return Verified{}, err
 	}
-	return v, err
+	return f.verified(), c.remember(ctx, list, f)
 }
 
 // VerifyList checks a compartment as Follow does, and that the hashes of its
@@ -54,55 +59,96 @@ func (c *Client) Follow(ctx context.Context, trial, list string) (Verified, erro
 //
 // The errors are those of Follow.
 func (c *Client) VerifyList(ctx context.Context, trial, list string, progress func(done, total int64)) (Verified, error) {
-	v, cosigned, err := c.follow(ctx, trial, list)
+	f, err := c.follow(ctx, trial, list)
 	if err != nil {
 		return Verified{}, err
 	}
-	if cosigned != "" {
-		if v.Cosigned, err = c.openCosigned(v, list, cosigned); err != nil {
-			return Verified{}, err
-		}
+	v := f.verified()
+	if err := c.witnessed(&v, list, f.cosigned); err != nil {
+		return Verified{}, err
 	}
 	if err := c.recompute(ctx, recomputation{trial, list, v, progress}); err != nil {
 		return Verified{}, err
 	}
-	return v, c.remember(list, v)
+	if err := c.rememberWitnessed(ctx, list, f.cosigned); err != nil {
+		return Verified{}, err
+	}
+	return v, c.remember(ctx, list, f)
 }
 
-// follow does what Follow does, but remembers nothing. It returns the co-signed
-// checkpoint of the same answer, too.
-func (c *Client) follow(ctx context.Context, trial, list string) (Verified, string, error) {
+// followed is a head that continues the one that was seen before.
+type followed struct {
+	trial     string
+	seen, now head
+	cosigned  string // the co-signed checkpoint that came with it
+}
+
+func (f followed) verified() Verified {
+	return Verified{Checkpoint: f.now.Checkpoint, Signed: []byte(f.now.signed), Before: f.seen.Size}
+}
+
+// follow does what Follow does, but remembers nothing.
+func (c *Client) follow(ctx context.Context, trial, list string) (followed, error) {
 	if c.verifier == nil {
-		return Verified{}, "", errNoKey
+		return followed{}, errNoKey
 	}
 	seen, err := c.seen(list) // before the call: nothing older may come in answer
 	if err != nil {
-		return Verified{}, "", err
+		return followed{}, err
 	}
 	answer, err := c.Audit().GetCheckpoint(ctx, &loddv1.GetCheckpointRequest{TrialId: trial, List: list})
 	if err != nil {
-		return Verified{}, "", err
+		return followed{}, err
 	}
 	now, err := c.given(answer.GetCheckpoint(), list, seen)
 	if err != nil {
-		return Verified{}, "", err
+		return followed{}, err
 	}
+	if err := c.connected(ctx, trial, list, seen, now); err != nil {
+		return followed{}, err
+	}
+	return followed{trial, seen, now, answer.GetCosigned()}, nil
+}
+
+// connected asks for the proof that a head continues another one, and checks it.
+func (c *Client) connected(ctx context.Context, trial, list string, seen, now head) error {
 	var hashes [][]byte
 	if 0 < seen.Size && seen.Size < now.Size {
 		proof, err := c.Audit().ProveConsistency(ctx, &loddv1.ProveConsistencyRequest{TrialId: trial, List: list, OldSize: seen.Size, NewSize: now.Size})
 		if err != nil {
-			return Verified{}, "", err
+			return err
 		}
 		hashes = proof.GetHashes()
 	}
-	if err := c.continues(list, seen, now, hashes); err != nil {
-		return Verified{}, "", err
-	}
-	return Verified{Checkpoint: now.Checkpoint, Signed: []byte(now.signed), Before: seen.Size}, answer.GetCosigned(), nil
+	return c.continues(list, seen, now, hashes)
 }
 
-func (c *Client) remember(list string, v Verified) error {
-	return c.memory.save(list, v.Signed, v.Checkpoint.Size, c.openCheckpoint)
+// remember remembers a head that continues the one seen before. If meanwhile
+// another process was shown another one, they are held against each other first:
+// a log that is shown in two versions at once must not pass in both.
+func (c *Client) remember(ctx context.Context, list string, f followed) error {
+	now, before := f.now, f.seen
+	for {
+		var seen []byte
+		if before.Size >= 0 {
+			seen = []byte(before.signed)
+		}
+		b, err := c.memory.swap(ctx, list, seen, []byte(now.signed))
+		if err != nil || b == nil {
+			return err
+		}
+		other, err := c.openSeen(b, list)
+		if err != nil {
+			return err
+		}
+		if other.Size > now.Size {
+			return c.connected(ctx, f.trial, list, now, other)
+		}
+		if err := c.connected(ctx, f.trial, list, other, now); err != nil {
+			return err
+		}
+		before = other
+	}
 }
 
 // A head is a checkpoint and the note that says so.
@@ -117,6 +163,11 @@ func (c *Client) seen(list string) (head, error) {
 	if err != nil || signed == nil {
 		return head{Checkpoint: audit.Checkpoint{Size: -1}}, err
 	}
+	return c.openSeen(signed, list)
+}
+
+// openSeen opens a checkpoint of the memory.
+func (c *Client) openSeen(signed []byte, list string) (head, error) {
 	seen, err := c.openCheckpoint(signed, list)
 	if err != nil {
 		return head{}, c.found(finding{
@@ -178,24 +229,6 @@ func openHashes(hashes [][]byte) ([]tlog.Hash, error) {
 		proof = append(proof, tlog.Hash(h))
 	}
 	return proof, nil
-}
-
-// openCosigned opens the co-signed checkpoint that came with a head; nil if no
-// witness that the client knows has signed it.
-func (c *Client) openCosigned(v Verified, list, signed string) (*audit.Cosigned, error) {
-	cosigned, err := audit.OpenCosigned([]byte(signed), c.verifier, c.config.Witnesses...)
-	switch {
-	case err != nil:
-	case cosigned.Origin != v.Checkpoint.Origin:
-		err = fmt.Errorf("it is of %q and not of %s", cosigned.Origin, list)
-	case cosigned.Size > v.Checkpoint.Size:
-		err = fmt.Errorf("it has %d entries, but the log shows %d", cosigned.Size, v.Checkpoint.Size)
-	case len(cosigned.Cosignatures) == 0:
-		return nil, nil
-	default:
-		return &cosigned, nil
-	}
-	return nil, c.found(finding{List: list, Given: string(v.Signed), Cosigned: signed, Problem: "the co-signed checkpoint that the server gave: " + err.Error()})
 }
 
 // A recomputation computes the head of a list from the hashes of its entries.

@@ -185,7 +185,7 @@ func TestVerifyList(t *testing.T) {
 // can read.
 func remembered(t *testing.T, dir string) string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	files, err := filepath.Glob(filepath.Join(dir, "*.checkpoint"))
 	if err != nil || len(files) != 1 {
 		t.Fatalf("%d files, %v; want 1", len(files), err)
 	}
@@ -212,7 +212,7 @@ func TestVerifyListAddsUp(t *testing.T) {
 	if _, ok := errors.AsType[*LogError](err); !ok || !strings.Contains(err.Error(), "add up to") {
 		t.Errorf("error is %v, want one that the entries don't add up", err)
 	}
-	if files, _ := filepath.Glob(filepath.Join(dir, "*")); len(files) != 0 {
+	if files, _ := filepath.Glob(filepath.Join(dir, "*.checkpoint")); len(files) != 0 {
 		t.Errorf("remembered %v", files)
 	}
 }
@@ -243,19 +243,33 @@ func TestDamagedMemoryIsToldOf(t *testing.T) {
 	}
 }
 
-// A process that is late doesn't overwrite what a faster one has seen.
-func TestMemoryKeepsTheLaterCheckpoint(t *testing.T) {
+// A process that is late overwrites nothing that it wasn't held against.
+func TestMemoryTellsOfWhatWasSeenMeanwhile(t *testing.T) {
 	m := memory{dir: t.TempDir(), pin: "p"}
-	open := func(b []byte, _ string) (audit.Checkpoint, error) {
-		return audit.Checkpoint{Size: int64(len(b))}, nil
+	for _, step := range []struct{ seen, signed, other, after string }{
+		{"", "1", "", "1"},
+		{"", "2", "1", "1"},
+		{"1", "2", "", "2"},
+		{"1", "2", "", "2"},
+		{"1", "3", "2", "2"},
+	} {
+		var seen []byte
+		if step.seen != "" {
+			seen = []byte(step.seen)
+		}
+		other, err := m.swap(t.Context(), "l", seen, []byte(step.signed))
+		if after, _ := m.load("l"); err != nil || string(other) != step.other || string(after) != step.after {
+			t.Errorf("%+v: other %q, after %q, %v", step, other, after, err)
+		}
 	}
-	for _, text := range []string{"12345", "123", "1234567"} {
-		if err := m.save("l", []byte(text), int64(len(text)), open); err != nil {
-			t.Fatal(err)
-		}
-		want := max(len(text), 5)
-		if b, err := m.load("l"); err != nil || len(b) != want {
-			t.Errorf("after %q: %q, %v; want %d bytes", text, b, err, want)
-		}
+	// A memory that was emptied stays so: somebody has accepted a fork.
+	if err := os.Remove(m.path("l")); err != nil {
+		t.Fatal(err)
+	}
+	if other, err := m.swap(t.Context(), "l", []byte("2"), []byte("4")); err != nil || other != nil {
+		t.Errorf("other %q, %v", other, err)
+	}
+	if after, _ := m.load("l"); after != nil {
+		t.Errorf("%q is remembered", after)
 	}
 }

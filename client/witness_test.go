@@ -151,7 +151,7 @@ func TestAcceptFork(t *testing.T) {
 		t.Errorf("of another trial %v, %v", moved, err)
 	}
 	moved, err := m.begin().AcceptFork("IPS")
-	if err != nil || len(moved) != 2 || len(m.files("evidence/*-accepted-*")) != 2 || len(m.files("checkpoints/*")) != 0 {
+	if err != nil || len(moved) != 2 || len(m.files("evidence/*-accepted-*")) != 2 || len(m.files("checkpoints/*.*")) != 0 {
 		t.Errorf("moved %v, %v", moved, err)
 	}
 	c = m.begin()

@@ -153,10 +153,13 @@ func TestToleranceIsNeverExceeded(t *testing.T) {
 func TestOrderOfArmsDoesNotMatterToBalance(t *testing.T) {
 	const n = 60000
 	for _, design := range []randomization.Design{
-		randomization.Complete{Ratio: []int{3, 2, 1}}, randomization.Complete{Ratio: []int{1, 2, 3}},
+		randomization.Complete{Ratio: []int{3, 2, 1}},
+		randomization.Complete{Ratio: []int{1, 2, 3}},
 		equalChances([]int{3, 2, 1}, 12), equalChances([]int{1, 2, 3}, 12),
-		randomization.BigStick{Tolerance: 3}, randomization.Maximal{Tolerance: 3, Length: 24},
-		randomization.BiasedCoin{Favored: 2, Of: 3}, randomization.Urn{Arms: 4, Alpha: 1, Beta: 1},
+		randomization.BigStick{Tolerance: 3},
+		randomization.Maximal{Tolerance: 3, Length: 24},
+		randomization.BiasedCoin{Favored: 2, Of: 3},
+		randomization.Urn{Arms: 4, Alpha: 1, Beta: 1},
 	} {
 		ratio, sum := design.ArmRatio(), 0
 		counts := make([]int, len(ratio))
@@ -180,8 +183,12 @@ func TestOrderOfArmsDoesNotMatterToBalance(t *testing.T) {
 func TestStrataAreIndependent(t *testing.T) {
 	const strata = 30000
 	for _, design := range []randomization.Design{
-		equalChances([]int{1, 1}, 4, 6), randomization.Complete{Ratio: []int{1, 1}}, randomization.BigStick{Tolerance: 2},
-		randomization.Maximal{Tolerance: 2, Length: 10}, randomization.BiasedCoin{Favored: 3, Of: 4}, randomization.Urn{Arms: 2, Alpha: 0, Beta: 1},
+		equalChances([]int{1, 1}, 4, 6),
+		randomization.Complete{Ratio: []int{1, 1}},
+		randomization.BigStick{Tolerance: 2},
+		randomization.Maximal{Tolerance: 2, Length: 10},
+		randomization.BiasedCoin{Favored: 3, Of: 4},
+		randomization.Urn{Arms: 2, Alpha: 0, Beta: 1},
 	} {
 		counts, chances := make([]float64, 4), []float64{1, 1, 1, 1}
 		for i := range strata {
@@ -208,7 +215,6 @@ func TestCompleteOwnsItsRatio(t *testing.T) {
 
 // anyDesigns draws usable designs of every kind.
 func anyDesigns() *rapid.Generator[randomization.Design] {
-
 	return rapid.OneOf(
 		rapid.Map(designs(), func(b randomization.Blocks) randomization.Design { return b }),
 		rapid.Map(designs(), func(b randomization.Blocks) randomization.Design { return randomization.Complete{Ratio: b.Ratio} }),

@@ -21,7 +21,7 @@ func TestSecondImplementationsAgreeOnRandomDesigns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		trial, stratum, slots := fmt.Sprint("trial", i%7), fmt.Sprint("stratum", i), 1+i*37%90
+		trial, stratum, slots := fmt.Sprint("trial", i%7), fmt.Sprint("stratum", i), 1+i*37%50
 		s, err := randomization.NewSequence(seed, design, trial, stratum)
 		if err != nil {
 			t.Fatal(err)

@@ -78,8 +78,12 @@ func TestForecastOfBlocksAgreesWithTheTestsObserver(t *testing.T) {
 func TestImbalanceIsThatOfAllLists(t *testing.T) {
 	const n = 8
 	for _, design := range []randomization.Design{
-		equalChances([]int{1, 1}, 4, 6), equalChances([]int{2, 1}, 6), randomization.Complete{Ratio: []int{3, 2}}, randomization.BigStick{Tolerance: 2},
-		randomization.Maximal{Tolerance: 3, Length: 10}, randomization.BiasedCoin{Favored: 2, Of: 3}, randomization.Urn{Arms: 2, Alpha: 1, Beta: 2},
+		equalChances([]int{1, 1}, 4, 6), equalChances([]int{2, 1}, 6),
+		randomization.Complete{Ratio: []int{3, 2}},
+		randomization.BigStick{Tolerance: 2},
+		randomization.Maximal{Tolerance: 3, Length: 10},
+		randomization.BiasedCoin{Favored: 2, Of: 3},
+		randomization.Urn{Arms: 2, Alpha: 1, Beta: 2},
 	} {
 		want, ratio := map[float64]float64{}, design.ArmRatio()
 		lists(2, n, func(list []int) {
@@ -108,18 +112,48 @@ func chancesOf(i randomization.Imbalance) map[float64]float64 {
 	return chances
 }
 
-// Over several strata, participants come to each with equal chances. Two strata
-// of a big stick and three participants, counted by hand: with 3 + 0 the
-// difference is 3 never and 1 always, but with tolerance 2 three in a row can't
-// be; with 2 + 1 it is 3 with chance 1/4.
-func TestImbalanceOfSeveralStrataByHand(t *testing.T) {
-	got := forecast(t, randomization.BigStick{Tolerance: 2}, randomization.Plan{Participants: 3, Sites: 2, Strata: 1})
-	want := map[float64]float64{3: .75 * .25, 1: 1 - .75*.25}
-	if diff := cmp.Diff(want, chancesOf(got.Imbalance), cmpopts.EquateApprox(0, 1e-12)); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
+// Over several strata, participants come to each with equal chances: the
+// imbalance is that of all ways in which six participants can come to three
+// strata and get an arm there.
+func TestImbalanceIsThatOfAllTrials(t *testing.T) {
+	const n, strata = 6, 3
+	for _, design := range []randomization.Design{randomization.BigStick{Tolerance: 2}, randomization.BiasedCoin{Favored: 4, Of: 5}} {
+		want := map[float64]float64{}
+		counts := make([][]int, strata)
+		for i := range counts {
+			counts[i] = make([]int, 2)
+		}
+		var walk func(left, ahead int, chance float64)
+		walk = func(left, ahead int, chance float64) {
+			if left == 0 {
+				want[math.Abs(float64(ahead))] += chance
+				return
+			}
+			for _, c := range counts {
+				for arm := range c {
+					p, _ := chanceOfNext(design, c, c[0]+c[1], arm).Float64()
+					if p == 0 {
+						continue
+					}
+					c[arm]++
+					walk(left-1, ahead+1-2*arm, chance*p/strata)
+					c[arm]--
+				}
+			}
+		}
+		walk(n, 0, 1)
+		got := forecast(t, design, randomization.Plan{Participants: n, Sites: strata, Strata: 1}).Imbalance
+		if diff := cmp.Diff(want, chancesOf(got), cmpopts.EquateApprox(0, 1e-12)); diff != "" || got.Error != 0 {
+			t.Errorf("%T%v: error %g, (-want +got)\n%s", design, design, got.Error, diff)
+		}
 	}
-	if !got.Imbalance.Bounded || got.Imbalance.Bound != 3 {
-		t.Errorf("bound %d, want the 3 participants, who are fewer than 2 strata times 2", got.Imbalance.Bound)
+}
+
+// A bound is never more than the participants.
+func TestImbalanceBoundOfASmallTrial(t *testing.T) {
+	got := forecast(t, randomization.BigStick{Tolerance: 2}, randomization.Plan{Participants: 3, Sites: 2, Strata: 1}).Imbalance
+	if !got.Bounded || got.Bound != 3 {
+		t.Errorf("bound %d, want the 3 participants, who are fewer than 2 strata times 2", got.Bound)
 	}
 }
 
@@ -127,8 +161,11 @@ func TestImbalanceOfSeveralStrataByHand(t *testing.T) {
 // exact.
 func TestSimulationAgreesWithEnumeration(t *testing.T) {
 	for _, design := range []randomization.Design{
-		equalChances([]int{1, 1}, 4, 6), equalChances([]int{2, 1}, 6), randomization.BigStick{Tolerance: 3},
-		randomization.Maximal{Tolerance: 3, Length: 12}, randomization.BiasedCoin{Favored: 2, Of: 3}, randomization.Urn{Arms: 2, Alpha: 0, Beta: 1},
+		equalChances([]int{1, 1}, 4, 6), equalChances([]int{2, 1}, 6),
+		randomization.BigStick{Tolerance: 3},
+		randomization.Maximal{Tolerance: 3, Length: 12},
+		randomization.BiasedCoin{Favored: 2, Of: 3},
+		randomization.Urn{Arms: 2, Alpha: 0, Beta: 1},
 	} {
 		exact := forecast(t, design, randomization.Plan{Participants: 20, Sites: 3, Strata: 1})
 		if exact.Observer.Correct.Error != 0 || exact.Imbalance.Error != 0 {
@@ -156,8 +193,8 @@ func TestSimulationAgreesWithEnumeration(t *testing.T) {
 func TestOwnSiteSeesLessOfASharedSequence(t *testing.T) {
 	design := equalChances([]int{1, 1}, 4, 6)
 	last := 1.0
-	for _, sites := range []int{2, 5, 40} {
-		plan := randomization.Plan{Participants: 200, Sites: sites, Strata: 1}
+	for _, sites := range []int{2, 5, 20} {
+		plan := randomization.Plan{Participants: 40, Sites: sites, Strata: 1}
 		f := forecast(t, design, plan)
 		if f.SharedAll == nil || f.SharedOwn == nil {
 			t.Fatalf("%d sites: shared sequences are missing", sites)
@@ -228,7 +265,9 @@ func TestForecastRefusesWhatCannotBe(t *testing.T) {
 
 func BenchmarkForecast(b *testing.B) {
 	for _, design := range []randomization.Design{
-		equalChances([]int{1, 1}, 4, 6, 8), randomization.Maximal{Tolerance: 3, Length: 30}, randomization.BiasedCoin{Favored: 2, Of: 3},
+		equalChances([]int{1, 1}, 4, 6, 8),
+		randomization.Maximal{Tolerance: 3, Length: 30},
+		randomization.BiasedCoin{Favored: 2, Of: 3},
 		randomization.Urn{Arms: 3, Beta: 1},
 	} {
 		b.Run(fmt.Sprintf("%T", design), func(b *testing.B) {

@@ -86,8 +86,12 @@ func TestSpecificationExample(t *testing.T) {
 		}
 	}
 	for _, design := range []randomization.Design{
-		randomization.Complete{Ratio: []int{1, 1}}, randomization.BigStick{Tolerance: 3}, randomization.Maximal{Tolerance: 3, Length: 12},
-		randomization.BiasedCoin{Favored: 2, Of: 3}, randomization.Urn{Arms: 2, Beta: 1}, randomization.Urn{Arms: 3, Alpha: 1, Beta: 3},
+		randomization.Complete{Ratio: []int{1, 1}},
+		randomization.BigStick{Tolerance: 3},
+		randomization.Maximal{Tolerance: 3, Length: 12},
+		randomization.BiasedCoin{Favored: 2, Of: 3},
+		randomization.Urn{Arms: 2, Beta: 1},
+		randomization.Urn{Arms: 3, Alpha: 1, Beta: 3},
 	} {
 		ratio, word := onCommandLine(t, design)
 		list := arms(newSequence(t, design, c.trial, c.stratum).First(24))

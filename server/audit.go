@@ -169,6 +169,9 @@ func (s *auditService) ProveInclusion(ctx context.Context, req *loddv1.ProveIncl
 			return nil, err
 		}
 		resp.Inclusion = hashes(proof)
+		if resp.Entry, err = s.entry(ctx, req); err != nil {
+			return nil, err
+		}
 	}
 	if older <= now.Size {
 		proof, err := s.config.Log.ProveTree(ctx, list, older, now.Size)
@@ -178,6 +181,17 @@ func (s *auditService) ProveInclusion(ctx context.Context, req *loddv1.ProveIncl
 		resp.Consistency = hashes(proof)
 	}
 	return resp, nil
+}
+
+// entry returns the entry that a proof is about, by the rule of ListEntries.
+func (s *auditService) entry(ctx context.Context, req *loddv1.ProveInclusionRequest) ([]byte, error) {
+	t, a, err := s.enter(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	r := s.reader(t)
+	r.access = a
+	return r.stored(ctx, req.GetList(), req.GetIndex())
 }
 
 // checkpoint returns the signed head of a list, and what it says.

@@ -32,10 +32,8 @@ func (s *auditService) ListEntries(req *loddv1.ListEntriesRequest, out grpc.Serv
 	if err != nil {
 		return err
 	}
-	r := &entryReader{
-		log: s.config.Log, ledger: s.ledger, trial: t, people: map[string]bool{},
-		participant: trial.ParticipantID(req.GetParticipant()), raw: req.GetRaw(), send: out.Send,
-	}
+	r := s.reader(t)
+	r.participant, r.raw, r.send = trial.ParticipantID(req.GetParticipant()), req.GetRaw(), out.Send
 	r.again = func() (authz.Access, error) {
 		ctx, err := s.guard.Allow(ctx, loddv1.AuditService_ListEntries_FullMethodName, req)
 		if err != nil {
@@ -43,11 +41,6 @@ func (s *auditService) ListEntries(req *loddv1.ListEntriesRequest, out grpc.Serv
 		}
 		return authz.FromContext(ctx), nil
 	}
-	s.people.View(func(p *people.State) {
-		for _, tenure := range p.Tenures(req.GetTrialId()) {
-			r.people[tenure.User] = true
-		}
-	})
 	// What comes after this moment isn't read: the caller's role may end while
 	// the caller is slow to take what was there.
 	sizes := make([]int64, len(lists))
@@ -90,6 +83,33 @@ type entryReader struct {
 	send        func(*loddv1.ListEntriesResponse) error
 	again       func() (authz.Access, error) // what the caller may do by now
 	access      authz.Access                 // what again returned last
+}
+
+// reader returns a reader of the entries of a trial.
+func (s *auditService) reader(t *ledger.Trial) *entryReader {
+	r := &entryReader{log: s.config.Log, ledger: s.ledger, trial: t, people: map[string]bool{}}
+	s.people.View(func(p *people.State) {
+		for _, tenure := range p.Tenures(string(t.ID())) {
+			r.people[tenure.User] = true
+		}
+	})
+	return r
+}
+
+// stored returns an entry as it is stored; nil if the caller may not read it.
+func (r *entryReader) stored(ctx context.Context, list string, index int64) ([]byte, error) {
+	b, err := r.log.Read(ctx, list, index, index+1)
+	if err != nil {
+		return nil, err
+	}
+	e, err := r.ledger.Entry(list, index, b[0])
+	if err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
+	if !r.readable(list, e) {
+		return nil, nil
+	}
+	return b[0], nil
 }
 
 // read sends the first n entries of a list. Before each batch it asks whether

@@ -16,6 +16,7 @@ import (
 	"github.com/lodd-rct/lodd/audit"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 	"github.com/lodd-rct/lodd/server/trial"
+	"github.com/lodd-rct/lodd/server/vault"
 )
 
 // What a follower is told in the header of the answer.
@@ -63,6 +64,9 @@ func (s *followService) Follow(req *loddv1.FollowRequest, out grpc.ServerStreami
 		if err := f.round(out.Context()); err != nil {
 			return err
 		}
+		if len(f.held) > 0 {
+			continue
+		}
 		select {
 		case <-grown:
 		case <-changed:
@@ -102,6 +106,7 @@ type feed struct {
 	sizes map[string]int64             // of its lists
 	known map[string][sha256.Size]byte // its values' digests
 	since int64                        // the changes of the map that it has seen; -1 for none
+	held  []string                     // the destroyed keys that it is told of in the next round
 }
 
 func newFeed(c Config, req *loddv1.FollowRequest, send func(*loddv1.FollowResponse) error) *feed {
@@ -140,11 +145,33 @@ func (f *feed) meet(ctx context.Context) (longer bool, err error) {
 // another compartment never comes later than the entry of conduct that it
 // belongs to, so that a copy that was cut off anywhere can be cut back to a
 // moment of the trial's life.
+//
+// That a key is destroyed is sent last of all, after the entry of the erasure: a
+// follower believes nothing else. If the log grew while the values were looked
+// at, that entry may be among the new ones, and it waits for them.
 func (f *feed) round(ctx context.Context) error {
+	due := f.held // seen before this round, and so after the entries that are sent now
+	f.held = nil
 	sizes := f.log.Sizes()
 	if err := f.changes(ctx); err != nil {
 		return err
 	}
+	if maps.Equal(sizes, f.log.Sizes()) {
+		due, f.held = append(due, f.held...), nil
+	}
+	if err := f.entries(ctx, sizes); err != nil {
+		return err
+	}
+	for _, key := range due {
+		if err := f.change(ctx, key, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// entries sends the lists up to these sizes.
+func (f *feed) entries(ctx context.Context, sizes map[string]int64) error {
 	var first, last []string
 	for _, list := range slices.Sorted(maps.Keys(sizes)) {
 		if strings.HasSuffix(list, "/"+string(trial.Conduct)) {
@@ -227,7 +254,7 @@ func (f *feed) changes(ctx context.Context) error {
 	}
 	slices.Sort(keys)
 	for _, key := range slices.Compact(keys) {
-		if err := f.change(ctx, key); err != nil {
+		if err := f.change(ctx, key, false); err != nil {
 			return err
 		}
 	}
@@ -235,7 +262,9 @@ func (f *feed) changes(ctx context.Context) error {
 	return nil
 }
 
-func (f *feed) change(ctx context.Context, key string) error {
+// change sends a value unless the follower has it. A key that was destroyed is
+// held back, unless it is due.
+func (f *feed) change(ctx context.Context, key string, due bool) error {
 	value, err := f.values.Get(ctx, key)
 	gone := errors.Is(err, f.absent)
 	if err != nil && !gone {
@@ -244,6 +273,10 @@ func (f *feed) change(ctx context.Context, key string) error {
 	digest, has := f.known[key]
 	sum := sha256.Sum256(value)
 	if gone && !has || !gone && has && sum == digest {
+		return nil
+	}
+	if !due && strings.HasPrefix(key, "key/") && (gone || vault.Tombstone(value)) {
+		f.held = append(f.held, key)
 		return nil
 	}
 	m := &loddv1.ValueChange{Key: key}

@@ -114,15 +114,47 @@ func TestFeedOrder(t *testing.T) {
 	)
 	f.round(feed)
 	f.want()
-	f.put("key/T/a", "2")
+	f.put("cred/a", "2")
 	f.grow("T/conduct", 1, 10)
 	f.round(feed)
-	f.want(`key/T/a "2" false`, "T/conduct 3+1", "T/conduct =4")
-	if err := f.values.Delete(t.Context(), "key/T/a"); err != nil {
+	f.want(`cred/a "2" false`, "T/conduct 3+1", "T/conduct =4")
+	if err := f.values.Delete(t.Context(), "cred/a"); err != nil {
 		t.Fatal(err)
 	}
 	f.round(feed)
-	f.want(`key/T/a "" true`)
+	f.want(`cred/a "" true`)
+}
+
+// That a key is destroyed is sent after the entry that says so, also if the entry
+// came while the values were looked at.
+func TestFeedSendsDestroyedKeysLast(t *testing.T) {
+	f := newFed(t)
+	f.put("key/T/a", "1")
+	f.grow("T/conduct", 1, 10)
+	feed := f.feed(&loddv1.FollowRequest{})
+	f.round(feed)
+	f.want(`key/T/a "1" false`, "T/conduct 0+1", "T/conduct =1")
+	f.grow("T/conduct", 1, 10)
+	f.put("key/T/a", "\x00")
+	f.round(feed)
+	f.want("T/conduct 1+1", "T/conduct =2", `key/T/a "\x00" false`)
+
+	f.put("cred/b", "x")
+	f.put("key/T/a", "")
+	if err := f.values.Delete(t.Context(), "key/T/a"); err != nil {
+		t.Fatal(err)
+	}
+	send := feed.send
+	feed.send = func(m *loddv1.FollowResponse) error {
+		if m.GetValue().GetKey() == "cred/b" {
+			f.grow("T/conduct", 1, 10)
+		}
+		return send(m)
+	}
+	f.round(feed)
+	f.want(`cred/b "x" false`)
+	f.round(feed)
+	f.want("T/conduct 2+1", "T/conduct =3", `key/T/a "" true`)
 }
 
 func (f *fed) round(feed *feed) {

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bytes"
 	"testing"
 
 	"golang.org/x/mod/sumdb/note"
@@ -60,4 +61,41 @@ func TestProveInclusion(t *testing.T) {
 	}
 	_, err = w.audit().ProveInclusion(w.as("tc-osl"), &loddv1.ProveInclusionRequest{TrialId: "T1", List: "T1/allocation"})
 	refused(t, err, codes.NotFound, "NOT_FOUND")
+}
+
+// Whoever made an entry gets it with its proof, and so does an auditor: others
+// get the proof alone.
+func TestProveInclusionGivesTheEntryToItsMaker(t *testing.T) {
+	w := newTrial(t, nil)
+	w.randomize("S-1", "OSL")
+	list := "T1/conduct"
+	stored, err := w.log.Read(t.Context(), list, 0, w.log.Len(list))
+	w.must(err)
+	given := map[string]int{}
+	for index, b := range stored {
+		e, err := w.ledger.Entry(list, int64(index), b)
+		w.must(err)
+		for _, user := range []string{"tc-osl", "oa-osl", "cus", "au"} {
+			got, err := w.audit().ProveInclusion(w.as(user), &loddv1.ProveInclusionRequest{TrialId: "T1", List: list, Index: int64(index)})
+			w.must(err)
+			if want := user == "au" || user == e.Actor; want != bytes.Equal(got.GetEntry(), b) || !want && got.GetEntry() != nil {
+				t.Errorf("entry %d by %s: %s gets %d bytes", index, e.Actor, user, len(got.GetEntry()))
+			}
+			if got.GetEntry() != nil {
+				given[user]++
+			}
+		}
+	}
+	if given["tc-osl"] == 0 || given["cus"] == 0 || given["oa-osl"] != 0 {
+		t.Errorf("given %v", given)
+	}
+	// Of the accounts an auditor gets what is about the people of the trial.
+	w.must(w.join(w.invite(), "stranger"))
+	w.as("stranger")
+	n := w.log.Len("system")
+	got, err := w.audit().ProveInclusion(w.as("au"), &loddv1.ProveInclusionRequest{TrialId: "T1", List: "system", Index: n - 1})
+	w.must(err)
+	if len(got.GetInclusion()) == 0 || got.GetEntry() != nil {
+		t.Errorf("a stranger's entry of %d bytes", len(got.GetEntry()))
+	}
 }

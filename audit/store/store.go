@@ -39,6 +39,11 @@ var (
 	// written, and the store goes on serving.
 	ErrFull = errors.New("store: no room left")
 
+	// ErrRefused is returned by a write that the engine doesn't take at present,
+	// and not for lack of room: somebody has to change a right, or give back
+	// what is away. Nothing was written, and the store goes on serving.
+	ErrRefused = errors.New("store: writes are refused")
+
 	// ErrNotFound is returned by Get for a key that is not in the map.
 	ErrNotFound = errors.New("store: no such key")
 )
@@ -88,7 +93,7 @@ type Store interface {
 	// are durable. A list may occur more than once; its parts are then taken
 	// in order. The store keeps no reference to the records.
 	//
-	// It returns an error that wraps ErrConflict, ErrFull or ErrUnknown. Any
+	// It returns an error that wraps ErrConflict, ErrFull, ErrRefused or ErrUnknown. Any
 	// other error means that a part is not valid, that the context was done
 	// before the write began, or that the store is closed: nothing was
 	// written.

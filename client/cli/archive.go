@@ -61,8 +61,12 @@ func (a *app) readArchive(ctx context.Context, f *os.File, key string) (*audit.A
 		}
 		verifiers = note.VerifierList(verifier)
 	}
+	witnesses, err := a.witnesses()
+	if err != nil {
+		return nil, err
+	}
 	file := untilDone{f, ctx}
-	r, err := audit.ReadArchive(file, info.Size(), verifiers)
+	r, err := audit.ReadArchive(file, info.Size(), verifiers, witnesses...)
 	if _, wrong := errors.AsType[*audit.ArchiveError](err); wrong && verifier != nil {
 		// Whether another server wrote it decides what is to be said, not
 		// whether it is verified.
@@ -74,11 +78,11 @@ func (a *app) readArchive(ctx context.Context, f *os.File, key string) (*audit.A
 	return r, a.asNotVerified(err)
 }
 
-// replay checks what the entries say, and returns how many of them were put to
-// the rules of the trial.
-func (a *app) replay(r *audit.ArchiveReader) (int64, error) {
+// replay checks what the entries say, and returns how many of each list were put
+// to the rules of the trial; nil if the rules weren't applied.
+func (a *app) replay(r *audit.ArchiveReader) (map[string]int64, error) {
 	if a.deps.Replay == nil {
-		return 0, nil
+		return nil, nil
 	}
 	replayed, err := a.deps.Replay(r)
 	return replayed, a.asNotVerified(err)
@@ -101,17 +105,30 @@ func (a *app) asNotVerified(err error) error {
 	return e
 }
 
-// inTrialList reports whether the rules of the trial are about a list, as they are
-// about all but that of accounts.
-func inTrialList(list string) bool { return list != "system" }
+// underRules returns whether the rules of the trial were applied to all entries
+// of some lists, and to how many they weren't because these came after the head
+// of conduct. The list of accounts has no rules.
+func underRules(lists []audit.ArchivedList, replayed map[string]int64) (all bool, late int64) {
+	if replayed == nil {
+		return false, 0
+	}
+	for _, l := range lists {
+		if l.List != "system" {
+			all = true
+			late += l.Entries - replayed[l.List]
+		}
+	}
+	return all && late == 0, late
+}
 
 // writeArchive lists what was verified: as lines, unless a form was asked for.
-func (a *app) writeArchive(r *audit.ArchiveReader, replayed int64, path string) error {
-	out := list("archive-verification", "compartments", "list", "size", "entries", "replayed", "cosigners")
+func (a *app) writeArchive(r *audit.ArchiveReader, replayed map[string]int64, path string) error {
+	out := list("archive-verification", "compartments", "list", "size", "entries", "replayed", "late", "cosigners", "unknown_signatures")
 	entries := int64(0)
-	for _, l := range r.Lists {
+	for i, l := range r.Lists {
 		entries += l.Entries
-		out.add(l.List, l.Size, l.Entries, replayed > 0 && inTrialList(l.List), notNil(r.Cosigners[l.List]))
+		held, late := underRules(r.Lists[i:i+1], replayed)
+		out.add(l.List, l.Size, l.Entries, held, late, cosigners(r.Cosignatures[l.List]), r.Unknown[l.List])
 	}
 	if first(a.flags.output, a.deps.Env("LODD_OUTPUT")) != "" {
 		return a.write(out)
@@ -120,11 +137,21 @@ func (a *app) writeArchive(r *audit.ArchiveReader, replayed int64, path string) 
 	for _, l := range r.Lists {
 		fmt.Fprintln(&b, visible(a.words.say("note.archive-list", l.List, l.Entries, l.Size)))
 	}
-	rules := "note.not-replayed"
-	if replayed > 0 {
-		rules = "note.replayed"
-	}
-	fmt.Fprintf(&b, "verified: %s\n", visible(a.words.say("note.archive", entries, filepath.Base(path), r.Trial)+"; "+a.words.say(rules)))
+	verified, rules := a.ruling(underRules(r.Lists, replayed))
+	fmt.Fprintf(&b, "%s: %s\n", verified, visible(a.words.say("note.archive", entries, filepath.Base(path), r.Trial)+"; "+rules))
 	_, err := a.deps.Stdout.Write(b.Bytes())
 	return err
+}
+
+// ruling returns the word for an archive that is in order, and what is to be
+// said of the rules of the trial.
+func (a *app) ruling(all bool, late int64) (verified, rules string) {
+	switch {
+	case late > 0:
+		return "verified in part", a.words.say("note.replayed-part", late)
+	case all:
+		return "verified", a.words.say("note.replayed")
+	default:
+		return "verified", a.words.say("note.not-replayed")
+	}
 }

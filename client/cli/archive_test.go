@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -64,14 +63,21 @@ func (w *world) serveLog() {
 	w.saveProfile(client.Profile{Server: "lodd.test:443", Pin: w.pin, User: "kari", Trial: "IPS", LogKey: w.key})
 }
 
+// witnessOfLog returns the key pair of who has co-signed the log.
+func witnessOfLog(t *testing.T) (private, public string) {
+	t.Helper()
+	private, public, err := audit.GenerateCosigner(strings.NewReader(strings.Repeat("w", 64)), "witness")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return private, public
+}
+
 // archiveOfLog writes the log into a file, co-signed by a witness.
 func (w *world) archiveOfLog() string {
 	w.t.Helper()
-	skey, _, err := note.GenerateKey(strings.NewReader(strings.Repeat("w", 64)), "witness")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	witness, err := note.NewSigner(skey)
+	private, _ := witnessOfLog(w.t)
+	witness, err := audit.NewCosigner(private, t0)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -96,9 +102,20 @@ func (w *world) archiveOfLog() string {
 	return w.file("log.zip", b.String())
 }
 
-// replays returns a check that finds n entries to be in order, or what is wrong.
-func replays(n int64, wrong error) func(*audit.ArchiveReader) (int64, error) {
-	return func(*audit.ArchiveReader) (int64, error) { return n, wrong }
+// replays returns a check that finds n entries of conduct to be in order; -1 is
+// that it didn't apply the rules.
+func replays(n int64) func(*audit.ArchiveReader) (map[string]int64, error) {
+	return func(*audit.ArchiveReader) (map[string]int64, error) {
+		if n < 0 {
+			return nil, nil
+		}
+		return map[string]int64{"IPS/conduct": n}, nil
+	}
+}
+
+// fails returns a check that finds something wrong.
+func fails(wrong error) func(*audit.ArchiveReader) (map[string]int64, error) {
+	return func(*audit.ArchiveReader) (map[string]int64, error) { return nil, wrong }
 }
 
 // A log is verified with the key that is given, that of the profile, or its own,
@@ -113,13 +130,15 @@ func TestVerifyLog(t *testing.T) {
 		name           string
 		profile, given string // keys
 		lang           string
-		replay         func(*audit.ArchiveReader) (int64, error)
+		replay         func(*audit.ArchiveReader) (map[string]int64, error)
 		change         func([]byte) []byte
 		code           int
 		stdout, stderr string
 	}{
-		{name: "key of the profile", profile: "own", replay: replays(3, nil), stdout: "verified: log.zip, trial IPS, 3 entries; the rules of the trial hold\n"},
-		{name: "not the whole trial", profile: "own", replay: replays(0, nil), stdout: "3 entries; the rules were not applied"},
+		{name: "key of the profile", profile: "own", replay: replays(2), stdout: "verified: log.zip, trial IPS, 3 entries; the rules of the trial hold\n"},
+		{name: "an entry after the head of conduct", profile: "own", replay: replays(1), stdout: "verified in part: log.zip, trial IPS, 3 entries; 1 entry that came after the head of conduct was not replayed\n"},
+		{name: "two of them in Norwegian", profile: "own", lang: "nb", replay: replays(0), stdout: "verified in part: log.zip, studie IPS, 3 innslag; 2 innslag som kom etter hodet til conduct, er ikke prøvd mot reglene\n"},
+		{name: "not the whole trial", profile: "own", replay: replays(-1), stdout: "3 entries; the rules were not applied"},
 		{name: "nobody to apply the rules", profile: "own", stdout: "3 entries; the rules were not applied"},
 		{name: "lists", profile: "own", stdout: "IPS/conduct: 2 of 3 entries\nsystem: 1 of 1 entries\n"},
 		{name: "its own key", stdout: "verified: ", stderr: "came from the archive itself"},
@@ -127,9 +146,9 @@ func TestVerifyLog(t *testing.T) {
 		{name: "a stranger's key", given: stranger, code: 8, stderr: "another server wrote this log: it is signed with lodd/export+"},
 		{name: "a stranger's profile", profile: stranger, code: 8, stderr: "and you verify with stranger+"},
 		{name: "no key", given: "nonsense", code: 2, stderr: "neither a key nor a file"},
-		{name: "a broken rule", profile: "own", replay: replays(0, broken), code: 8, stderr: "entry 1234 of IPS/conduct: it is against the rules"},
-		{name: "a broken rule in Norwegian", profile: "own", lang: "nb", replay: replays(0, broken), code: 8, stderr: "innslag 1234 i IPS/conduct: it is against the rules"},
-		{name: "a failure to read", profile: "own", replay: replays(0, errors.New("the disk is gone")), code: 1, stderr: "the disk is gone"},
+		{name: "a broken rule", profile: "own", replay: fails(broken), code: 8, stderr: "entry 1234 of IPS/conduct: it is against the rules"},
+		{name: "a broken rule in Norwegian", profile: "own", lang: "nb", replay: fails(broken), code: 8, stderr: "innslag 1234 i IPS/conduct: it is against the rules"},
+		{name: "a failure to read", profile: "own", replay: fails(errors.New("the disk is gone")), code: 1, stderr: "the disk is gone"},
 		{name: "an altered entry", profile: "own", change: swap("entry 2 of", "entry 7 of"), code: 8, stderr: "entry 2 of IPS/conduct: it isn't the entry"},
 		{name: "an altered entry, and no key", change: swap("entry 2 of", "entry 7 of"), code: 8, stderr: "entry 2 of IPS/conduct: it isn't the entry"},
 		{name: "an altered head", profile: "own", change: swap("lodd/system", "lodd/sistem"), code: 8, stderr: "list system: its checkpoint"},
@@ -168,14 +187,27 @@ func swap(old, new string) func([]byte) []byte {
 	return func(b []byte) []byte { return altered(b, old, new) }
 }
 
+// Only co-signatures of witnesses whom the user trusts are listed: anybody can
+// write a line below a checkpoint.
 func TestVerifyLogAsData(t *testing.T) {
-	w := newWorld(t, nil)
-	w.saveProfile(client.Profile{LogKey: w.key})
-	w.replay = replays(3, nil)
-	o := w.mustRun("verify", w.archiveOfLog(), "-o", "jsonl")
-	want := `{"schema":"lodd.archive-verification/1","list":"IPS/conduct","size":3,"entries":2,"replayed":true,"cosigners":["witness+`
-	if !strings.HasPrefix(o.stdout, want) || !strings.Contains(o.stdout, `"list":"system","size":1,"entries":1,"replayed":false,`) {
-		t.Errorf("%s, want %s", o.stdout, want)
+	_, public := witnessOfLog(t)
+	for _, tt := range []struct {
+		replayed  int64
+		witnesses []string
+		want      string
+	}{
+		{2, []string{public}, `"replayed":true,"late":0,"cosigners":["witness 2026-11-21T22:41:07Z"],"unknown_signatures":0}`},
+		{1, nil, `"replayed":false,"late":1,"cosigners":[],"unknown_signatures":1}`},
+		{-1, nil, `"replayed":false,"late":0,"cosigners":[],"unknown_signatures":1}`},
+	} {
+		w := newWorld(t, nil)
+		w.saveProfile(client.Profile{LogKey: w.key, Witnesses: tt.witnesses})
+		w.replay = replays(tt.replayed)
+		o := w.mustRun("verify", w.archiveOfLog(), "-o", "jsonl")
+		want := `{"schema":"lodd.archive-verification/1","list":"IPS/conduct","size":3,"entries":2,` + tt.want + "\n"
+		if !strings.HasPrefix(o.stdout, want) || !strings.Contains(o.stdout, `"list":"system","size":1,"entries":1,"replayed":false,"late":0,`) {
+			t.Errorf("%s, want %s", o.stdout, want)
+		}
 	}
 }
 
@@ -184,85 +216,14 @@ func TestVerifyLogStops(t *testing.T) {
 	w := newWorld(t, nil)
 	path := w.archiveOfLog()
 	ctx, cancel := context.WithCancel(t.Context())
-	w.replay = func(a *audit.ArchiveReader) (int64, error) {
+	w.replay = func(a *audit.ArchiveReader) (map[string]int64, error) {
 		cancel()
 		for _, err := range a.Entries("IPS/conduct") {
-			return 0, err
+			return nil, err
 		}
-		return 0, nil
+		return nil, nil
 	}
 	if o := w.runContext(ctx, "verify", path); o.code != exitInterrupted || o.stdout != "" {
 		t.Errorf("exit %d, stdout %q, stderr %q", o.code, o.stdout, o.stderr)
-	}
-}
-
-// The log has its name only if it verifies, or if a rule is broken in it: what
-// the server has signed is then evidence.
-func TestAuditExport(t *testing.T) {
-	broken := &audit.ArchiveError{List: "IPS/conduct", Index: 2, Reason: "it is against the rules"}
-	for _, tt := range []struct {
-		name           string
-		replay         func(*audit.ArchiveReader) (int64, error)
-		before         bool // the file exists
-		lie            func(w *world)
-		code           int
-		kept           bool
-		stdout, stderr string
-	}{
-		{name: "verified", replay: replays(3, nil), kept: true, stdout: `"lists":2,"entries":3,"replayed":true,"verified":true}`, stderr: "log.zip, verified"},
-		{name: "not the whole trial", replay: replays(0, nil), kept: true, stdout: `"replayed":false,"verified":true}`, stderr: "log.zip, verified"},
-		{name: "a broken rule", replay: replays(0, broken), code: 8, kept: true, stderr: "log.zip as evidence"},
-		{name: "a failure to read", replay: replays(0, errors.New("the disk is gone")), code: 1, stderr: "the disk is gone"},
-		{name: "a file that exists", before: true, code: 2, kept: true, stderr: "log.zip exists"},
-		{name: "other entries than were signed", code: 8, stderr: "entry 1 of IPS/conduct: it isn't the entry", lie: func(w *world) {
-			w.fake.answers["ListEntries"] = []proto.Message{&loddv1.ListEntriesResponse{List: "IPS/conduct", Index: 1, Entry: []byte("forged")}}
-			w.fake.answers["ListCompartments"] = &loddv1.ListCompartmentsResponse{Lists: []string{"IPS/conduct"}}
-		}},
-		{name: "other hashes than were signed", code: 8, stderr: "list IPS/conduct: its hashes add up to", lie: func(w *world) {
-			w.fake.answers["ListLeaves"] = func(req proto.Message) any {
-				return &loddv1.ListLeavesResponse{Hashes: make([]byte, 32*req.(*loddv1.ListLeavesRequest).GetSize())}
-			}
-		}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			w := newWorld(t, nil)
-			w.serveLog()
-			w.replay = tt.replay
-			if tt.lie != nil {
-				tt.lie(w)
-			}
-			dir := t.TempDir()
-			path := filepath.Join(dir, "log.zip")
-			if tt.before {
-				if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			o := w.run("audit", "export", "--out", path)
-			if o.code != tt.code || !strings.Contains(o.stdout, tt.stdout) || !strings.Contains(o.stderr, tt.stderr) {
-				t.Errorf("exit %d, want %d\nstdout %q, want %q\nstderr %q, want %q", o.code, tt.code, o.stdout, tt.stdout, o.stderr, tt.stderr)
-			}
-			files, err := os.ReadDir(dir)
-			if err != nil || tt.kept != (len(files) == 1) || len(files) > 1 {
-				t.Errorf("%v is in the folder, %v", files, err)
-			}
-			if b, err := os.ReadFile(path); tt.before && (err != nil || string(b) != "old") {
-				t.Errorf("the file was overwritten: %v", err)
-			}
-		})
-	}
-}
-
-// Without a name the file bears that of the trial.
-func TestAuditExportNamesTheFile(t *testing.T) {
-	w := newWorld(t, nil)
-	w.serveLog()
-	t.Chdir(t.TempDir())
-	w.mustRun("audit", "export")
-	if _, err := os.Stat("IPS-log.zip"); err != nil {
-		t.Error(err)
-	}
-	if o := w.run("audit", "export", "other.zip"); o.code != exitUsage || !strings.Contains(o.stderr, "give it with --out") {
-		t.Errorf("exit %d, %s", o.code, o.stderr)
 	}
 }

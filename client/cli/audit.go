@@ -3,11 +3,14 @@ package cli
 import (
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/client"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 )
@@ -34,6 +37,9 @@ told, and when; see lodd witness trust.`,
 			if err != nil {
 				return err
 			}
+			if len(v.Displaced) > 0 {
+				a.note("note.displaced", name, strings.Join(v.Displaced, ", "))
+			}
 			size, by := cosigned(v)
 			r.add(name, v.Checkpoint.Size, max(v.Before, 0), v.Checkpoint.Root.String(), true, size, by)
 		}
@@ -43,14 +49,19 @@ told, and when; see lodd witness trust.`,
 
 // cosigned returns how many entries witnesses have co-signed, who, and when.
 func cosigned(v client.Verified) (size int64, by []string) {
-	by = []string{}
 	if v.Cosigned == nil {
-		return 0, by
+		return 0, cosigners(nil)
 	}
-	for _, s := range v.Cosigned.Cosignatures {
+	return v.Cosigned.Size, cosigners(v.Cosigned.Cosignatures)
+}
+
+// cosigners returns the witnesses of verified co-signatures, and when each signed.
+func cosigners(signatures []audit.Cosignature) []string {
+	by := []string{}
+	for _, s := range signatures {
 		by = append(by, s.Witness+" "+s.At.Format(time.RFC3339))
 	}
-	return v.Cosigned.Size, by
+	return by
 }
 
 func (a *app) auditAcceptFork() *cobra.Command {
@@ -89,6 +100,7 @@ func (a *app) auditList() *cobra.Command {
 			return err
 		}
 		r := list("audit", "entries", "list", "index", "at", "actor", "role", "kind", "detail", "leaf_hash")
+		var within reach
 		for {
 			e, err := stream.Recv()
 			if errors.Is(err, io.EOF) {
@@ -97,10 +109,57 @@ func (a *app) auditList() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if within == nil && a.profile.LogKey != "" { // not before the server has begun: it sends what is there then
+				if within, err = a.reach(c); err != nil {
+					return err
+				}
+			}
+			if err := within.take(e); err != nil {
+				return err
+			}
 			r.add(e.GetList(), e.GetIndex(), stamp(e.GetAt()), e.GetActor(), code(e.GetRole()), code(e.GetKind()), rawObject(e.GetDetail()), hex.EncodeToString(e.GetLeafHash()))
 		}
 	})
 	cmd.Flags().StringVar(&req.List, "list", "", "only this compartment, for example `IPS/conduct`")
 	cmd.Flags().StringVar(&req.Participant, "participant", "", "only what is about this `NUMBER`")
 	return cmd
+}
+
+// reach is which indexes the next entry of each list can have: a stream of
+// entries that doesn't end must not fill the memory. Without the key of the log
+// it is nil, and nothing is known of its lists.
+type reach map[string]*span
+
+type span struct{ next, size int64 }
+
+// reach returns how far the heads that the log has signed reach.
+func (a *app) reach(c trialCall) (reach, error) {
+	compartments, err := c.Compartments(c.ctx, c.trial)
+	if err != nil {
+		return nil, err
+	}
+	r := reach{}
+	for _, name := range compartments {
+		v, err := c.Follow(c.ctx, c.trial, name)
+		if err != nil {
+			return nil, err
+		}
+		r[name] = &span{size: v.Checkpoint.Size}
+	}
+	return r, nil
+}
+
+// take refuses an entry that the log can't have after those taken before.
+func (r reach) take(e *loddv1.ListEntriesResponse) error {
+	of := r[e.GetList()]
+	switch {
+	case r == nil:
+		return nil
+	case of == nil:
+		return fmt.Errorf("the server sent an entry of %s, a list that it doesn't show", visible(e.GetList()))
+	case e.GetIndex() < of.next || e.GetIndex() >= of.size:
+		return fmt.Errorf("the server sent entry %d of %s, where one between %d and %d is wanted", e.GetIndex(), e.GetList(), of.next, of.size-1)
+	}
+	of.next = e.GetIndex() + 1
+	return nil
 }

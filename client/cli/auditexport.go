@@ -80,10 +80,11 @@ func nameFile(f *os.File, path string) error {
 }
 
 // archived returns a record about an archive that was written.
-func archived(r *audit.ArchiveReader, path string, replayed int64) result {
+func archived(r *audit.ArchiveReader, path string, replayed map[string]int64) result {
 	entries := int64(0)
 	for _, l := range r.Lists {
 		entries += l.Entries
 	}
-	return one("audit-export", "file", path, "lists", len(r.Lists), "entries", entries, "replayed", replayed > 0, "verified", true)
+	all, late := underRules(r.Lists, replayed)
+	return one("audit-export", "file", path, "lists", len(r.Lists), "entries", entries, "replayed", all, "late", late, "verified", true)
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/client"
+	"github.com/lodd-rct/lodd/randomization"
 )
 
 // Deps is what the command line has of the world.
@@ -43,9 +44,15 @@ type Deps struct {
 	Extra []func() *cobra.Command
 
 	// Replay checks what the entries of an archive of the log say, which this
-	// package knows nothing of, and returns how many were put to the rules of the
-	// trial. If it is nil, only hashes and signatures are checked.
-	Replay func(*audit.ArchiveReader) (replayed int64, err error)
+	// package knows nothing of, and returns how many of each list were put to the
+	// rules of the trial: nil if not the whole trial is there. If it is nil, only
+	// hashes and signatures are checked.
+	Replay func(*audit.ArchiveReader) (replayed map[string]int64, err error)
+
+	// ParseDesign reads a randomization file, which this package knows nothing of,
+	// for arms of a ratio; file is its name in messages. If it is nil, there is no
+	// command that shows designs.
+	ParseDesign func(file string, data []byte, ratio []int) (randomization.Design, error)
 
 	// Console asks people. If it is nil, they are asked at the terminal of
 	// Stdin, or not at all if that is none.
@@ -82,6 +89,7 @@ type app struct {
 	dirs     client.Dirs
 	profile  client.Profile // as it stands in the file
 	settings settings
+	user     string // who is signed in
 	memory   string // where the client keeps what it saw; empty for the user's own
 	words    *words
 	console  Console
@@ -122,6 +130,9 @@ func (a *app) root() *cobra.Command {
 		a.lockCommand(), a.exportCommand(), a.verifyCommand(), a.auditCommand(), a.witnessCommand(),
 		a.versionCommand(),
 	)
+	if a.deps.ParseDesign != nil {
+		root.AddCommand(a.designCommand())
+	}
 	root.InitDefaultCompletionCmd()
 	a.markStart(root)
 	return root
@@ -207,6 +218,7 @@ func (a *app) remote(s spec, run func(c call) error) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		a.user = session.User
 		c, err := a.connect(a.settings.server, a.settings.pin, session.Token)
 		if err != nil {
 			return err
@@ -250,6 +262,7 @@ func (a *app) connect(server, pin, token string) (*client.Client, error) {
 		Address:     server,
 		Pin:         pin,
 		Token:       func() (string, error) { return token, nil },
+		User:        a.user,
 		Timeout:     a.settings.timeout,
 		LogKey:      a.profile.LogKey,
 		Checkpoints: first(a.memory, a.dirs.Checkpoints()),
@@ -257,11 +270,20 @@ func (a *app) connect(server, pin, token string) (*client.Client, error) {
 		Witnesses:   witnesses,
 		Now:         a.deps.Now,
 		Dial:        a.deps.Dial,
-		OnUnchecked: func(u client.Unchecked) { a.note("note.unchecked", u.Index, u.List) },
+		OnUnchecked: a.unchecked,
 		OnRetry: func(r client.Retry) {
 			a.note("note.retry", r.RequestID, r.Wait.String())
 		},
 	})
+}
+
+// unchecked tells what could not be checked, though it is done.
+func (a *app) unchecked(u client.Unchecked) {
+	if u.List == "" {
+		a.note("note.unchecked-log", u.Trial, visible(u.Err.Error()))
+		return
+	}
+	a.note("note.unchecked", u.Index, u.List)
 }
 
 // serverKnown reports what is missing to reach a server and to know it again.

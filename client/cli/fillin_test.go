@@ -181,6 +181,14 @@ func TestOutputIsHarmless(t *testing.T) {
 			t.Errorf("%s:\n%q\nwant\n%q", format, got, want)
 		}
 	}
+	for _, r := range "\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u0085\n\t" {
+		if got := visible("a" + string(r) + "b"); got != "a\ufffdb" {
+			t.Errorf("%U: %q", r, got)
+		}
+	}
+	if got := visible("Ærlig – \u05d0\u05d1"); got != "Ærlig – \u05d0\u05d1" {
+		t.Errorf("%q", got)
+	}
 	if got := fmt.Sprint(visible("a\x1b[2Jb\u009bc")); got != "a\ufffd[2Jb\ufffdc" {
 		t.Errorf("visible: %q", got)
 	}

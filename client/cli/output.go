@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -255,10 +256,11 @@ func plain(value any) string {
 	return string(b)
 }
 
-// visible replaces control characters, which a terminal would obey.
+// visible replaces what a terminal would obey and nobody would see: control
+// characters, ends of lines, and those that turn the direction of writing.
 func visible(text string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || 0x7f <= r && r < 0xa0 {
+		if unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
 			return '\ufffd'
 		}
 		return r

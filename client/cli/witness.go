@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -120,6 +121,7 @@ func (a *app) witness(ctx context.Context, w witnessing) error {
 	if err != nil {
 		return err
 	}
+	a.user = session.User
 	c, err := a.connect(a.settings.server, a.settings.pin, session.Token)
 	if err != nil {
 		return err
@@ -153,12 +155,12 @@ func (a *app) signIn(ctx context.Context) error {
 // doesn't keep it from the next; the worst of it is returned, and the rest is
 // told.
 func (a *app) attest(ctx context.Context, c *client.Client, w *client.Witness) error {
-	trials, err := a.audited(ctx, c)
+	trials, withheld, err := a.audited(ctx, c)
 	if err != nil {
 		return err
 	}
 	r := list("witness-check", "compartments", "list", "entries", "seen_before", "cosigned")
-	var worst error
+	worst := a.notOffered(withheld)
 	done := map[string]bool{}
 	for _, trial := range trials {
 		lists, err := c.Compartments(ctx, trial)
@@ -189,25 +191,44 @@ func (a *app) worse(x, y error) error {
 	return x
 }
 
-// audited returns the trials that the witness is to check.
-func (a *app) audited(ctx context.Context, c *client.Client) ([]string, error) {
+// audited returns the trials that the witness is to check: those that the server
+// offers, and those that it has offered before. The latter are withheld as well if
+// they aren't offered any more: it isn't for the server to say what it is checked
+// for.
+func (a *app) audited(ctx context.Context, c *client.Client) (trials, withheld []string, err error) {
 	if trial := first(a.flags.trial, a.deps.Env("LODD_TRIAL")); trial != "" {
-		return []string{trial}, nil
+		return []string{trial}, nil, nil
 	}
 	me, err := c.Session().WhoAmI(ctx, &loddv1.WhoAmIRequest{})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var trials []string
 	for _, role := range me.GetRoles() {
 		if role.GetRole() == "auditor" && !slices.Contains(trials, role.GetTrialId()) {
 			trials = append(trials, role.GetTrialId())
 		}
 	}
-	if len(trials) == 0 {
-		return nil, errors.New(a.words.say("error.no-auditor", me.GetUser()))
+	seen, err := c.SeenTrials()
+	if err != nil {
+		return nil, nil, err
 	}
-	return trials, nil
+	for _, trial := range seen {
+		if !slices.Contains(trials, trial) {
+			trials, withheld = append(trials, trial), append(withheld, trial)
+		}
+	}
+	if len(trials) == 0 {
+		return nil, nil, errors.New(a.words.say("error.no-auditor", me.GetUser()))
+	}
+	return trials, withheld, nil
+}
+
+// notOffered says of trials that the server keeps to itself; nil if there is none.
+func (a *app) notOffered(trials []string) error {
+	if len(trials) == 0 {
+		return nil
+	}
+	return errors.New(a.words.say("error.not-offered", strings.Join(trials, ", ")))
 }
 
 // uncheckedError is what kept the log from being checked. It is no verdict.

@@ -162,7 +162,7 @@ func TestWitnessExitCodes(t *testing.T) {
 		}, []string{"--password-stdin"}, exitUnknown, "we do not know yet"},
 		{"no auditor", func(w *world, l *auditedLog) {
 			w.fake.answers["WhoAmI"] = &loddv1.WhoAmIResponse{User: "kari", LogKey: l.key, ExportKey: "x"}
-		}, nil, exitUnknown, "auditor of no trial"},
+		}, nil, exitUnknown, "any more: IPS, TAU;"},
 		{"another log key", func(w *world, _ *auditedLog) {
 			w.fake.answers["WhoAmI"] = &loddv1.WhoAmIResponse{User: "kari", LogKey: "another", ExportKey: "x"}
 		}, []string{"--password-stdin"}, exitNotVerified, "log_key"},
@@ -190,6 +190,63 @@ func TestWitnessExitCodes(t *testing.T) {
 				t.Errorf("no evidence is named: %s", o.stderr)
 			}
 		})
+	}
+}
+
+// A trial that was checked before is checked again, whatever the server offers; that
+// it doesn't offer it any more is said.
+func TestWitnessRemembersItsTrials(t *testing.T) {
+	w, l := newAudited(t)
+	offer := w.fake.answers["WhoAmI"]
+	w.fake.answers["WhoAmI"] = &loddv1.WhoAmIResponse{User: "kari", LogKey: l.key, ExportKey: "x"}
+	if o := w.run("witness"); o.code != exitUnknown || !strings.Contains(o.stderr, "auditor of no trial") {
+		t.Errorf("exit %d, %s", o.code, o.stderr)
+	}
+	w.fake.answers["WhoAmI"] = offer
+	w.mustRun("witness")
+	w.fake.answers["WhoAmI"] = &loddv1.WhoAmIResponse{User: "kari", LogKey: l.key, ExportKey: "x", Roles: []*loddv1.HeldRole{{TrialId: "TAU", Role: "auditor"}}}
+	o := w.run("witness", "-o", "csv")
+	if o.code != exitUnknown || !strings.Contains(o.stderr, "not offered to this account any more: IPS;") || !strings.Contains(o.stdout, "IPS/conduct,2,2,true") || !strings.Contains(o.stdout, "TAU/conduct,1,1,true") {
+		t.Errorf("exit %d, %s%s", o.code, o.stdout, o.stderr)
+	}
+	if o := w.run("witness", "--trial", "TAU"); o.code != exitDone {
+		t.Errorf("exit %d, %s", o.code, o.stderr)
+	}
+	l.entries["IPS/conduct"] = []string{"x"}
+	if o := w.run("witness"); o.code != exitNotVerified || !strings.Contains(o.stderr, "IPS/conduct: the log has become shorter") || !strings.Contains(o.stderr, "not offered to this account any more: IPS;") {
+		t.Errorf("exit %d, %s", o.code, o.stderr)
+	}
+}
+
+// Whoever trusts a witness is told if its signature disappears, or is displaced.
+func TestAuditVerifyMissesWitnesses(t *testing.T) {
+	w, l := newAudited(t)
+	w.mustRun("witness")
+	key, err := os.ReadFile(filepath.Join(w.dirs.State, "witness", "witness.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := audit.NewCosigner(strings.TrimSpace(string(key)), t0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.mustRun("witness", "trust", private.Verifier().String())
+	w.mustRun("audit", "verify")
+	l.left = map[string]string{}
+	if o := w.run("audit", "verify"); o.code != exitNotVerified || !strings.Contains(o.stderr, "w.example.org had co-signed 2 entries") {
+		t.Errorf("exit %d, %s", o.code, o.stderr)
+	}
+}
+
+// A log that couldn't be checked is told of, once, though the answer is there.
+func TestUncheckedLogsAreTold(t *testing.T) {
+	w, _ := newAudited(t)
+	w.mustRun("audit", "verify")
+	w.fake.answers["GetCheckpoint"] = status.Error(codes.Internal, "internal error")
+	w.fake.answers["ListLocks"] = &loddv1.ListLocksResponse{}
+	o := w.run("export", "list")
+	if o.code != exitDone || strings.Count(o.stderr, "the log of IPS could not be checked") != 1 {
+		t.Errorf("exit %d, %s", o.code, o.stderr)
 	}
 }
 

@@ -37,6 +37,7 @@ import (
 
 	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/client"
+	"github.com/lodd-rct/lodd/server/protocol"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -113,7 +114,7 @@ type world struct {
 	pin     string
 	signer  note.Signer // of exports
 	key     string      // its verifier key
-	replay  func(*audit.ArchiveReader) (int64, error)
+	replay  func(*audit.ArchiveReader) (map[string]int64, error)
 }
 
 // newWorld returns a world in which kari is signed in and has chosen the trial
@@ -220,7 +221,7 @@ func (w *world) deps() Deps {
 		Stdin: strings.NewReader(w.stdin), Stdout: io.Discard, Stderr: io.Discard,
 		Env:    func(k string) string { return w.env[k] },
 		Random: entropy(), Now: func() time.Time { return t0 },
-		Version: "1.2.3", Console: w.console, Dial: w.dial, Replay: w.replay,
+		Version: "1.2.3", Console: w.console, Dial: w.dial, Replay: w.replay, ParseDesign: protocol.ParseRandomization,
 	}
 }
 

@@ -181,6 +181,7 @@ func (s *story) as(ctx context.Context, user string) (*client.Client, error) {
 	token := ""
 	c, err := client.New(client.Config{
 		Address: s.Invite.Addresses[0], Pin: s.Invite.Pin, LogKey: s.keys.GetLogKey(),
+		User:        user,
 		Checkpoints: s.path("checkpoints", user),
 		Token:       func() (string, error) { return token, nil },
 	})

@@ -80,13 +80,13 @@ def read_key(text):
 
 def verify(path, key):
     """Returns the verdict on a file."""
-    verdict = {"ok": False, "list": "", "index": -1, "reason": "", "replayed": False}
+    verdict = {"ok": False, "list": "", "index": -1, "reason": "", "replayed": False, "late": 0}
     with open(path, "rb") as file:
         empty = os.fstat(file.fileno()).st_size == 0
         data = b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         try:
             found = verify_bytes(path, data, key)
-            verdict.update(ok=True, replayed=found["replayed"], found=found)
+            verdict.update(ok=True, replayed=found["replayed"], late=found["late"], found=found)
         except Refused as wrong:
             verdict.update(list=wrong.list, index=wrong.index, reason=wrong.reason)
         finally:
@@ -113,12 +113,13 @@ def say(path, verdict, key, as_json):
     elif found is None:
         print("%s: NOT VERIFIED: %s%s" % (path, where(verdict), visible(verdict["reason"])))
     else:
-        print("%s: verified: %s" % (path, found["what"]))
+        print("%s: %s: %s" % (path, "verified in part" if verdict["late"] else "verified", found["what"]))
         for of in found["lists"]:
             print("  %s: %d of %d entries" % (of["list"], of["entries"], of["size"]))
         if found["lists"]:
             print("  the rules of the trial were " + (
                 "replayed, and no entry breaks one" if verdict["replayed"] else
+                "replayed, save for %d entries that came after the head of conduct" % verdict["late"] if verdict["late"] else
                 "NOT replayed: that needs conduct, outcome, delivery and allocation with all their entries"))
         if key is None:
             print("  it was checked with the key that lies in it, which shows that it fits together, "

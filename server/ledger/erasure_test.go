@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/lodd-rct/lodd/audit/store"
@@ -200,20 +201,25 @@ func TestErasureIsAppliedToAnOlderCopyOfTheKeys(t *testing.T) {
 	next.checkOutOfReach()
 }
 
-// Before an erasure took two people, the withdrawal alone destroyed the key.
-// Such a log is read, and a second person can still put the seal on it.
-func TestLogWhoseWithdrawalDestroyedTheKeyIsRead(t *testing.T) {
-	w := recruiting(t, &storetest.Memory{})
-	w.tell()
-	w.do(trial.Coordinator, w3)
-	if err := w.vault.Destroy(t.Context(), p1Key); err != nil {
-		t.Fatal(err)
-	}
-	w = w.reopen()
-	w.checkOutOfReach()
-	w.erase()
-	if n := len(of[trial.Erased](w)); n != 1 {
-		t.Errorf("%d erasures", n)
+// One person who records a withdrawal, and has the database, must not be able to
+// destroy the data unnoticed: that takes the entry of a second person.
+func TestKeyOfAWithdrawnParticipantThatIsGoneIsMissed(t *testing.T) {
+	for name, lose := range map[string]func(*world, *storetest.Memory) error{
+		"deleted":   func(w *world, m *storetest.Memory) error { return m.Delete(w.Context(), "key/"+p1Key) },
+		"destroyed": func(w *world, _ *storetest.Memory) error { return w.vault.Destroy(w.Context(), p1Key) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := &storetest.Memory{}
+			w := recruiting(t, m)
+			w.tell()
+			w.do(trial.Coordinator, w3)
+			if err := lose(w, m); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := try(t, m.Reopen()); err == nil || !strings.Contains(err.Error(), "is sealed with a key that is gone") || strings.Contains(err.Error(), "P1") {
+				t.Errorf("opened: %v", err)
+			}
+		})
 	}
 }
 

@@ -167,7 +167,7 @@ func outcome(err error) error {
 		return fmt.Errorf("%w: %w", ErrUnknown, err)
 	case errors.Is(err, store.ErrFull):
 		return fmt.Errorf("%w: %w", ErrFull, err)
-	case errors.Is(err, audit.ErrBusy), errors.Is(err, store.ErrConflict):
+	case errors.Is(err, audit.ErrBusy), errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrRefused):
 		return fmt.Errorf("%w: %w", ErrBusy, err)
 	default:
 		return fmt.Errorf("%w: %w", ErrUnknown, err)

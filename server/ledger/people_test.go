@@ -95,11 +95,11 @@ func TestPeopleRefuseWhatIsTooLarge(t *testing.T) {
 
 // What isn't durable isn't so.
 func TestPeopleShowNothingThatIsNotDurable(t *testing.T) {
-	for _, failure := range []error{store.ErrFull, store.ErrUnknown} {
+	for _, failure := range []error{store.ErrFull, store.ErrRefused, store.ErrUnknown} {
 		m := &storetest.Memory{}
 		w := staffed(t, m)
 		m.FailAppend = func(...store.Part) error { return failure }
-		want := map[bool]error{true: ledger.ErrFull, false: ledger.ErrUnknown}[errors.Is(failure, store.ErrFull)]
+		want := map[error]error{store.ErrFull: ledger.ErrFull, store.ErrRefused: ledger.ErrBusy, store.ErrUnknown: ledger.ErrUnknown}[failure]
 		if err := w.enter(people.Granted{Grant: liv}); !errors.Is(err, want) {
 			t.Errorf("%v: %v, want %v", failure, err, want)
 		}

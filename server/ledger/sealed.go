@@ -55,7 +55,7 @@ func (t *Trial) keyError(err error) error {
 		return nil
 	case errors.Is(err, vault.ErrDestroyed):
 		return trial.ErrErased
-	case errors.Is(err, store.ErrFull), errors.Is(err, store.ErrUnknown):
+	case errors.Is(err, store.ErrFull), errors.Is(err, store.ErrRefused), errors.Is(err, store.ErrUnknown):
 		return outcome(err)
 	default:
 		return fmt.Errorf("ledger: trial %s: %w", t.id, err)
@@ -79,11 +79,11 @@ func sealedFor(e trial.Event) (trial.ParticipantID, bool) {
 }
 
 // checkKeys destroys the keys of participants whose data were erased: the server
-// may have ended in between, or an older copy of the keys been restored. It
-// leaves alone those of participants who only withdrew from the data; servers
-// before this rule destroyed them at once. And it refuses a trial in which another's key is gone: keys lie in a map that can
-// be changed, and nobody may destroy data by that without an entry. It names the
-// entry and not the participant, since errors end up in the server's log.
+// may have ended in between, or an older copy of the keys been restored. And it
+// refuses a trial in which another's key is gone: keys lie in a map that can be
+// changed, and nobody may destroy data by that without an entry, nor one person
+// alone by a withdrawal from the data. It names the entry and not the
+// participant, since errors end up in the server's log.
 func (t *Trial) checkKeys(ctx context.Context, s *trial.State, sealed map[trial.ParticipantID]place) error {
 	for p := range s.Participants() {
 		at, needed := sealed[p.ID]
@@ -92,7 +92,7 @@ func (t *Trial) checkKeys(ctx context.Context, s *trial.State, sealed map[trial.
 			if err := t.destroy(ctx, p.ID); err != nil {
 				return err
 			}
-		case needed && p.WithdrewData.IsZero():
+		case needed:
 			if err := t.config.Vault.Check(ctx, t.participantKey(p.ID)); err != nil {
 				return fmt.Errorf("entry %d of %s is sealed with a key that is gone, and no entry says that it was to be destroyed; bring back the newest copy of the store: %w", at.index, at.in, err)
 			}

@@ -24,26 +24,26 @@ const system = "system"
 // Verify checks the entries of an archive. If the whole trial is in it, which is
 // conduct, outcome, delivery and allocation with all their entries, it applies
 // the rules of package trial to each in the order in which they were decided,
-// and returns how many that were; else it returns 0. The heads of the lists were
-// signed one after another: entries that came later than the head of conduct
-// aren't replayed. Answers and arms are sealed, so nothing that depends on them
-// is checked.
+// and returns how many entries of each list that were; else it returns nil. The
+// heads of the lists were signed one after another: entries that came later than
+// the head of conduct aren't replayed, and the caller has to say how many are
+// left. Answers and arms are sealed, so nothing that depends on them is checked.
 //
 // What is wrong with the archive is an *[audit.ArchiveError], which names the
 // first bad entry; any other error is one of reading. Memory grows with the
 // number of participants, not with that of the entries.
-func Verify(a *audit.ArchiveReader) (replayed int64, err error) {
+func Verify(a *audit.ArchiveReader) (replayed map[string]int64, err error) {
 	whole := 0
 	for _, l := range a.Lists {
 		if err := verifyList(a, l.List); err != nil {
-			return 0, err
+			return nil, err
 		}
 		if l.Whole() && l.List != system {
 			whole++
 		}
 	}
 	if whole < len(trial.Compartments()) {
-		return 0, nil
+		return nil, nil
 	}
 	return rules(a)
 }
@@ -55,6 +55,7 @@ func verifyList(a *audit.ArchiveReader, list string) error {
 		return err
 	}
 	var last time.Time
+	conduct := int64(0)
 	for p, err := range entries(a, list, in) {
 		if err != nil {
 			return err
@@ -65,13 +66,15 @@ func verifyList(a *audit.ArchiveReader, list string) error {
 			wrong = fmt.Sprintf("%T doesn't belong in this list", p.Event)
 		case (in == "" || in == trial.Conduct) && p.ConductSize != 0:
 			wrong = "it has the size of conduct, which entries of this list don't have"
+		case p.ConductSize < conduct:
+			wrong = fmt.Sprintf("it was decided when conduct had %d entries, and what is before it when it had %d", p.ConductSize, conduct)
 		case p.At.Before(last):
 			wrong = fmt.Sprintf("it is of %s, which is earlier than the entry before it", p.At.Format(time.RFC3339Nano))
 		}
 		if wrong != "" {
 			return &audit.ArchiveError{List: list, Index: p.Index, Reason: wrong}
 		}
-		last = p.At
+		last, conduct = p.At, p.ConductSize
 	}
 	return nil
 }

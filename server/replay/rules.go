@@ -3,14 +3,16 @@ package replay
 import (
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/server/trial"
 	"github.com/lodd-rct/lodd/server/trial/entry"
 )
 
-// rules replays the whole trial and returns how many entries that were.
-func rules(a *audit.ArchiveReader) (replayed int64, err error) {
+// rules replays the whole trial and returns how many entries of each list that
+// were.
+func rules(a *audit.ArchiveReader) (replayed map[string]int64, err error) {
 	given := map[trial.Compartment]iter.Seq2[entry.Placed, error]{}
 	sizes := map[string]int64{}
 	for _, l := range a.Lists {
@@ -20,20 +22,25 @@ func rules(a *audit.ArchiveReader) (replayed int64, err error) {
 		given[c] = entries(a, listOf(a, c), c)
 	}
 	r := replay{trial: trial.ID(a.Trial)}
+	replayed = map[string]int64{}
 	for p, err := range entry.InOrder(given) {
 		if err != nil {
-			return replayed, err
+			return nil, err
 		}
+		list := listOf(a, p.In)
 		if p.In != trial.Conduct && p.ConductSize > sizes[listOf(a, trial.Conduct)] {
-			break // it came later than the head of conduct, and so did all that is left
+			err = r.pass(p) // it came later than the head of conduct, and so did all that is left
+		} else {
+			err = r.apply(p)
+			replayed[list]++
 		}
-		if err := r.apply(p); err != nil {
-			return replayed, &audit.ArchiveError{List: listOf(a, p.In), Index: p.Index, Reason: err.Error()}
+		if err != nil {
+			return nil, &audit.ArchiveError{List: list, Index: p.Index, Reason: err.Error()}
 		}
-		replayed++
+		r.last = p.At
 	}
 	if r.waiting {
-		return replayed, &audit.ArchiveError{List: listOf(a, trial.Conduct), Index: r.randomized, Reason: "the participant who was randomized has no allocation"}
+		return nil, &audit.ArchiveError{List: listOf(a, trial.Conduct), Index: r.randomized, Reason: "the participant who was randomized has no allocation"}
 	}
 	return replayed, nil
 }
@@ -42,9 +49,19 @@ func rules(a *audit.ArchiveReader) (replayed int64, err error) {
 type replay struct {
 	trial trial.ID
 	state trial.State
+	last  time.Time // of the entry before
 
 	waiting    bool  // for the allocation of who was randomized last,
 	randomized int64 // by this entry of conduct
+}
+
+// pass checks of an entry that isn't replayed what can be: that its time is that
+// of one which came later.
+func (r *replay) pass(p entry.Placed) error {
+	if p.At.Before(r.last) {
+		return fmt.Errorf("it came after the head of conduct, but is of %s, which is earlier than an entry before it", p.At.Format(time.RFC3339Nano))
+	}
+	return nil
 }
 
 // apply applies the rules to the next entry.

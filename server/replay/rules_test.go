@@ -83,13 +83,28 @@ func TestBrokenRuleIsFoundWhereItIsBroken(t *testing.T) {
 			i := find[trial.VisitMissed](t, s, 0)
 			s[i].ConductSize--
 			return s, at(s, i)
-		}, "come before it"},
+		}, "and what is before it"},
+		{"a conduct_size below that of the entry before, which is late", func(t *testing.T, s []step) ([]step, place) {
+			i := find[trial.VisitMissed](t, s, 0)
+			late := s[len(s)-2] // of conduct
+			late.list, late.Event, late.ConductSize = "IPS/outcome", s[i].Event, 2000
+			early := late
+			early.ConductSize = 1000
+			s = append(s, late, early)
+			return s, at(s, len(s)-1)
+		}, "and what is before it"},
 		{"a larger conduct_size", func(t *testing.T, s []step) ([]step, place) {
 			s[find[trial.Allocated](t, s, 0)].ConductSize += 6
 			return s, at(s, find[trial.Randomized](t, s, 1))
 		}, "has no allocation"},
 		{"a conduct_size that is never reached", func(t *testing.T, s []step) ([]step, place) {
-			s[find[trial.Allocated](t, s, 2)].ConductSize = 1000
+			i := find[trial.Allocated](t, s, 2)
+			s[i].ConductSize = 1000
+			return s, at(s, i)
+		}, "came after the head of conduct, but"},
+		{"an allocation that never comes, and is dated later", func(t *testing.T, s []step) ([]step, place) {
+			i := find[trial.Allocated](t, s, 2)
+			s[i].ConductSize, s[i].At = 1000, s[len(s)-2].At
 			return s, at(s, find[trial.Randomized](t, s, 2))
 		}, "has no allocation"},
 		{"a conduct_size below zero", func(t *testing.T, s []step) ([]step, place) {

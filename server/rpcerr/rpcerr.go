@@ -47,6 +47,8 @@ func Status(err error) *status.Status {
 		err = ledger.ErrUnknown
 	case errors.Is(err, store.ErrFull):
 		err = ledger.ErrFull
+	case errors.Is(err, store.ErrRefused):
+		err = ledger.ErrBusy
 	}
 	for _, row := range outcomes() { // first: these wrap others
 		if errors.Is(err, row.Err) {

@@ -92,6 +92,10 @@ func TestStatus(t *testing.T) {
 			sent{Code: codes.ResourceExhausted, Message: ledger.ErrFull.Error(), Reason: "lodd.v1 DISK_FULL"},
 		},
 		{
+			"a key that the store refuses", fmt.Errorf("vault: store key: %w", store.ErrRefused),
+			sent{Code: codes.ResourceExhausted, Message: ledger.ErrBusy.Error(), Reason: "lodd.v1 BUSY"},
+		},
+		{
 			"a key of unknown outcome", fmt.Errorf("vault: store key: %w", store.ErrUnknown),
 			sent{Code: codes.Unavailable, Message: ledger.ErrUnknown.Error(), Reason: "lodd.v1 OUTCOME_UNKNOWN"},
 		},

@@ -72,7 +72,7 @@ func (v *Vault) Destroyed(ctx context.Context, id KeyID) (bool, error) {
 	case err != nil:
 		return false, fmt.Errorf("vault: read key: %w", err)
 	}
-	return tombstone(wrapped), nil
+	return Tombstone(wrapped), nil
 }
 
 // Check returns why what is sealed with the key id can't be opened, whatever it
@@ -112,7 +112,7 @@ func (v *Vault) load(ctx context.Context, id KeyID) (cipher.AEAD, error) {
 		return nil, ErrAbsent
 	case err != nil:
 		return nil, fmt.Errorf("vault: read key: %w", err)
-	case tombstone(wrapped):
+	case Tombstone(wrapped):
 		return nil, ErrDestroyed
 	}
 	key, err := open(v.wrap, wrapped, bind(formatKey, id, nil))
@@ -127,7 +127,8 @@ func (v *Vault) load(ctx context.Context, id KeyID) (cipher.AEAD, error) {
 	return aead, nil
 }
 
-func tombstone(wrapped []byte) bool { return len(wrapped) == 1 && wrapped[0] == formatTombstone }
+// Tombstone reports whether a value of the store says that its key was destroyed.
+func Tombstone(wrapped []byte) bool { return len(wrapped) == 1 && wrapped[0] == formatTombstone }
 
 func name(id KeyID) string { return "key/" + string(id) }
 

@@ -15,6 +15,7 @@ import (
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
+	"github.com/lodd-rct/lodd/audit/durable"
 	"github.com/lodd-rct/lodd/audit/store"
 )
 
@@ -84,8 +85,8 @@ func Open(path string, o Options) (*DB, error) {
 		}
 	}
 	// Whoever made the file may have ended before its name was durable.
-	if err := syncDir(filepath.Dir(path)); err != nil {
-		return nil, err
+	if err := durable.SyncDir(filepath.Dir(path)); err != nil {
+		return nil, openError(path, err)
 	}
 	if err := inspect(path, o); err != nil {
 		return nil, err

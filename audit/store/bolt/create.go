@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"runtime"
 
 	"go.etcd.io/bbolt"
 )
@@ -66,19 +65,4 @@ func fsync(path string) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
-}
-
-// syncDir makes a new name in a folder durable.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" { // can't sync a folder, and needn't
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("bolt: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("bolt: sync folder %s: %w", dir, err)
-	}
-	return nil
 }

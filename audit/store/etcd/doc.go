@@ -28,11 +28,16 @@
 //
 // Every server keeps a copy in a store of its own, usually package bolt, and
 // reads from that alone. What is new is in memory at first and reaches the disk
-// a little later; it is durable in the cluster. The copy accepts a batch only if it continues the copy and
-// its hash is the one that the head names. What doesn't fit is a
-// *[store.DamageError], and the server serves nothing more. Whoever rewrites
-// etcd, or restores an older backup of it, is found out by every copy that
-// knew more.
+// a little later; it is durable in the cluster. The copy accepts a batch only if
+// it continues the copy and its hash is the one that the head names. What doesn't
+// fit is a *[store.DamageError], and the server serves nothing more. Whoever
+// rewrites batches, or restores a backup of etcd that lacks some, is found out by
+// every copy that knew more.
+//
+// The copy remembers batches and not heads. A server that was away therefore
+// can't tell a backup that lacks no batch but holds older values of the map from
+// the newest: it takes them over. What must not come back with them stands in the
+// lists: the log's reader destroys again the keys of erased participants.
 //
 // # Limits
 //

@@ -15,16 +15,17 @@ import (
 	"github.com/lodd-rct/lodd/audit/store"
 )
 
-// ErrNotLeader is returned by a write when this server doesn't lead, or leads
-// no more. Nothing was written.
-var ErrNotLeader = errors.New("etcd: this server does not lead")
-
 var (
 	errClosed = errors.New("etcd: store is closed")
 
+	// errNotLeader is wrapped by the error of a write when this server doesn't
+	// lead, or leads no more. Nothing was written.
+	errNotLeader = errors.New("etcd: this server does not lead")
+
 	// errAway is wrapped by what goes wrong between here and the cluster, and
-	// may go right the next time.
-	errAway = errors.New("etcd: no answer from the cluster")
+	// may go right the next time: there is no answer, or it is a refusal that
+	// an operator can put right.
+	errAway = errors.New("etcd: the cluster can't be used")
 )
 
 // Config says which group of keys a store is, and where the copy is kept.
@@ -58,6 +59,11 @@ type Config struct {
 	// Patience is how long a write is repeated while the cluster doesn't
 	// answer, until its outcome counts as unknown. 0 is 15 seconds.
 	Patience time.Duration
+
+	// Away is told why the cluster can't be used, each cause once until it can
+	// be used again; what failed is repeated meanwhile. It may be called
+	// concurrently, and must not call the DB. It may be nil.
+	Away func(error)
 }
 
 const (
@@ -67,6 +73,11 @@ const (
 	// A request gets this part of the patience, so that another member is
 	// asked before it is at its end.
 	tries = 5
+
+	// The client repeats a request no more often than it needs to sign in
+	// again. Whoever asks repeats the rest, and so learns why it failed: the
+	// client itself would only say that time was up.
+	clientTries = 2
 
 	// pause lies between two attempts.
 	pause = 100 * time.Millisecond
@@ -84,7 +95,8 @@ type DB struct {
 	stop context.CancelFunc // of what follows the cluster
 	done sync.WaitGroup     // what runs in the background
 
-	writing sync.Mutex // one transaction at a time
+	writing sync.Mutex // one transaction at a time; guards told
+	told    told       // of writes
 
 	applying sync.Mutex // guards the fields below; held while the copy changes
 	head     head       // what the copy holds
@@ -135,7 +147,7 @@ func connect(c Config) (*DB, error) {
 	}
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints: c.Endpoints, TLS: c.TLS, Username: c.User, Password: c.Password,
-		DialTimeout: c.Patience,
+		DialTimeout: c.Patience, MaxUnaryRetries: clientTries,
 		// A member that hangs is noticed by this; etcd refuses to be asked
 		// more often than every five seconds.
 		DialKeepAliveTime: 6 * time.Second, DialKeepAliveTimeout: 3 * time.Second,
@@ -145,7 +157,7 @@ func connect(c Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("etcd: connect: %w", err)
 	}
-	d := &DB{prefix: "/lodd/" + c.Group + "/", config: c, client: client, kv: client, stop: func() {}}
+	d := &DB{prefix: "/lodd/" + c.Group + "/", config: c, client: client, kv: client, stop: func() {}, told: told{}}
 	d.replica = newTail(c.Replica, func(err error) { _ = d.unknown(err) })
 	return d, nil
 }
@@ -153,12 +165,14 @@ func connect(c Config) (*DB, error) {
 // start brings the copy up to date. It tries more than once: a member may be
 // away, and history may be compacted while the copy reads.
 func (d *DB) start(ctx context.Context) (rev int64, err error) {
-	for range tries {
-		if rev, err = d.sync(ctx); !errors.Is(err, errAway) || !wait(ctx) {
-			break
+	patient, cancel := context.WithTimeout(ctx, d.config.Patience)
+	defer cancel()
+	for n := 1; ; n++ {
+		rev, err = d.sync(ctx)
+		if !errors.Is(err, errAway) || n >= tries && patient.Err() != nil || !wait(ctx) {
+			return rev, err
 		}
 	}
-	return rev, err
 }
 
 // wait waits a moment, and reports whether ctx goes on.
@@ -173,9 +187,10 @@ func wait(ctx context.Context) bool {
 	}
 }
 
-// request limits one request, so that a member that hangs isn't all.
+// request limits one request, so that a member that hangs isn't all. A member
+// that has lost the others says so at once.
 func (d *DB) request(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, d.config.Patience/tries)
+	return context.WithTimeout(clientv3.WithRequireLeader(ctx), d.config.Patience/tries)
 }
 
 // get asks the cluster, not only one member of it.

@@ -6,6 +6,9 @@ import (
 	"github.com/lodd-rct/lodd/audit/store"
 )
 
+// ErrNotLeader is wrapped by what a server gets that writes and doesn't lead.
+var ErrNotLeader = errNotLeader
+
 // Between puts something between the store and the cluster.
 func (d *DB) Between(f func(clientv3.KV) clientv3.KV) { d.kv = f(d.client) }
 

@@ -19,10 +19,12 @@ const page = 64
 // follow keeps the copy up to date from revision rev on. When the watch breaks
 // off, or history that it still needs is compacted, it compares anew.
 func (d *DB) follow(ctx context.Context, rev int64) {
+	told := told{}
 	for {
 		err := d.watch(ctx, rev+1)
 		for errors.Is(err, errAway) && wait(ctx) {
 			rev, err = d.sync(ctx)
+			d.tell(ctx, told, err)
 		}
 		if ctx.Err() != nil {
 			return

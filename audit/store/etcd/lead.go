@@ -14,9 +14,12 @@ import (
 // The channel is closed when the lead is lost, or the store fails: what was
 // built on the store then ends, and is opened again after the next Lead.
 //
-// It returns an error when ctx is done or the store fails. It is not called
-// while an earlier lead lasts.
+// It returns an error when ctx is done or the store fails; if the cluster could
+// not be used at that moment, it says why. It is not called while an earlier
+// lead lasts.
 func (d *DB) Lead(ctx context.Context, address string) (lost <-chan struct{}, err error) {
+	told := told{}
+	var last error // why the cluster couldn't be used
 	for {
 		if err := d.failure(); err != nil {
 			return nil, err
@@ -25,9 +28,31 @@ func (d *DB) Lead(ctx context.Context, address string) (lost <-chan struct{}, er
 		if lost != nil || err != nil && !errors.Is(err, errAway) {
 			return lost, err
 		}
-		if !wait(ctx) {
-			return nil, fmt.Errorf("etcd: wait for the lead: %w", ctx.Err())
+		if ctx.Err() == nil {
+			last = err
 		}
+		d.tell(ctx, told, err)
+		if !wait(ctx) {
+			return nil, errors.Join(fmt.Errorf("etcd: wait for the lead: %w", ctx.Err()), last, d.failure())
+		}
+	}
+}
+
+// told are the causes that somebody has told of.
+type told map[string]bool
+
+// maxTold keeps somebody whose causes never repeat from telling for ever.
+const maxTold = 16
+
+// tell tells why the cluster can't be used, each cause once until err is nil.
+func (d *DB) tell(ctx context.Context, told told, err error) {
+	if err == nil {
+		clear(told)
+		return
+	}
+	if cause := err.Error(); d.config.Away != nil && ctx.Err() == nil && !told[cause] && len(told) < maxTold {
+		told[cause] = true
+		d.config.Away(err)
 	}
 }
 
@@ -128,7 +153,7 @@ func (d *DB) leads() (term int64, err error) {
 	case d.failed != nil:
 		return 0, d.failed
 	case d.term == 0:
-		return 0, ErrNotLeader
+		return 0, errNotLeader
 	}
 	return d.term, nil
 }

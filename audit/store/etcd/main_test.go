@@ -1,8 +1,9 @@
 package etcd_test
 
 import (
-	"crypto/rand"
+	cryptorand "crypto/rand"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
@@ -78,7 +79,7 @@ func (p place) config(t testing.TB) etcd.Config {
 		t.Fatal(err)
 	}
 	return etcd.Config{
-		Endpoints: cluster(t).Endpoints(), Group: p.group, Replica: replica, Random: rand.Reader,
+		Endpoints: cluster(t).Endpoints(), Group: p.group, Replica: replica, Random: cryptorand.Reader,
 		Lease: 5 * time.Second, // a busy machine keeps it
 	}
 }
@@ -171,4 +172,15 @@ func TestEtcdKeepsTheContract(t *testing.T) {
 		p := newPlace(t)
 		return func(t testing.TB) store.Store { return p.lead(t) }
 	})
+}
+
+// Whatever is done with it, a store in a cluster answers as one in memory does.
+func TestEtcdIsItsModel(t *testing.T) {
+	for seed := range uint64(6) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		p := newPlace(t)
+		if err := storetest.Model(t, func(t testing.TB) store.Store { return p.lead(t) }, 60, r.IntN); err != nil {
+			t.Errorf("seed %d: %v", seed, err)
+		}
+	}
 }

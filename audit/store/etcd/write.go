@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -12,9 +13,10 @@ import (
 	"github.com/lodd-rct/lodd/audit/store"
 )
 
-// Append implements [store.Store]. The error wraps [ErrNotLeader] if this
-// server doesn't lead, and [store.ErrFull] if the cluster is at its quota or
-// the parts need more than 1,400 KiB: nothing was written.
+// Append implements [store.Store]. The error wraps [store.ErrFull] if the cluster
+// is at its quota or the parts need more than 1,400 KiB, and [store.ErrRefused] if
+// the cluster refuses this server or has lost its majority: nothing was written,
+// and nothing is by a server that doesn't lead.
 func (d *DB) Append(ctx context.Context, parts ...store.Part) error {
 	if err := store.Check(parts...); err != nil {
 		return err
@@ -131,7 +133,10 @@ func (d *DB) update(ctx context.Context, f func(next *change) (clientv3.Op, erro
 		clientv3.Compare(clientv3.CreateRevision(d.leaderKey()), "=", term),
 	}
 	w.then = []clientv3.Op{op, head}
-	return d.commit(context.WithoutCancel(ctx), w)
+	if err = d.commit(context.WithoutCancel(ctx), w); err == nil || errors.Is(err, store.ErrRefused) {
+		d.tell(ctx, d.told, err)
+	}
+	return err
 }
 
 // A write is one change on its way.
@@ -156,18 +161,43 @@ func (d *DB) commit(ctx context.Context, w write) error {
 			return d.own(w.change)
 		case err == nil:
 			return d.refused(w, r, doubt)
-		case errors.Is(err, rpctypes.ErrNoSpace) && !doubt:
-			return fmt.Errorf("etcd: the cluster has reached its quota and takes no writes until it is raised: %w: %w", store.ErrFull, err)
+		case !doubt && definite(err) != nil:
+			return definite(err)
 		}
-		doubt = true
-		if !wait(ctx) {
+		doubt = doubt || !is(err, rpctypes.ErrNoLeader, rpctypes.ErrTooManyRequests) // which come before it is proposed
+		switch {
+		case wait(ctx):
+		case doubt:
 			return d.unknown(err)
+		default:
+			return fmt.Errorf("etcd: the cluster takes no writes: %w: %w", store.ErrRefused, err)
 		}
 	}
 }
 
+// definite returns what an error means with which etcd refuses a change for good:
+// it was not carried out, and would not be if it were repeated. Of any other it
+// returns nil.
+func definite(err error) error {
+	switch {
+	case is(err, rpctypes.ErrNoSpace):
+		return fmt.Errorf("etcd: the cluster has reached its quota and takes no writes until it is raised: %w: %w", store.ErrFull, err)
+	case is(err, rpctypes.ErrRequestTooLarge):
+		return fmt.Errorf("etcd: the cluster takes no request of this size, see its --max-request-bytes: %w: %w", store.ErrFull, err)
+	case is(err, rpctypes.ErrPermissionDenied, rpctypes.ErrAuthFailed, rpctypes.ErrUserEmpty, rpctypes.ErrInvalidAuthToken, rpctypes.ErrAuthOldRevision):
+		return fmt.Errorf("etcd: the cluster refuses this server's account: %w: %w", store.ErrRefused, err)
+	default:
+		return nil
+	}
+}
+
+// is reports whether an error is one of several.
+func is(err error, any ...error) bool {
+	return slices.ContainsFunc(any, func(one error) bool { return errors.Is(err, one) })
+}
+
 func (d *DB) attempt(ctx context.Context, w write) (*clientv3.TxnResponse, error) {
-	ctx, cancel := d.request(clientv3.WithRequireLeader(ctx))
+	ctx, cancel := d.request(ctx)
 	defer cancel()
 	return d.kv.Txn(ctx).If(w.when...).Then(w.then...).Else(clientv3.OpGet(d.headKey())).Commit()
 }
@@ -193,9 +223,9 @@ func (d *DB) refused(w write, r *clientv3.TxnResponse, doubt bool) error {
 	}
 	d.depose()
 	if doubt && now != w.prev { // it may have happened, and another came after it
-		return d.unknown(ErrNotLeader)
+		return d.unknown(errNotLeader)
 	}
-	return fmt.Errorf("%w: another took the lead; nothing was written", ErrNotLeader)
+	return fmt.Errorf("%w: another took the lead; nothing was written", errNotLeader)
 }
 
 // unknown makes the store serve nothing more, because a write may or may not

@@ -115,8 +115,8 @@ def verify(data, key):
         check_hashes(archive, i, key)
     for i in range(len(archive.lists)):
         check_entries(archive, i)
-    replayed = replay(archive)
-    return {"what": "archive of trial %s" % archive.about["trial"], "replayed": replayed, "lists": archive.lists}
+    late = replay(archive)
+    return {"what": "archive of trial %s" % archive.about["trial"], "replayed": late == 0, "late": late or 0, "lists": archive.lists}
 
 
 def check_hashes(archive, i, key):
@@ -143,16 +143,18 @@ def check_entries(archive, i):
     """Step c: each entry of a list is one, belongs there, and is not earlier than the one before."""
     name = archive.lists[i]["list"]
     where = compartment(archive, name)
-    last = entries.EARLIEST_MS
+    last, conduct = entries.EARLIEST_MS, 0
     for entry in archive.entries(i):
         if not entries.belongs(entry, where):
             reason = "%s does not belong in this list" % entry.kind
         elif where in (entries.SYSTEM, entries.CONDUCT) and entry.conduct_size != 0:
             reason = "it has the size of conduct, which entries of this list do not have"
+        elif entry.conduct_size < conduct:
+            reason = "it was decided when conduct had fewer entries than for the entry before it"
         elif entry.at < last:
             reason = "it is earlier than the entry before it"
         else:
-            last = entry.at
+            last, conduct = entry.at, entry.conduct_size
             continue
         raise Refused(reason, name, entry.index)
 

@@ -45,7 +45,7 @@ def verify(data, key):
     except Invalid as wrong:
         raise Refused(str(wrong))
     return {"what": "bundle of lock %d of trial %s, view %s" % (about["lock"]["number"], about["study"], about["view"]),
-            "replayed": False, "lists": []}
+            "replayed": False, "late": 0, "lists": []}
 
 
 def check_signature(signature, manifest, key):

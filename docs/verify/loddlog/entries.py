@@ -3,7 +3,6 @@
 Source: log-format.md, "Entries" and "Archive", step c.
 """
 
-import functools
 from collections import namedtuple
 
 from . import dates, schema, wire
@@ -53,13 +52,8 @@ BELONGS = {
 }
 
 
-@functools.lru_cache(maxsize=1 << 14)
 def parse(list_name, index, data):
-    """Reads an entry as it is stored. Its dates become numbers, see dates.py.
-
-    Each entry is read in two steps of the verification: the last ones are
-    remembered. Whoever gets an entry doesn't change it.
-    """
+    """Reads an entry as it is stored. Its dates become numbers, see dates.py."""
     entry = schema.ENTRY.read(data)
     demand(entry["version"] == VERSION, "its version is %d, known here is %d" % (entry["version"], VERSION))
     demand(len(entry["nonce"]) == NONCE_BYTES, "its nonce has another length than 16 bytes")

@@ -15,30 +15,36 @@ RANK = {ALLOCATION: 0, OUTCOME: 1, DELIVERY: 1, CONDUCT: 2}
 
 
 def replay(archive):
-    """Applies the rules to a whole trial; returns False if not all of it is there."""
+    """Applies the rules to a whole trial; returns None if not all of it is there.
+
+    Else it returns how many entries came after the head of conduct, and so were
+    not put to the rules.
+    """
     name = archive.about["trial"]
     positions = {about["list"]: i for i, about in enumerate(archive.lists)}
     lists = {where: positions.get(name + "/" + where) for where in COMPARTMENTS}
     if not all(i is not None and archive.lists[i]["entries"] == archive.lists[i]["size"] for i in lists.values()):
-        return False
-    apply_all(Trial(name), {where: archive.entries(i) for where, i in lists.items()}, archive.lists[lists[CONDUCT]]["size"])
+        return None
+    return apply_all(Trial(name), {where: archive.entries(i) for where, i in lists.items()}, archive.lists[lists[CONDUCT]]["size"])
     return True
 
 
 def apply_all(trial, compartments, conduct_size):
-    """Applies the rules to every entry, as far as conduct reaches."""
-    last = EARLIEST_MS
+    """Applies the rules to every entry as far as conduct reaches, and counts the others."""
+    last, late = EARLIEST_MS, 0
     for where, entry in in_order(compartments):
-        if where != CONDUCT and entry.conduct_size > conduct_size:
-            break  # it came after the head of conduct was signed
         try:
             demand(entry.at >= last, "it is earlier than the entry before it")
-            apply(trial, where, entry)
+            if where != CONDUCT and entry.conduct_size > conduct_size:
+                late += 1  # it came after the head of conduct was signed
+            else:
+                apply(trial, where, entry)
         except (Invalid, dates.NoZones) as wrong:
             raise Refused(str(wrong), entry.list, entry.index)
         last = entry.at
     if trial.unallocated_at >= 0:  # N12
         raise Refused("the participant who was randomized has no allocation", trial.name + "/" + CONDUCT, trial.unallocated_at)
+    return late
 
 
 def in_order(compartments):

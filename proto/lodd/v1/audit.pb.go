@@ -749,7 +749,10 @@ type ProveInclusionResponse struct {
 	Inclusion [][]byte `protobuf:"bytes,2,rep,name=inclusion,proto3" json:"inclusion,omitempty"`
 	// consistency are the hashes of the proof that it continues the tree of
 	// old_size (RFC 6962, section 2.1.2).
-	Consistency   [][]byte `protobuf:"bytes,3,rep,name=consistency,proto3" json:"consistency,omitempty"`
+	Consistency [][]byte `protobuf:"bytes,3,rep,name=consistency,proto3" json:"consistency,omitempty"`
+	// entry is the entry as it is stored, if the caller made it or is an auditor:
+	// it shows that the receipt is of what was asked for.
+	Entry         []byte `protobuf:"bytes,4,opt,name=entry,proto3" json:"entry,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -801,6 +804,13 @@ func (x *ProveInclusionResponse) GetInclusion() [][]byte {
 func (x *ProveInclusionResponse) GetConsistency() [][]byte {
 	if x != nil {
 		return x.Consistency
+	}
+	return nil
+}
+
+func (x *ProveInclusionResponse) GetEntry() []byte {
+	if x != nil {
+		return x.Entry
 	}
 	return nil
 }
@@ -958,13 +968,14 @@ const file_lodd_v1_audit_proto_rawDesc = "" +
 	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x12\n" +
 	"\x04list\x18\x02 \x01(\tR\x04list\x12\x14\n" +
 	"\x05index\x18\x03 \x01(\x03R\x05index\x12\x19\n" +
-	"\bold_size\x18\x04 \x01(\x03R\aoldSize\"\x8a\x01\n" +
+	"\bold_size\x18\x04 \x01(\x03R\aoldSize\"\xa6\x01\n" +
 	"\x16ProveInclusionResponse\x12$\n" +
 	"\n" +
 	"checkpoint\x18\x01 \x01(\tB\x04\x98\xb5\x18\x01R\n" +
 	"checkpoint\x12\"\n" +
 	"\tinclusion\x18\x02 \x03(\fB\x04\x98\xb5\x18\x01R\tinclusion\x12&\n" +
-	"\vconsistency\x18\x03 \x03(\fB\x04\x98\xb5\x18\x01R\vconsistency\"f\n" +
+	"\vconsistency\x18\x03 \x03(\fB\x04\x98\xb5\x18\x01R\vconsistency\x12\x1a\n" +
+	"\x05entry\x18\x04 \x01(\fB\x04\x98\xb5\x18\x01R\x05entry\"f\n" +
 	"\x15AddCosignatureRequest\x12\x19\n" +
 	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x12\n" +
 	"\x04list\x18\x02 \x01(\tR\x04list\x12\x1e\n" +

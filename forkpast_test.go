@@ -1,0 +1,216 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/lodd-rct/lodd/server/trial"
+)
+
+// slots are the slots that were drawn, with how often, over all that ever was.
+type slots map[int]int
+
+// draw randomizes n more participants and notes their slots.
+func (s slots) draw(r *rig, n int) {
+	r.t.Helper()
+	for range n {
+		p := r.randomize(1)
+		r.must(r.trial().View(func(state *trial.State) error {
+			participant, _ := state.Participant(p)
+			s[participant.Slot]++
+			return nil
+		}))
+	}
+}
+
+// once wants no slot to be drawn twice, and none from 0 on to be left out.
+func (s slots) once(t *testing.T) {
+	t.Helper()
+	for slot, n := range s {
+		if n != 1 {
+			t.Errorf("slot %d was drawn %d times", slot, n)
+		}
+	}
+	for slot := range len(s) {
+		if s[slot] == 0 {
+			t.Errorf("slot %d was given up though nobody drew it; drawn: %v", slot, s)
+		}
+	}
+}
+
+// reconcileExactly wants the trial to wait for this many lost slots and no fewer.
+func (r *rig) reconcileExactly(slots int) {
+	r.t.Helper()
+	if slots > 0 && r.tryReconcile(slots-1) == nil {
+		r.t.Fatalf("reconciled with %d slots of %d", slots-1, slots)
+	}
+	r.reconcile(slots)
+}
+
+// The same old folder is put back over and over: what was lost before stays lost,
+// though the entries that said so are gone, too.
+func TestPutBackTwiceKnowsAllPasts(t *testing.T) {
+	r, drawn := newRig(t), slots{}
+	drawn.draw(r, 2)
+	r.stop()
+	older, err := os.ReadFile(filepath.Join(r.data, "lodd.db"))
+	r.must(err)
+	r.start(r.data)
+	drawn.draw(r, 3)
+	r.stop()
+	c := r.config
+	c.Data = r.data
+	r.must(c.check())
+	putBack := func() (out string) {
+		var text bytes.Buffer
+		r.must(os.WriteFile(filepath.Join(r.data, "lodd.db"), older, 0o600))
+		r.must(restoreInPlace(t.Context(), c, restoreOptions{inPlace: true, out: &text, world: operator(io.Discard)}))
+		return text.String()
+	}
+	putBack()
+	if out := putBack(); !strings.Contains(out, "RIG/allocation: 3 entries more were lost by earlier restores") {
+		t.Errorf("it says:\n%s", out)
+	}
+	// Recorded again without anything put back: the same.
+	r.must(restoreInPlace(t.Context(), c, restoreOptions{inPlace: true, out: io.Discard, world: operator(io.Discard)}))
+	lost := 3
+	for range 3 {
+		r.start(r.data)
+		r.reconcileExactly(lost)
+		drawn.draw(r, 2)
+		lost += 2
+		r.stop()
+		putBack()
+	}
+	r.start(r.data)
+	r.reconcileExactly(lost)
+	drawn.draw(r, 1)
+	drawn.once(t)
+}
+
+// The same backup is restored over and over, with a reconciliation and
+// randomizations between: each branch that was given up counts once.
+func TestRestoreTwiceKnowsAllPasts(t *testing.T) {
+	r, drawn := newRig(t), slots{}
+	drawn.draw(r, 2)
+	b := r.backUp()
+	drawn.draw(r, 5)
+	data, lost := r.data, 5
+	for round := range 3 {
+		r.stop()
+		next, out, err := r.restore(b, func(o *restoreOptions) { o.checkpoints = filepath.Join(data, "checkpoints") })
+		if err != nil {
+			t.Fatal(err)
+		}
+		data = next
+		r.start(data)
+		if _, err := r.tryRandomize(); err == nil {
+			t.Fatal("randomized before the reconciliation")
+		}
+		if earlier := lost - map[bool]int{true: 5, false: 2}[round == 0]; earlier > 0 != strings.Contains(out, fmt.Sprintf("RIG/allocation: %d entries more", earlier)) {
+			t.Errorf("round %d says:\n%s", round, out)
+		}
+		r.reconcileExactly(lost)
+		drawn.draw(r, 2)
+		lost += 2
+	}
+	// A backup that knows of the last restore owes nothing for those before it.
+	r.data = data
+	after := r.backUp()
+	drawn.draw(r, 1)
+	r.stop()
+	next, _, err := r.restore(after, func(o *restoreOptions) { o.checkpoints = filepath.Join(data, "checkpoints") })
+	r.must(err)
+	r.start(next)
+	r.reconcileExactly(1)
+	drawn.draw(r, 1)
+	drawn.once(t)
+}
+
+// A backup from between a restore and its reconciliation owes what that one lost,
+// too: the slots that were given up then, and those that were drawn behind them.
+func TestRestoreOfAFencedBackup(t *testing.T) {
+	r, drawn := newRig(t), slots{}
+	drawn.draw(r, 2)
+	b := r.backUp()
+	drawn.draw(r, 3)
+	r.stop()
+	first, _, err := r.restore(b, func(o *restoreOptions) { o.checkpoints = filepath.Join(r.data, "checkpoints") })
+	r.must(err)
+	r.data = first
+	r.start(first)
+	fenced := r.backUp()
+	r.reconcileExactly(3)
+	drawn.draw(r, 2)
+	r.stop()
+	second, _, err := r.restore(fenced, func(o *restoreOptions) { o.checkpoints = filepath.Join(first, "checkpoints") })
+	r.must(err)
+	r.start(second)
+	r.reconcileExactly(5)
+	drawn.draw(r, 1)
+	drawn.once(t)
+}
+
+// A restore that ended before the trials knew of it is repeated: the same branch
+// isn't counted twice.
+func TestRestoreInPlaceRepeatedAfterAnError(t *testing.T) {
+	r, drawn := newRig(t), slots{}
+	drawn.draw(r, 2)
+	r.stop()
+	older, err := os.ReadFile(filepath.Join(r.data, "lodd.db"))
+	r.must(err)
+	r.start(r.data)
+	drawn.draw(r, 3)
+	r.stop()
+	heads := filepath.Join(t.TempDir(), "heads")
+	r.must(os.CopyFS(heads, os.DirFS(filepath.Join(r.data, "checkpoints"))))
+	c := r.config
+	c.Data = r.data
+	r.must(c.check())
+	for range 2 {
+		// As it is when the record is written and nothing else.
+		r.must(os.WriteFile(filepath.Join(r.data, "lodd.db"), older, 0o600))
+		r.must(os.CopyFS(c.Checkpoints+".new", os.DirFS(heads)))
+		records, err := readForks(c.Checkpoints)
+		r.must(err)
+		for i := range records {
+			for j := range records[i].Lists {
+				records[i].Lists[j].Noted = ""
+			}
+			r.must(records[i].write(c.Checkpoints + ".new"))
+		}
+		r.must(os.RemoveAll(c.Checkpoints))
+		r.must(os.Rename(c.Checkpoints+".new", c.Checkpoints))
+		r.must(restoreInPlace(t.Context(), c, restoreOptions{inPlace: true, out: io.Discard, world: operator(io.Discard)}))
+	}
+	r.start(r.data)
+	r.reconcileExactly(3)
+	drawn.draw(r, 1)
+	drawn.once(t)
+}
+
+// Heads bear no date: that all of them are reached doesn't show that nothing is
+// lost, and so nobody is randomized after any restore before the custodian has
+// spoken.
+func TestRestoreWithTheHeadsOfItsOwnDayFences(t *testing.T) {
+	r := newRig(t)
+	r.randomize(2)
+	r.stop()
+	old := filepath.Join(t.TempDir(), "old")
+	r.must(os.CopyFS(old, os.DirFS(filepath.Join(r.data, "checkpoints"))))
+	r.start(r.data)
+	b := r.backUp()
+	r.randomize(3)
+	r.stop()
+	data, _, err := r.restore(b, func(o *restoreOptions) { o.checkpoints = old })
+	r.must(err)
+	r.start(data)
+	if _, err := r.tryRandomize(); err == nil || !r.fenced() {
+		t.Errorf("a randomization after the restore: %v", err)
+	}
+}
