@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"sync"
 	"text/tabwriter"
@@ -68,11 +69,11 @@ func checkFolder(ctx context.Context, c config, out io.Writer) error {
 	if err != nil {
 		return advised(err)
 	}
-	k, err := keys.Load(c.Keys, keys.Config{Now: wall(), Random: barren{}})
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(c.Keys); errors.Is(err, fs.ErrNotExist) {
 		fmt.Fprintf(out, "\n%s holds no keys: the signed heads, the codes of entries and the rules were not checked\n", c.Keys)
 		return nil
 	}
+	k, err := keys.Load(c.Keys, keys.Config{Now: wall(), Random: barren{}})
 	if err != nil {
 		return err
 	}

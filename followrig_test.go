@@ -14,7 +14,6 @@ import (
 
 	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/audit/store/bolt"
-	"github.com/lodd-rct/lodd/server/trial"
 )
 
 // newFollowedRig returns a server that lists the follower whose folder is copied.
@@ -100,19 +99,20 @@ func (f *copying) reach(n int64) {
 	}
 }
 
-// forgets follows until the copy has destroyed the key of a participant, which
-// comes after the entry, and returns the last follower.
-func (r *rig) forgets(copied string, p trial.ParticipantID) *copying {
+// until follows until a value of the copy is what is wanted, "" if it is to be
+// gone, and returns the last follower. That a key is destroyed comes after the
+// entries.
+func (r *rig) until(copied, key, want string) *copying {
 	r.t.Helper()
 	for begin := time.Now(); time.Since(begin) < 60*time.Second; time.Sleep(20 * time.Millisecond) {
 		f := r.follow(copied)
 		f.reach(r.entries())
 		r.must(f.stop())
-		if contentOf(r.t, copied).Values["key/RIG/participant/"+string(p)] == "\x00" {
+		if contentOf(r.t, copied).Values[key] == want {
 			return f
 		}
 	}
-	r.t.Fatal("the copy keeps the key of an erased participant")
+	r.t.Fatal("the copy keeps another value")
 	return nil
 }
 

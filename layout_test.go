@@ -35,7 +35,8 @@ var layout = map[string][]string{
 
 	"randomization": {"golang.org/x/crypto"},
 
-	"audit":                     {"audit/store", "golang.org/x/mod"},
+	"audit":                     {"audit/store", "audit/durable", "golang.org/x/mod"},
+	"audit/durable":             {},
 	"audit/store":               {},
 	"audit/store/bolt":          {"audit/store", "audit/durable", "go.etcd.io/bbolt"},
 	"audit/store/etcd":          {"audit/store", "go.etcd.io/etcd/client/v3", "go.etcd.io/etcd/api/v3/v3rpc/rpctypes"},

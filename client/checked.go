@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -247,12 +248,10 @@ func withoutRole(method string) bool {
 		return true
 	}
 	need, _ := proto.GetExtension(d.Options(), loddv1.E_Permission).(loddv1.Permission)
-	switch need {
-	case loddv1.Permission_PERMISSION_UNSPECIFIED, loddv1.Permission_PERMISSION_PUBLIC, loddv1.Permission_PERMISSION_SESSION,
-		loddv1.Permission_PERMISSION_ADMINISTER, loddv1.Permission_PERMISSION_GRANT, loddv1.Permission_PERMISSION_READ_TRIAL:
-		return true
-	}
-	return false
+	return slices.Contains([]loddv1.Permission{
+		loddv1.Permission_PERMISSION_UNSPECIFIED, loddv1.Permission_PERMISSION_PUBLIC, loddv1.Permission_PERMISSION_SESSION,
+		loddv1.Permission_PERMISSION_ADMINISTER, loddv1.Permission_PERMISSION_GRANT, loddv1.Permission_PERMISSION_READ_TRIAL,
+	}, need)
 }
 
 func (t *checkedTrial) refused() error {

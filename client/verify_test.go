@@ -273,3 +273,28 @@ func TestMemoryTellsOfWhatWasSeenMeanwhile(t *testing.T) {
 		t.Errorf("%q is remembered", after)
 	}
 }
+
+// Two processes that are shown two versions at once don't both believe: the later
+// holds what it was shown against what the other has remembered meanwhile.
+func TestTwoVersionsAtOnce(t *testing.T) {
+	m := newMachine(t)
+	c := m.begin()
+	m.must(m.exclude(c, "P1"))
+	first := m.server.entries[0]
+	shown := func(entries ...string) followed {
+		m.server.lie(func() { m.server.entries = append([]string{first}, entries...) })
+		f, err := c.follow(t.Context(), "IPS", "IPS/conduct")
+		m.must(err)
+		return f
+	}
+	a, b, longer := shown("A"), shown("B", "B2"), shown("A", "A2")
+	m.must(c.remember(t.Context(), "IPS/conduct", a))
+	m.wrong(c.remember(t.Context(), "IPS/conduct", b), "was rewritten since it had 2")
+	m.must(c.remember(t.Context(), "IPS/conduct", longer))
+	m.must(c.remember(t.Context(), "IPS/conduct", a)) // late, and a part of what is remembered
+	m.server.lie(func() { m.server.entries = []string{first, "B", "B2"} })
+	m.wrong(c.remember(t.Context(), "IPS/conduct", b), "was rewritten since it had 3")
+	if now, err := c.seen("IPS/conduct"); err != nil || now.signed != longer.now.signed {
+		t.Errorf("remembered %+v, %v", now, err)
+	}
+}

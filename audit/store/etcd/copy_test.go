@@ -2,8 +2,14 @@ package etcd_test
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -170,6 +176,27 @@ func TestClusterThatIsAwayIsAnError(t *testing.T) {
 	c.Patience = 500 * time.Millisecond
 	if _, err := etcd.Open(t.Context(), c); err == nil || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("Open: %v", err)
+	}
+}
+
+// TLS that fails is named, and not only that time was up.
+func TestRefusedCertificateIsNamed(t *testing.T) {
+	member := httptest.NewUnstartedServer(http.NotFoundHandler())
+	member.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	member.Config.ErrorLog = log.New(io.Discard, "", 0)
+	member.StartTLS()
+	defer member.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(member.Certificate())
+	for says, config := range map[string]*tls.Config{
+		"certificate signed by unknown authority": {RootCAs: x509.NewCertPool()},
+		"certificate required":                    {RootCAs: roots},
+	} {
+		c := newPlace(t).config(t)
+		c.Endpoints, c.TLS, c.Patience = []string{member.URL}, config, 500*time.Millisecond
+		if _, err := etcd.Open(t.Context(), c); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("Open: %v, want %q", err, says)
+		}
 	}
 }
 

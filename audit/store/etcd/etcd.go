@@ -195,11 +195,11 @@ func (d *DB) request(ctx context.Context) (context.Context, context.CancelFunc) 
 
 // get asks the cluster, not only one member of it.
 func (d *DB) get(ctx context.Context, key string, o ...clientv3.OpOption) (*clientv3.GetResponse, error) {
-	ctx, cancel := d.request(ctx)
+	asking, cancel := d.request(ctx)
 	defer cancel()
-	r, err := d.kv.Get(ctx, key, o...)
+	r, err := d.kv.Get(asking, key, o...)
 	if err != nil {
-		return nil, fmt.Errorf("%w: read: %w", errAway, err)
+		return nil, d.away(ctx, "read", err)
 	}
 	return r, nil
 }

@@ -38,24 +38,6 @@ func (d *DB) Lead(ctx context.Context, address string) (lost <-chan struct{}, er
 	}
 }
 
-// told are the causes that somebody has told of.
-type told map[string]bool
-
-// maxTold keeps somebody whose causes never repeat from telling for ever.
-const maxTold = 16
-
-// tell tells why the cluster can't be used, each cause once until err is nil.
-func (d *DB) tell(ctx context.Context, told told, err error) {
-	if err == nil {
-		clear(told)
-		return
-	}
-	if cause := err.Error(); d.config.Away != nil && ctx.Err() == nil && !told[cause] && len(told) < maxTold {
-		told[cause] = true
-		d.config.Away(err)
-	}
-}
-
 // Leader returns the address that the leading server gave, or "" if none leads.
 func (d *DB) Leader(ctx context.Context) (string, error) {
 	r, err := d.get(ctx, d.leaderKey())
@@ -74,7 +56,7 @@ func (d *DB) campaign(ctx context.Context, address string) (chan struct{}, error
 	defer cancel()
 	lease, err := d.client.Grant(asking, int64(d.config.Lease/time.Second))
 	if err != nil {
-		return nil, fmt.Errorf("%w: grant lease: %w", errAway, err)
+		return nil, d.away(ctx, "grant lease", err)
 	}
 	lost, err := d.win(ctx, lease.ID, address)
 	if lost == nil {
@@ -92,7 +74,7 @@ func (d *DB) win(ctx context.Context, lease clientv3.LeaseID, address string) (c
 		If(clientv3.Compare(clientv3.CreateRevision(d.leaderKey()), "=", 0)).
 		Then(clientv3.OpPut(d.leaderKey(), address, clientv3.WithLease(lease))).Commit()
 	if err != nil {
-		return nil, fmt.Errorf("%w: take the lead: %w", errAway, err)
+		return nil, d.away(ctx, "take the lead", err)
 	}
 	if !r.Succeeded {
 		return nil, nil
