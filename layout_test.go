@@ -35,7 +35,8 @@ var layout = map[string][]string{
 
 	"randomization": {"golang.org/x/crypto"},
 
-	"audit":                     {"audit/store", "audit/durable", "golang.org/x/mod"},
+	"audit":                     {"audit/store", "audit/ahead", "audit/durable", "golang.org/x/mod"},
+	"audit/ahead":               {},
 	"audit/durable":             {},
 	"audit/store":               {},
 	"audit/store/bolt":          {"audit/store", "audit/durable", "go.etcd.io/bbolt"},
@@ -55,7 +56,7 @@ var layout = map[string][]string{
 	"server/protocol":    {"server/trial", "server/instrument", "randomization", "github.com/goccy/go-yaml"},
 	"server/ledger": {
 		"server/trial", "server/trial/entry", "server/people", "server/instrument", "server/vault", "server/export",
-		"audit", "audit/store", "randomization", "golang.org/x/mod/sumdb/tlog",
+		"audit", "audit/ahead", "audit/store", "randomization", "golang.org/x/mod/sumdb/tlog",
 	},
 	"server/vault":       {"golang.org/x/crypto"},
 	"server/keys":        {"golang.org/x/crypto", "golang.org/x/mod/sumdb/note"},

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/lodd-rct/lodd/audit/ahead"
 	"github.com/lodd-rct/lodd/audit/store"
 )
 
@@ -52,7 +53,7 @@ func (v *verification) run(ctx context.Context) error {
 	from := v.head.tree.size
 	const step = pieceTiles * tileWidth
 	pieces := (v.size - from + step - 1) / step
-	for p := range ahead(pieces, v.workers, func(i int64) piece {
+	for p := range ahead.Of(pieces, v.workers, func(i int64) piece {
 		lo := from + i*step
 		return v.read(ctx, lo, min(lo+step, v.size))
 	}) {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
@@ -51,7 +50,7 @@ func NewFollower(c FollowConfig) (*Follower, error) {
 	}
 	f := &Follower{calls: caller{server: server}}
 	f.conn, err = grpc.NewClient("dns:///"+c.Address,
-		grpc.WithTransportCredentials(credentials.NewTLS(server.asMachine(c.Certificate))),
+		grpc.WithTransportCredentials(server.transport(c.Certificate)),
 		grpc.WithStreamInterceptor(f.calls.stream),
 		grpc.WithDisableRetry(),
 		// Five minutes is what a server tolerates by default.
@@ -61,24 +60,6 @@ func NewFollower(c FollowConfig) (*Follower, error) {
 		return nil, fmt.Errorf("client: %w", err)
 	}
 	return f, nil
-}
-
-// asMachine returns TLS that accepts the pinned server alone, as transport does,
-// and shows it a certificate.
-func (p *pinned) asMachine(certificate tls.Certificate) *tls.Config {
-	return &tls.Config{
-		MinVersion:         tls.VersionTLS13,
-		Certificates:       []tls.Certificate{certificate},
-		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection verifies, and against the pin alone
-		VerifyConnection: func(s tls.ConnectionState) error {
-			refused := p.verify(s.PeerCertificates)
-			p.refused.Store(refused)
-			if refused != nil {
-				return refused
-			}
-			return nil
-		},
-	}
 }
 
 // A Feed is what a follower is sent.

@@ -60,10 +60,12 @@ func newPinned(host, pin string) (*pinned, error) {
 
 // transport returns TLS 1.3 that accepts the pinned server alone. The system's
 // authorities play no part, so verification is done here and not by crypto/tls,
-// which knows certificates and no pins.
-func (p *pinned) transport() credentials.TransportCredentials {
+// which knows certificates and no pins. The server is shown the caller's own
+// certificate, if there is one.
+func (p *pinned) transport(own ...tls.Certificate) credentials.TransportCredentials {
 	return credentials.NewTLS(&tls.Config{
 		MinVersion:         tls.VersionTLS13,
+		Certificates:       own,
 		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection verifies, and against the pin alone
 		VerifyConnection: func(s tls.ConnectionState) error {
 			refused := p.verify(s.PeerCertificates)

@@ -287,11 +287,12 @@ func TestTwoVersionsAtOnce(t *testing.T) {
 		m.must(err)
 		return f
 	}
-	a, b, longer := shown("A"), shown("B", "B2"), shown("A", "A2")
+	short, a, b, longer := shown("C"), shown("A"), shown("B", "B2"), shown("A", "A2")
 	m.must(c.remember(t.Context(), "IPS/conduct", a))
 	m.wrong(c.remember(t.Context(), "IPS/conduct", b), "was rewritten since it had 2")
 	m.must(c.remember(t.Context(), "IPS/conduct", longer))
 	m.must(c.remember(t.Context(), "IPS/conduct", a)) // late, and a part of what is remembered
+	m.wrong(c.remember(t.Context(), "IPS/conduct", short), "was rewritten since it had 2")
 	m.server.lie(func() { m.server.entries = []string{first, "B", "B2"} })
 	m.wrong(c.remember(t.Context(), "IPS/conduct", b), "was rewritten since it had 3")
 	if now, err := c.seen("IPS/conduct"); err != nil || now.signed != longer.now.signed {

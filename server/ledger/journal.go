@@ -8,6 +8,7 @@ import (
 	"runtime"
 
 	"github.com/lodd-rct/lodd/audit"
+	"github.com/lodd-rct/lodd/audit/ahead"
 	"github.com/lodd-rct/lodd/audit/store"
 	"github.com/lodd-rct/lodd/server/trial"
 	"github.com/lodd-rct/lodd/server/trial/entry"
@@ -87,7 +88,7 @@ func (j *journal) entries(ctx context.Context, list string, hi int64) iter.Seq2[
 			readers <- entry.NewReader(j.key, list)
 		}
 		at := int64(0)
-		for records := range ahead((hi+chunk-1)/chunk, depth, func(i int64) []record {
+		for records := range ahead.Of((hi+chunk-1)/chunk, depth, func(i int64) []record {
 			r := <-readers
 			defer func() { readers <- r }()
 			return j.read(ctx, r, list, i*chunk, min((i+1)*chunk, hi))

@@ -1,13 +1,14 @@
-package ledger
+// Package ahead makes the next values while one is used.
+package ahead
 
 import (
 	"iter"
 	"sync"
 )
 
-// ahead yields f(0) to f(n-1) in order. While the caller uses one, the next are
+// Of yields f(0) to f(n-1) in order. While the caller uses one, the next are
 // made, depth of them at once. Before it ends, it waits for what it has begun.
-func ahead[T any](n int64, depth int, f func(i int64) T) iter.Seq[T] {
+func Of[T any](n int64, depth int, f func(i int64) T) iter.Seq[T] {
 	return func(yield func(T) bool) {
 		var wg sync.WaitGroup
 		defer wg.Wait()
