@@ -214,3 +214,44 @@ func TestRestoreWithTheHeadsOfItsOwnDayFences(t *testing.T) {
 		t.Errorf("a randomization after the restore: %v", err)
 	}
 }
+
+// A copy of a branch that was given up is put back: what the newest heads show
+// began where that branch was left, and not where the copy ends, whichever of the
+// two is longer.
+func TestPutBackOfABranchThatWasGivenUp(t *testing.T) {
+	for _, after := range []int{1, 2} {
+		t.Run(fmt.Sprintf("%d after it", after), func(t *testing.T) {
+			r, drawn := newRig(t), slots{}
+			drawn.draw(r, 2)
+			r.stop()
+			older, heads := must(os.ReadFile(filepath.Join(r.data, "lodd.db"))), filepath.Join(t.TempDir(), "heads")
+			r.must(os.CopyFS(heads, os.DirFS(filepath.Join(r.data, "checkpoints"))))
+			r.start(r.data)
+			drawn.draw(r, 1)
+			r.stop()
+			branch := must(os.ReadFile(filepath.Join(r.data, "lodd.db")))
+			c := r.config
+			c.Data = r.data
+			r.must(c.check())
+			record := func() {
+				r.must(restoreInPlace(t.Context(), c, restoreOptions{inPlace: true, out: io.Discard, world: operator(io.Discard)}))
+			}
+
+			r.must(os.WriteFile(filepath.Join(r.data, "lodd.db"), older, 0o600))
+			r.must(os.RemoveAll(c.Checkpoints)) // put back, too: nothing is known of what came after
+			r.must(os.CopyFS(c.Checkpoints, os.DirFS(heads)))
+			record()
+			r.start(r.data)
+			r.reconcile(1) // as the sites say
+			drawn.draw(r, after)
+			r.stop()
+
+			r.must(os.WriteFile(filepath.Join(r.data, "lodd.db"), branch, 0o600))
+			record()
+			r.start(r.data)
+			r.reconcileExactly(after)
+			drawn.draw(r, 1)
+			drawn.once(t)
+		})
+	}
+}

@@ -59,11 +59,23 @@ const maxTold = 16
 // tell tells why the cluster can't be used, each cause once until err is nil.
 func (d *DB) tell(ctx context.Context, told told, err error) {
 	if err == nil {
+		d.cause.Store(nil)
 		clear(told)
 		return
+	}
+	if ctx.Err() == nil {
+		d.cause.Store(&err)
 	}
 	if cause := err.Error(); d.config.Away != nil && ctx.Err() == nil && !told[cause] && len(told) < maxTold {
 		told[cause] = true
 		d.config.Away(err)
 	}
+}
+
+// lastCause returns why the cluster couldn't be used when it was tried last.
+func (d *DB) lastCause() error {
+	if cause := d.cause.Load(); cause != nil {
+		return *cause
+	}
+	return nil
 }

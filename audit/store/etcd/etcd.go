@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -91,6 +92,8 @@ type DB struct {
 	client  *clientv3.Client
 	kv      clientv3.KV // of client; tests put faults between
 	replica *tail
+
+	cause atomic.Pointer[error] // why the cluster couldn't be used last, nil if it could
 
 	stop context.CancelFunc // of what follows the cluster
 	done sync.WaitGroup     // what runs in the background

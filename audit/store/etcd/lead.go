@@ -19,7 +19,6 @@ import (
 // lead lasts.
 func (d *DB) Lead(ctx context.Context, address string) (lost <-chan struct{}, err error) {
 	told := told{}
-	var last error // why the cluster couldn't be used
 	for {
 		if err := d.failure(); err != nil {
 			return nil, err
@@ -28,12 +27,9 @@ func (d *DB) Lead(ctx context.Context, address string) (lost <-chan struct{}, er
 		if lost != nil || err != nil && !errors.Is(err, errAway) {
 			return lost, err
 		}
-		if ctx.Err() == nil {
-			last = err
-		}
 		d.tell(ctx, told, err)
 		if !wait(ctx) {
-			return nil, errors.Join(fmt.Errorf("etcd: wait for the lead: %w", ctx.Err()), last, d.failure())
+			return nil, errors.Join(fmt.Errorf("etcd: wait for the lead: %w", ctx.Err()), d.lastCause(), d.failure())
 		}
 	}
 }
