@@ -81,6 +81,9 @@ func (s *Snapshot) heads(ctx context.Context, from Source, db *bolt.DB) error {
 	}
 	for _, list := range slices.Sorted(maps.Keys(replica.Sizes())) {
 		size, root := replica.Root(list)
+		if err := published(ctx, from.Log, list, size); err != nil {
+			return err
+		}
 		signed, err := from.Log.CheckpointAt(ctx, list, size)
 		if err != nil {
 			return err
@@ -91,6 +94,25 @@ func (s *Snapshot) heads(ctx context.Context, from Source, db *bolt.DB) error {
 		s.Manifest.Lists = append(s.Manifest.Lists, Head{List: list, Size: size, Root: root.String(), Checkpoint: string(signed)})
 	}
 	return nil
+}
+
+// published waits until the log shows a list at a size that the snapshot has:
+// a reader of the file sees a commit a moment before it is durable, and the log
+// shows it after that.
+func published(ctx context.Context, l *audit.Log, list string, size int64) error {
+	for {
+		grown := l.Grown()
+		if l.Len(list) >= size {
+			return nil
+		}
+		select {
+		case <-grown:
+		case <-l.Failed():
+			return fmt.Errorf("entry %d of list %s may not be durable: %w", size-1, list, l.Err())
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 func (s *Snapshot) digest() error {
