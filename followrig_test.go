@@ -101,12 +101,14 @@ func (f *copying) reach(n int64) {
 
 // until follows until a value of the copy is what is wanted, "" if it is to be
 // gone, and returns the last follower. That a key is destroyed comes after the
-// entries.
+// entries, with nothing that tells when: each follower is given twice the time
+// of the one before, so that a slow machine gets there, too.
 func (r *rig) until(copied, key, want string) *copying {
 	r.t.Helper()
-	for range 600 { // a minute or so
+	for patience := 10 * time.Millisecond; patience < time.Minute; patience *= 2 {
 		f := r.follow(copied)
 		f.reach(r.entries())
+		time.Sleep(patience)
 		r.must(f.stop())
 		if contentOf(r.t, copied).Values[key] == want {
 			return f
