@@ -167,6 +167,16 @@ func (c *Client) People() loddv1.PeopleServiceClient { return loddv1.NewPeopleSe
 // Trials sets trials up.
 func (c *Client) Trials() loddv1.TrialServiceClient { return loddv1.NewTrialServiceClient(c.conn) }
 
+// Sealing returns the service around the sealed design.
+func (c *Client) Sealing() loddv1.SealingServiceClient {
+	return loddv1.NewSealingServiceClient(c.conn)
+}
+
+// Unsealing returns the service of the reveal.
+func (c *Client) Unsealing() loddv1.UnsealingServiceClient {
+	return loddv1.NewUnsealingServiceClient(c.conn)
+}
+
 // Screening keeps the screening log.
 func (c *Client) Screening() loddv1.ScreeningServiceClient {
 	return loddv1.NewScreeningServiceClient(c.conn)

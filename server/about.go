@@ -34,6 +34,12 @@ func participantOf(event any) trial.ParticipantID {
 		return e.Participant
 	case trial.ErrorRecorded:
 		return e.Participant
+	case trial.ContingencyUsed:
+		return e.Participant
+	case trial.LevelsCorrected:
+		return e.Participant
+	case trial.Replaced:
+		return e.Participant
 	default:
 		return ""
 	}

@@ -207,7 +207,7 @@ func (s *screeningService) ListParticipants(ctx context.Context, req *loddv1.Lis
 func participantMessage(s *trial.State, p *trial.Participant) *loddv1.Participant {
 	m := &loddv1.Participant{Participant: string(p.ID), Site: string(p.Site)}
 	if p.Randomized() {
-		m.RandomizedOn = s.Today(p.RandomizedAt).String()
+		m.RandomizedOn = s.RandomizedOn(p).String()
 	}
 	switch {
 	case p.Erased():

@@ -239,6 +239,8 @@ func (k *core) register(s *grpc.Server) {
 	loddv1.RegisterDeliveryServiceServer(s, &deliveryService{core: k})
 	loddv1.RegisterAssessmentServiceServer(s, &assessmentService{core: k})
 	loddv1.RegisterParticipantServiceServer(s, &participantService{core: k})
+	loddv1.RegisterSealingServiceServer(s, &sealingService{core: k})
+	loddv1.RegisterUnsealingServiceServer(s, &unsealingService{core: k})
 	loddv1.RegisterFollowServiceServer(s, &followService{core: k})
 	loddv1.RegisterExportServiceServer(s, &exportService{core: k, exporting: newQueue(exportsAtOnce, exportsWaiting)})
 }

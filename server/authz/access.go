@@ -10,7 +10,8 @@ import (
 )
 
 // Permissions returns what a role holds. No role but the treatment team's
-// holds PERMISSION_UNBLIND.
+// holds PERMISSION_UNBLIND; PERMISSION_REVEAL is of use only after two people
+// have unsealed the trial.
 //
 // Source: product.md of the design, "People" and "Who may see what".
 func Permissions(r trial.Role) []loddv1.Permission {
@@ -28,6 +29,9 @@ func Permissions(r trial.Role) []loddv1.Permission {
 		verify     = loddv1.Permission_PERMISSION_VERIFY
 		witness    = loddv1.Permission_PERMISSION_WITNESS
 		reconcile  = loddv1.Permission_PERMISSION_RECONCILE
+		contribute = loddv1.Permission_PERMISSION_CONTRIBUTE
+		unseal     = loddv1.Permission_PERMISSION_UNSEAL
+		reveal     = loddv1.Permission_PERMISSION_REVEAL
 	)
 	switch r {
 	case trial.Administrator: // of the server, in every trial
@@ -39,14 +43,16 @@ func Permissions(r trial.Role) []loddv1.Permission {
 	case trial.Monitor:
 		return []loddv1.Permission{readTrial, monitor, verify}
 	case trial.Custodian:
-		return []loddv1.Permission{readTrial, seal, open, grant, verify, reconcile}
+		return []loddv1.Permission{readTrial, seal, open, grant, verify, reconcile, unseal, reveal}
 	case trial.Investigator:
-		return []loddv1.Permission{readTrial, open, conduct, verify}
+		return []loddv1.Permission{readTrial, open, conduct, verify, unseal, reveal}
 	case trial.TreatmentTeam:
 		return []loddv1.Permission{readTrial, unblind, verify}
 	case trial.Auditor:
-		return []loddv1.Permission{readTrial, verify, witness}
-	case trial.DSMB, trial.Statistician:
+		return []loddv1.Permission{readTrial, verify, witness, reveal}
+	case trial.Statistician:
+		return []loddv1.Permission{readTrial, verify, contribute, unseal, reveal}
+	case trial.DSMB:
 		return []loddv1.Permission{readTrial, verify}
 	default:
 		return nil
@@ -59,7 +65,8 @@ func whole(p loddv1.Permission) bool {
 	switch p {
 	case loddv1.Permission_PERMISSION_GRANT, loddv1.Permission_PERMISSION_SEAL,
 		loddv1.Permission_PERMISSION_OPEN, loddv1.Permission_PERMISSION_MONITOR,
-		loddv1.Permission_PERMISSION_RECONCILE, loddv1.Permission_PERMISSION_WITNESS:
+		loddv1.Permission_PERMISSION_RECONCILE, loddv1.Permission_PERMISSION_WITNESS,
+		loddv1.Permission_PERMISSION_CONTRIBUTE, loddv1.Permission_PERMISSION_UNSEAL, loddv1.Permission_PERMISSION_REVEAL:
 		return true
 	default:
 		return false

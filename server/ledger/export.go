@@ -123,7 +123,7 @@ func (at past) participant(id trial.ParticipantID) export.Participant {
 		return export.Participant{}
 	}
 	out := export.Participant{
-		Site: p.Site, Screened: p.ScreenedOn, Randomized: at.Today(p.RandomizedAt),
+		Site: p.Site, Screened: p.ScreenedOn, Randomized: at.RandomizedOn(p),
 		Stopped: p.Stopped, Withdrew: p.Withdrew, Died: p.Died, Error: p.Error,
 	}
 	for _, f := range at.FollowUps(p) {

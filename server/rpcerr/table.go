@@ -65,6 +65,13 @@ func trials() []Row {
 		{trial.ErrNotInWindow, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_NOT_IN_WINDOW},
 		{trial.ErrNothingChanged, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_NOTHING_CHANGED},
 		{trial.ErrFenced, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_FENCED},
+		{trial.ErrAwaitsEntropy, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_AWAITS_ENTROPY},
+		{trial.ErrNoContribution, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_NO_CONTRIBUTION},
+		{trial.ErrNotReady, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_NOT_READY},
+		{trial.ErrNotProposed, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_NOT_PROPOSED},
+		{trial.ErrUnsealed, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_UNSEALED},
+		{trial.ErrNotUnsealed, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_NOT_UNSEALED},
+		{trial.ErrListUsedUp, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_LIST_USED_UP},
 		{trial.ErrNotFenced, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
 		{ledger.ErrReused, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_REQUEST_REUSED},
 	}

@@ -32,6 +32,7 @@ func (s *State) begin() {
 	s.lens = map[Compartment]int64{}
 	s.participants = map[ParticipantID]*Participant{}
 	s.slots = map[Stratum]int{}
+	s.usedEnvelopes = map[Stratum][]int{}
 	s.intents = map[IntentID]intent{}
 }
 
@@ -44,12 +45,12 @@ func (s *State) apply(m Meta, e Event) {
 	case FormDefined:
 		s.protocol.Forms = append(s.protocol.Forms, e.Form)
 		s.formsToCome--
-	case DesignSealed:
-		s.commitment, s.sealed = e.Commitment, true
-	case DesignKept:
-		s.kept = true
+	case DesignSealed, DesignKept, EntropyContributed, SealingAbandoned, ContingencyPrinted:
+		s.applySealing(m, e)
+	case PlanFrozen, UnsealingProposed, Unsealed:
+		s.applyUnsealing(m, e)
 	case EnrolmentOpened:
-		s.open, s.opened = true, true
+		s.open, s.opened, s.proposal = true, true, Proposal{}
 	case EnrolmentClosed:
 		s.open = false
 	case Locked:
@@ -58,7 +59,7 @@ func (s *State) apply(m Meta, e Event) {
 		s.raiseFence(e)
 	case Reconciled:
 		s.liftFence(e)
-	case Exported, ArmsViewed, ClockSteppedBack:
+	case Exported, ArmsViewed, ClockSteppedBack, Revealed:
 		// They are facts for the auditor and change nothing.
 	default:
 		s.applyParticipant(m, e)
@@ -83,7 +84,7 @@ func (s *State) applyParticipant(m Meta, e Event) {
 		}
 		s.participants[e.Participant].Excluded = e.Reason
 	case Prepared:
-		s.intents[m.Request] = intent{e.Participant, m.At}
+		s.intents[m.Request] = intent{participant: e.Participant, at: m.At}
 	case Randomized:
 		p := s.participants[e.Participant]
 		p.RandomizedAt, p.Receipt, p.Stratum = m.At, m.Index, p.stratum(s.protocol.Factors)
@@ -105,8 +106,8 @@ func (s *State) applyParticipant(m Meta, e Event) {
 		s.participants[e.Participant].Erasure = m.Index
 	case Died:
 		s.participants[e.Participant].Died = e.On
-	case ErrorRecorded:
-		s.participants[e.Participant].Error = e.Kind
+	case ErrorRecorded, LevelsCorrected, Replaced, ContingencyUsed:
+		s.applyMistake(m, e)
 	}
 }
 

@@ -161,12 +161,6 @@ func (s *State) checkConduct(m Meta, e Event) error {
 			return err
 		}
 		return first(when(!p.Died.IsZero(), ErrExists), s.past(m, "on", e.On), s.afterRandomization(p, e.On))
-	case ErrorRecorded:
-		p, err := s.randomized(e.Participant)
-		if err != nil {
-			return err
-		}
-		return first(when(p.Error != "", ErrExists), oneOf("kind", e.Kind, ErrorKinds()))
 	default:
 		return fmt.Errorf("trial: unknown event %T", e)
 	}

@@ -12,7 +12,7 @@ import (
 //
 // A participant who is randomized already needs no event: Decide returns none
 // for another [Randomized], and the answer is that of the first one. The same
-// goes for [Erased].
+// goes for [Erased], and for [ContingencyUsed] with the same envelope.
 //
 // Its errors wrap an error of this package or are an [Invalid].
 func (s *State) Decide(m Meta, proposal Event) ([]Event, error) {
@@ -22,6 +22,9 @@ func (s *State) Decide(m Meta, proposal Event) ([]Event, error) {
 	if l, ok := proposal.(Locked); ok {
 		l.Number, l.Conduct, l.Outcome = len(s.locks)+1, s.lens[Conduct], s.lens[Outcome]
 		proposal = l
+	}
+	if e, ok := proposal.(ContingencyUsed); ok {
+		return s.decideContingency(m, e)
 	}
 	if e, ok := proposal.(Erased); ok && s.erased(e.Participant) {
 		return nil, nil
@@ -62,20 +65,22 @@ func (s *State) check(m Meta, e Event) error {
 		return s.checkCreated(e)
 	case FormDefined:
 		return s.checkFormDefined(e)
-	case DesignSealed:
-		return when(s.sealed, ErrAlreadySealed)
-	case DesignKept:
-		return when(!s.sealed || s.kept || len(e.Sealed) == 0, ErrAlreadySealed)
+	case DesignSealed, DesignKept, EntropyContributed, SealingAbandoned, ContingencyPrinted:
+		return s.checkSealing(m, e)
+	case PlanFrozen, UnsealingProposed, Unsealed, Revealed:
+		return s.checkUnsealing(m, e)
 	case EnrolmentOpened:
-		return first(when(!s.kept, ErrNotSealed), when(s.open, ErrExists), when(s.fenced(), ErrFenced))
+		return first(s.bound(), when(s.open, ErrExists), when(s.fenced(), ErrFenced), when(s.unsealed(), ErrUnsealed))
 	case EnrolmentClosed:
 		return when(!s.open, ErrEnrolmentClosed)
 	case Screened, Consented, EligibilityAssessed, Excluded, Prepared, Randomized, Allocated:
 		return s.checkEnrolment(m, e)
 	case FormSubmitted, FormCorrected, VisitMissed:
 		return s.checkAssessment(m, e)
-	case Withdrawn, Erased, Died, ErrorRecorded:
+	case Withdrawn, Erased, Died:
 		return s.checkConduct(m, e)
+	case ErrorRecorded, LevelsCorrected, Replaced, ContingencyUsed:
+		return s.checkMistake(m, e)
 	case Locked:
 		want := Locked{len(s.locks) + 1, s.lens[Conduct], s.lens[Outcome]}
 		if e != want {

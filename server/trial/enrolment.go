@@ -51,7 +51,18 @@ func (s *State) checkScreened(m Meta, e Screened) error {
 	if err := first(when(!s.open, ErrEnrolmentClosed), s.checkSite(e.Site), s.past(m, "on", e.On)); err != nil {
 		return err
 	}
-	if len(e.Levels) != len(s.protocol.Factors) {
+	if err := s.checkLevels(e.Levels); err != nil {
+		return err
+	}
+	if e.Consent == (ConsentGiven{}) {
+		return nil
+	}
+	return s.checkConsent(m, e.Consent)
+}
+
+// checkLevels demands one level of each factor.
+func (s *State) checkLevels(given []Code) error {
+	if len(given) != len(s.protocol.Factors) {
 		return &Invalid{"levels", fmt.Sprintf("want one level for each of %d factors", len(s.protocol.Factors))}
 	}
 	for i, f := range s.protocol.Factors {
@@ -59,14 +70,11 @@ func (s *State) checkScreened(m Meta, e Screened) error {
 		for _, l := range f.Levels {
 			levels = append(levels, l.ID)
 		}
-		if err := oneOf("levels."+string(f.ID), e.Levels[i], levels); err != nil {
+		if err := oneOf("levels."+string(f.ID), given[i], levels); err != nil {
 			return err
 		}
 	}
-	if e.Consent == (ConsentGiven{}) {
-		return nil
-	}
-	return s.checkConsent(m, e.Consent)
+	return nil
 }
 
 func (s *State) checkSite(id SiteID) error {
@@ -126,6 +134,11 @@ func (s *State) ready(id ParticipantID) error {
 	if err != nil {
 		return err
 	}
+	return first(when(s.fenced(), ErrFenced), when(!s.open, ErrEnrolmentClosed), s.prepared(p))
+}
+
+// prepared reports what of the participant's own stands in the way.
+func (s *State) prepared(p *Participant) error {
 	baseline := func() bool {
 		for i, f := range s.protocol.Forms {
 			if _, done := p.record(0, i); f.At(s.protocol.Baseline()) && !done {
@@ -135,8 +148,6 @@ func (s *State) ready(id ParticipantID) error {
 		return true
 	}
 	return first(
-		when(s.fenced(), ErrFenced),
-		when(!s.open, ErrEnrolmentClosed),
 		when(p.Consent.Version == "", ErrNoConsent),
 		when(!p.Assessed || !p.Eligible, ErrNotEligible),
 		when(!baseline(), ErrNoBaseline),
@@ -164,6 +175,7 @@ func (s *State) checkRandomized(m Meta, e Randomized) error {
 	return first(
 		when(intent.participant != e.Participant, ErrNotConfirmed),
 		s.ready(e.Participant),
+		when(intent.stale, ErrIntentExpired),
 		when(m.At.Sub(intent.at) > IntentLife, ErrIntentExpired),
 	)
 }
@@ -172,6 +184,9 @@ func (s *State) checkAllocated(e Allocated) error {
 	p, ok := s.participants[e.Participant]
 	if !ok || s.unallocated != e.Participant {
 		return fmt.Errorf("trial: allocation of %s without a randomization", e.Participant)
+	}
+	if e.Contingency != (p.Envelope > 0) {
+		return fmt.Errorf("trial: allocation of %s out of the wrong sequence", e.Participant)
 	}
 	if e.Stratum != p.Stratum || e.Slot != p.Slot {
 		return fmt.Errorf("trial: allocation of %s at %s/%d, want %s/%d", e.Participant, e.Stratum, e.Slot, p.Stratum, p.Slot)

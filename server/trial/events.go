@@ -45,7 +45,11 @@ type Created struct {
 type FormDefined struct{ Form Form }
 
 // DesignSealed commits to the design of the randomization.
-type DesignSealed struct{ Commitment [32]byte }
+type DesignSealed struct {
+	Commitment [32]byte
+	// AwaitsEntropy says that an [EntropyContributed] comes before enrolment.
+	AwaitsEntropy bool
+}
 
 // DesignKept keeps design, seed and salt.
 type DesignKept struct{ Sealed []byte }
@@ -109,8 +113,9 @@ type Randomized struct {
 type Allocated struct {
 	Participant ParticipantID
 	Stratum     Stratum
-	Slot        int // position in the stratum's sequence, from 0
+	Slot        int // position in the stratum's sequence, or among its envelopes, from 0
 	Sealed      []byte
+	Contingency bool // the slot is one of the stratum's envelopes
 }
 
 // FormSubmitted keeps the answers of one form at one visit.
@@ -162,6 +167,9 @@ type Died struct {
 type ErrorRecorded struct {
 	Participant ParticipantID
 	Kind        Code // one of [ErrorKinds]
+	// Of is, for a duplicate, who is the same person; entries of earlier
+	// versions don't say it.
+	Of ParticipantID
 }
 
 // Locked names a position of the compartments that an export reads.
@@ -192,6 +200,58 @@ type Restored struct{ Conduct, Outcome, Delivery, Allocation int64 }
 
 // Reconciled ends what [Restored] began.
 type Reconciled struct{ Lost []LostSlots }
+
+// EntropyContributed is the trial statistician's part of the seed. It is public:
+// the server was bound to its own part, which is secret, before.
+type EntropyContributed struct{ Entropy []byte }
+
+// SealingAbandoned ends a sealing before anybody was enrolled.
+type SealingAbandoned struct {
+	Reason Code // one of [AbandonReasons]
+}
+
+// ContingencyPrinted records that backup envelopes were made.
+type ContingencyPrinted struct {
+	Envelopes  int         // of each stratum from now on
+	Recipients [2][32]byte // SHA-256 of the two age recipients
+}
+
+// ContingencyUsed enrols a participant by a backup envelope of the stratum.
+type ContingencyUsed struct {
+	Participant ParticipantID
+	Envelope    int // from 1
+	On          Date
+	Witness     string // the account of the second person who opened it
+	Reason      Code   // one of [ContingencyReasons]
+}
+
+// LevelsCorrected corrects the levels of a participant. Whoever is randomized
+// stays in the stratum of the randomization.
+type LevelsCorrected struct {
+	Participant ParticipantID
+	Levels      []Code // of the factors, in the protocol's order
+	Reason      Code   // one of [LevelReasons]
+}
+
+// Replaced records that By takes the place of Participant in the target number.
+// Both keep their allocations.
+type Replaced struct{ Participant, By ParticipantID }
+
+// PlanFrozen records the digest of the statistical analysis plan.
+type PlanFrozen struct {
+	Digest  [32]byte // SHA-256 of the document
+	Version string
+}
+
+// UnsealingProposed is the first of two people's acts that reveal the
+// allocations.
+type UnsealingProposed struct{}
+
+// Unsealed is the second one.
+type Unsealed struct{}
+
+// Revealed records that the allocations were handed out.
+type Revealed struct{}
 
 // LostSlots are the slots after the last known one that the lost part of the
 // log had used: nobody gets them any more.
@@ -226,6 +286,16 @@ func (ArmsViewed) event()          {}
 func (ClockSteppedBack) event()    {}
 func (Restored) event()            {}
 func (Reconciled) event()          {}
+func (EntropyContributed) event()  {}
+func (SealingAbandoned) event()    {}
+func (ContingencyPrinted) event()  {}
+func (ContingencyUsed) event()     {}
+func (LevelsCorrected) event()     {}
+func (Replaced) event()            {}
+func (PlanFrozen) event()          {}
+func (UnsealingProposed) event()   {}
+func (Unsealed) event()            {}
+func (Revealed) event()            {}
 
 // A Scope says what a participant withdraws from.
 type Scope string
@@ -249,6 +319,15 @@ func WithdrawalReasons() []Code {
 
 // MissedReasons are the reasons for a missed visit. None tells an arm.
 func MissedReasons() []Code { return []Code{"not-reached", "declined", "too-ill", "moved", "other"} }
+
+// AbandonReasons are the reasons for abandoning a sealing.
+func AbandonReasons() []Code { return []Code{"design-fault", "no-contribution", "other"} }
+
+// ContingencyReasons are the reasons for opening a backup envelope.
+func ContingencyReasons() []Code { return []Code{"server-down", "network-down", "other"} }
+
+// LevelReasons are the reasons for correcting a participant's levels.
+func LevelReasons() []Code { return []Code{"misread", "mistyped", "changed-source", "other"} }
 
 // ErrorKinds are the kinds of randomization in error.
 func ErrorKinds() []Code { return []Code{"not-eligible", "wrong-stratum", "duplicate"} }

@@ -6,7 +6,9 @@ import (
 	"strings"
 )
 
-// MaxLostSlots is how many slots of a stratum one reconciliation can give up.
+// MaxLostSlots is how many slots of a stratum one reconciliation can give up, if
+// no more are known to be lost: whoever types a number too many wastes no more.
+// What is known to be lost may all be of one stratum, and can be named whole.
 const MaxLostSlots = 1000
 
 // Fence returns what the latest restore is known to have lost, and whether the
@@ -37,7 +39,7 @@ func (s *State) checkReconciled(e Reconciled) error {
 	if !s.fenced() {
 		return ErrNotFenced
 	}
-	total := int64(0)
+	total, most := int64(0), max(MaxLostSlots, s.lostSlots)
 	for i, l := range e.Lost {
 		again := slices.ContainsFunc(e.Lost[:i], func(o LostSlots) bool { return o.Stratum == l.Stratum })
 		switch {
@@ -45,8 +47,8 @@ func (s *State) checkReconciled(e Reconciled) error {
 			return &Invalid{"lost", fmt.Sprintf("%q is no stratum of this trial, want one such as %q", l.Stratum, s.protocol.someStratum())}
 		case again:
 			return &Invalid{"lost", fmt.Sprintf("stratum %q is named twice", l.Stratum)}
-		case l.Slots < 1 || l.Slots > MaxLostSlots:
-			return &Invalid{"lost", fmt.Sprintf("%d slots of %q, want 1 to %d", l.Slots, l.Stratum, MaxLostSlots)}
+		case l.Slots < 1 || int64(l.Slots) > most:
+			return &Invalid{"lost", fmt.Sprintf("%d slots of %q, want 1 to %d", l.Slots, l.Stratum, most)}
 		}
 		total += int64(l.Slots)
 	}

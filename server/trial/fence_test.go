@@ -18,6 +18,7 @@ func TestFenceRefuses(t *testing.T) {
 	ready := then(opened, then(readied("P1"), trial.Prepared{Participant: "P1"})...)
 	fenced := then(ready, trial.Restored{Conduct: 4, Outcome: 2, Allocation: 2})
 	unknown := then(opened, trial.Restored{})
+	many := then(opened, trial.Restored{Allocation: trial.MaxLostSlots + 500})
 	prepare := trial.Prepared{Participant: "P1"}
 	twice := trial.Reconciled{Lost: []trial.LostSlots{{Stratum: alcohol, Slots: 1}, {Stratum: alcohol, Slots: 1}}}
 	checkRefusals(t, []refusal{
@@ -33,6 +34,8 @@ func TestFenceRefuses(t *testing.T) {
 		{"fewer slots than one of two restores lost", then(fenced, trial.Restored{}), lost(alcohol, 1), invalid("lost")},
 		{"no slots", unknown, lost(alcohol, 0), invalid("lost")},
 		{"too many slots", unknown, lost(alcohol, trial.MaxLostSlots+1), invalid("lost")},
+		{"more slots than the many that were lost", many, lost(alcohol, trial.MaxLostSlots+501), invalid("lost")},
+		{"fewer slots than the many that were lost", many, lost(alcohol, trial.MaxLostSlots), invalid("lost")},
 		{"a stratum twice", unknown, twice, invalid("lost")},
 		{"an unknown site", unknown, lost("NARVIK/drug=alcohol", 1), invalid("lost")},
 		{"an unknown level", unknown, lost("OSLO/drug=none", 1), invalid("lost")},
@@ -75,6 +78,17 @@ func TestSA03LostSlotsAreSkipped(t *testing.T) {
 		if got, _ := h.Participant(p); got.Slot != want {
 			t.Errorf("%s has slot %d, want %d", p, got.Slot, want)
 		}
+	}
+}
+
+// However many slots are known to be lost, all may have been of one stratum, and
+// the trial can be reconciled.
+func TestSA03ManyLostSlotsOfOneStratum(t *testing.T) {
+	const many = trial.MaxLostSlots + 500
+	steps := then(opened, trial.Restored{Allocation: many}, lost(alcohol, many))
+	h := tell(t, then(steps, randomized("P1")...)...)
+	if got, _ := h.Participant("P1"); got.Slot != many {
+		t.Errorf("P1 has slot %d, want %d", got.Slot, many)
 	}
 }
 

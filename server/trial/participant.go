@@ -29,6 +29,14 @@ type Participant struct {
 	WithdrewData Date // W3: nobody reads or adds to the data any more
 	Died         Date
 	Error        Code // the kind, or empty
+	DuplicateOf  ParticipantID
+	Replaces     ParticipantID
+	ReplacedBy   ParticipantID
+	Envelope     int  // the number of the backup envelope, or 0
+	OpenedOn     Date // when it was opened
+	// CorrectedLevels are the right levels of somebody who was randomized in
+	// another stratum; nil if Levels are right.
+	CorrectedLevels []Code
 	// Erasure is the index of the entry in conduct that destroyed the data
 	// after W3, or 0: that entry made the trial.
 	Erasure        int64
@@ -48,6 +56,15 @@ type formRecord struct {
 
 // Randomized reports whether the participant has an allocation.
 func (p *Participant) Randomized() bool { return !p.RandomizedAt.IsZero() }
+
+// TrueLevels returns the levels as they are known now. The stratum is that of
+// Levels.
+func (p *Participant) TrueLevels() []Code {
+	if p.CorrectedLevels != nil {
+		return p.CorrectedLevels
+	}
+	return p.Levels
+}
 
 // Erased reports whether the key of the participant's data is destroyed.
 func (p *Participant) Erased() bool { return p.Erasure > 0 }

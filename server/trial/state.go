@@ -18,7 +18,7 @@ type State struct {
 	protocol     Protocol
 	loc          *time.Location
 	formsToCome  int
-	commitment   [32]byte
+	sealing      Sealing
 	sealed, kept bool
 	open, opened bool
 	participants map[ParticipantID]*Participant
@@ -31,11 +31,19 @@ type State struct {
 	lostSlots    int64      // slots that are known to have been used in what was lost
 	lens         map[Compartment]int64
 	last         time.Time
+
+	envelopes     int // of each stratum
+	usedEnvelopes map[Stratum][]int
+	plan          Plan
+	proposal      Proposal
+	unsealedAt    time.Time
+	unsealedIndex int64
 }
 
 type intent struct {
 	participant ParticipantID
 	at          time.Time
+	stale       bool // it showed other levels than the participant has now
 }
 
 // A Lock is a position of the compartments that an export reads.
@@ -56,14 +64,16 @@ func (s *State) Last() time.Time { return s.last }
 func (s *State) Protocol() *Protocol { return &s.protocol }
 
 // Commitment returns the commitment to the design, if it is sealed.
-func (s *State) Commitment() ([32]byte, bool) { return s.commitment, s.sealed }
+func (s *State) Commitment() ([32]byte, bool) { return s.sealing.Commitment, s.sealed }
 
-// Phase returns set-up, sealed, open or closed, and fenced after a restore that
-// isn't reconciled yet.
+// Phase returns set-up, sealed, open, closed or unsealed, and fenced after a
+// restore that isn't reconciled yet.
 func (s *State) Phase() string {
 	switch {
 	case s.fenced():
 		return "fenced"
+	case s.unsealed():
+		return "unsealed"
 	case s.open:
 		return "open"
 	case s.opened:

@@ -13,7 +13,16 @@ type Window struct{ Opens, Target, Closes Date }
 
 // anchor returns the civil date of randomization, from which windows are
 // counted.
-func (s *State) anchor(p *Participant) Date { return DateOf(p.RandomizedAt, s.loc) }
+func (s *State) anchor(p *Participant) Date { return s.RandomizedOn(p) }
+
+// RandomizedOn returns the civil date of the randomization of p, who is
+// randomized: that on which the backup envelope was opened, if it was one.
+func (s *State) RandomizedOn(p *Participant) Date {
+	if !p.OpenedOn.IsZero() {
+		return p.OpenedOn
+	}
+	return DateOf(p.RandomizedAt, s.loc)
+}
 
 // window returns the window of a follow-up visit.
 func (s *State) window(p *Participant, visit int) Window {

@@ -917,6 +917,107 @@ func (*AddCosignatureResponse) Descriptor() ([]byte, []int) {
 	return file_lodd_v1_audit_proto_rawDescGZIP(), []int{13}
 }
 
+// ReportCheckpointRequest shows a head.
+type ReportCheckpointRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// trial_id names the trial.
+	TrialId string `protobuf:"bytes,1,opt,name=trial_id,json=trialId,proto3" json:"trial_id,omitempty"`
+	// checkpoint is a signed note of a list that the caller may check.
+	Checkpoint    string `protobuf:"bytes,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportCheckpointRequest) Reset() {
+	*x = ReportCheckpointRequest{}
+	mi := &file_lodd_v1_audit_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportCheckpointRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportCheckpointRequest) ProtoMessage() {}
+
+func (x *ReportCheckpointRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_audit_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportCheckpointRequest.ProtoReflect.Descriptor instead.
+func (*ReportCheckpointRequest) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_audit_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ReportCheckpointRequest) GetTrialId() string {
+	if x != nil {
+		return x.TrialId
+	}
+	return ""
+}
+
+func (x *ReportCheckpointRequest) GetCheckpoint() string {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return ""
+}
+
+// ReportCheckpointResponse tells what the server made of it.
+type ReportCheckpointResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// behind tells that the server lacks entries of that head.
+	Behind        bool `protobuf:"varint,1,opt,name=behind,proto3" json:"behind,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportCheckpointResponse) Reset() {
+	*x = ReportCheckpointResponse{}
+	mi := &file_lodd_v1_audit_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportCheckpointResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportCheckpointResponse) ProtoMessage() {}
+
+func (x *ReportCheckpointResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_audit_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportCheckpointResponse.ProtoReflect.Descriptor instead.
+func (*ReportCheckpointResponse) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_audit_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ReportCheckpointResponse) GetBehind() bool {
+	if x != nil {
+		return x.Behind
+	}
+	return false
+}
+
 var File_lodd_v1_audit_proto protoreflect.FileDescriptor
 
 const file_lodd_v1_audit_proto_rawDesc = "" +
@@ -982,7 +1083,14 @@ const file_lodd_v1_audit_proto_rawDesc = "" +
 	"\n" +
 	"checkpoint\x18\x03 \x01(\tR\n" +
 	"checkpoint\"\x18\n" +
-	"\x16AddCosignatureResponse2\xf5\x04\n" +
+	"\x16AddCosignatureResponse\"Z\n" +
+	"\x17ReportCheckpointRequest\x12\x19\n" +
+	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12$\n" +
+	"\n" +
+	"checkpoint\x18\x02 \x01(\tB\x04\x98\xb5\x18\x01R\n" +
+	"checkpoint\"2\n" +
+	"\x18ReportCheckpointResponse\x12\x16\n" +
+	"\x06behind\x18\x01 \x01(\bR\x06behind2\xd4\x05\n" +
 	"\fAuditService\x12]\n" +
 	"\x10ListCompartments\x12 .lodd.v1.ListCompartmentsRequest\x1a!.lodd.v1.ListCompartmentsResponse\"\x04\x88\xb5\x18\r\x12T\n" +
 	"\rGetCheckpoint\x12\x1d.lodd.v1.GetCheckpointRequest\x1a\x1e.lodd.v1.GetCheckpointResponse\"\x04\x88\xb5\x18\r\x12M\n" +
@@ -990,7 +1098,8 @@ const file_lodd_v1_audit_proto_rawDesc = "" +
 	"ListLeaves\x12\x1a.lodd.v1.ListLeavesRequest\x1a\x1b.lodd.v1.ListLeavesResponse\"\x04\x88\xb5\x18\r0\x01\x12P\n" +
 	"\vListEntries\x12\x1b.lodd.v1.ListEntriesRequest\x1a\x1c.lodd.v1.ListEntriesResponse\"\x04\x88\xb5\x18\r0\x01\x12]\n" +
 	"\x10ProveConsistency\x12 .lodd.v1.ProveConsistencyRequest\x1a!.lodd.v1.ProveConsistencyResponse\"\x04\x88\xb5\x18\r\x12W\n" +
-	"\x0eProveInclusion\x12\x1e.lodd.v1.ProveInclusionRequest\x1a\x1f.lodd.v1.ProveInclusionResponse\"\x04\x88\xb5\x18\r\x12W\n" +
+	"\x0eProveInclusion\x12\x1e.lodd.v1.ProveInclusionRequest\x1a\x1f.lodd.v1.ProveInclusionResponse\"\x04\x88\xb5\x18\r\x12]\n" +
+	"\x10ReportCheckpoint\x12 .lodd.v1.ReportCheckpointRequest\x1a!.lodd.v1.ReportCheckpointResponse\"\x04\x88\xb5\x18\r\x12W\n" +
 	"\x0eAddCosignature\x12\x1e.lodd.v1.AddCosignatureRequest\x1a\x1f.lodd.v1.AddCosignatureResponse\"\x04\x88\xb5\x18\x0eB/Z-github.com/lodd-rct/lodd/proto/lodd/v1;loddv1b\x06proto3"
 
 var (
@@ -1005,7 +1114,7 @@ func file_lodd_v1_audit_proto_rawDescGZIP() []byte {
 	return file_lodd_v1_audit_proto_rawDescData
 }
 
-var file_lodd_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_lodd_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_lodd_v1_audit_proto_goTypes = []any{
 	(*ListCompartmentsRequest)(nil),  // 0: lodd.v1.ListCompartmentsRequest
 	(*ListCompartmentsResponse)(nil), // 1: lodd.v1.ListCompartmentsResponse
@@ -1021,26 +1130,30 @@ var file_lodd_v1_audit_proto_goTypes = []any{
 	(*ProveInclusionResponse)(nil),   // 11: lodd.v1.ProveInclusionResponse
 	(*AddCosignatureRequest)(nil),    // 12: lodd.v1.AddCosignatureRequest
 	(*AddCosignatureResponse)(nil),   // 13: lodd.v1.AddCosignatureResponse
-	(*timestamppb.Timestamp)(nil),    // 14: google.protobuf.Timestamp
+	(*ReportCheckpointRequest)(nil),  // 14: lodd.v1.ReportCheckpointRequest
+	(*ReportCheckpointResponse)(nil), // 15: lodd.v1.ReportCheckpointResponse
+	(*timestamppb.Timestamp)(nil),    // 16: google.protobuf.Timestamp
 }
 var file_lodd_v1_audit_proto_depIdxs = []int32{
-	14, // 0: lodd.v1.ListEntriesResponse.at:type_name -> google.protobuf.Timestamp
+	16, // 0: lodd.v1.ListEntriesResponse.at:type_name -> google.protobuf.Timestamp
 	0,  // 1: lodd.v1.AuditService.ListCompartments:input_type -> lodd.v1.ListCompartmentsRequest
 	2,  // 2: lodd.v1.AuditService.GetCheckpoint:input_type -> lodd.v1.GetCheckpointRequest
 	4,  // 3: lodd.v1.AuditService.ListLeaves:input_type -> lodd.v1.ListLeavesRequest
 	6,  // 4: lodd.v1.AuditService.ListEntries:input_type -> lodd.v1.ListEntriesRequest
 	8,  // 5: lodd.v1.AuditService.ProveConsistency:input_type -> lodd.v1.ProveConsistencyRequest
 	10, // 6: lodd.v1.AuditService.ProveInclusion:input_type -> lodd.v1.ProveInclusionRequest
-	12, // 7: lodd.v1.AuditService.AddCosignature:input_type -> lodd.v1.AddCosignatureRequest
-	1,  // 8: lodd.v1.AuditService.ListCompartments:output_type -> lodd.v1.ListCompartmentsResponse
-	3,  // 9: lodd.v1.AuditService.GetCheckpoint:output_type -> lodd.v1.GetCheckpointResponse
-	5,  // 10: lodd.v1.AuditService.ListLeaves:output_type -> lodd.v1.ListLeavesResponse
-	7,  // 11: lodd.v1.AuditService.ListEntries:output_type -> lodd.v1.ListEntriesResponse
-	9,  // 12: lodd.v1.AuditService.ProveConsistency:output_type -> lodd.v1.ProveConsistencyResponse
-	11, // 13: lodd.v1.AuditService.ProveInclusion:output_type -> lodd.v1.ProveInclusionResponse
-	13, // 14: lodd.v1.AuditService.AddCosignature:output_type -> lodd.v1.AddCosignatureResponse
-	8,  // [8:15] is the sub-list for method output_type
-	1,  // [1:8] is the sub-list for method input_type
+	14, // 7: lodd.v1.AuditService.ReportCheckpoint:input_type -> lodd.v1.ReportCheckpointRequest
+	12, // 8: lodd.v1.AuditService.AddCosignature:input_type -> lodd.v1.AddCosignatureRequest
+	1,  // 9: lodd.v1.AuditService.ListCompartments:output_type -> lodd.v1.ListCompartmentsResponse
+	3,  // 10: lodd.v1.AuditService.GetCheckpoint:output_type -> lodd.v1.GetCheckpointResponse
+	5,  // 11: lodd.v1.AuditService.ListLeaves:output_type -> lodd.v1.ListLeavesResponse
+	7,  // 12: lodd.v1.AuditService.ListEntries:output_type -> lodd.v1.ListEntriesResponse
+	9,  // 13: lodd.v1.AuditService.ProveConsistency:output_type -> lodd.v1.ProveConsistencyResponse
+	11, // 14: lodd.v1.AuditService.ProveInclusion:output_type -> lodd.v1.ProveInclusionResponse
+	15, // 15: lodd.v1.AuditService.ReportCheckpoint:output_type -> lodd.v1.ReportCheckpointResponse
+	13, // 16: lodd.v1.AuditService.AddCosignature:output_type -> lodd.v1.AddCosignatureResponse
+	9,  // [9:17] is the sub-list for method output_type
+	1,  // [1:9] is the sub-list for method input_type
 	1,  // [1:1] is the sub-list for extension type_name
 	1,  // [1:1] is the sub-list for extension extendee
 	0,  // [0:1] is the sub-list for field type_name
@@ -1058,7 +1171,7 @@ func file_lodd_v1_audit_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lodd_v1_audit_proto_rawDesc), len(file_lodd_v1_audit_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

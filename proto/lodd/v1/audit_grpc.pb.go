@@ -27,6 +27,7 @@ const (
 	AuditService_ListEntries_FullMethodName      = "/lodd.v1.AuditService/ListEntries"
 	AuditService_ProveConsistency_FullMethodName = "/lodd.v1.AuditService/ProveConsistency"
 	AuditService_ProveInclusion_FullMethodName   = "/lodd.v1.AuditService/ProveInclusion"
+	AuditService_ReportCheckpoint_FullMethodName = "/lodd.v1.AuditService/ReportCheckpoint"
 	AuditService_AddCosignature_FullMethodName   = "/lodd.v1.AuditService/AddCosignature"
 )
 
@@ -52,6 +53,11 @@ type AuditServiceClient interface {
 	// the compartment as it is now, and that the compartment continues one that
 	// the caller knows.
 	ProveInclusion(ctx context.Context, in *ProveInclusionRequest, opts ...grpc.CallOption) (*ProveInclusionResponse, error)
+	// ReportCheckpoint shows the server a head of its own log that it doesn't
+	// have any more. If the server has signed it and lacks its entries, it was
+	// brought back from an older copy: it notes that, and nobody is randomized
+	// before the loss is reconciled.
+	ReportCheckpoint(ctx context.Context, in *ReportCheckpointRequest, opts ...grpc.CallOption) (*ReportCheckpointResponse, error)
 	// AddCosignature leaves a witness's signature under a checkpoint. The server
 	// takes it from the witnesses of its configuration only.
 	AddCosignature(ctx context.Context, in *AddCosignatureRequest, opts ...grpc.CallOption) (*AddCosignatureResponse, error)
@@ -143,6 +149,16 @@ func (c *auditServiceClient) ProveInclusion(ctx context.Context, in *ProveInclus
 	return out, nil
 }
 
+func (c *auditServiceClient) ReportCheckpoint(ctx context.Context, in *ReportCheckpointRequest, opts ...grpc.CallOption) (*ReportCheckpointResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReportCheckpointResponse)
+	err := c.cc.Invoke(ctx, AuditService_ReportCheckpoint_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *auditServiceClient) AddCosignature(ctx context.Context, in *AddCosignatureRequest, opts ...grpc.CallOption) (*AddCosignatureResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(AddCosignatureResponse)
@@ -175,6 +191,11 @@ type AuditServiceServer interface {
 	// the compartment as it is now, and that the compartment continues one that
 	// the caller knows.
 	ProveInclusion(context.Context, *ProveInclusionRequest) (*ProveInclusionResponse, error)
+	// ReportCheckpoint shows the server a head of its own log that it doesn't
+	// have any more. If the server has signed it and lacks its entries, it was
+	// brought back from an older copy: it notes that, and nobody is randomized
+	// before the loss is reconciled.
+	ReportCheckpoint(context.Context, *ReportCheckpointRequest) (*ReportCheckpointResponse, error)
 	// AddCosignature leaves a witness's signature under a checkpoint. The server
 	// takes it from the witnesses of its configuration only.
 	AddCosignature(context.Context, *AddCosignatureRequest) (*AddCosignatureResponse, error)
@@ -205,6 +226,9 @@ func (UnimplementedAuditServiceServer) ProveConsistency(context.Context, *ProveC
 }
 func (UnimplementedAuditServiceServer) ProveInclusion(context.Context, *ProveInclusionRequest) (*ProveInclusionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ProveInclusion not implemented")
+}
+func (UnimplementedAuditServiceServer) ReportCheckpoint(context.Context, *ReportCheckpointRequest) (*ReportCheckpointResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReportCheckpoint not implemented")
 }
 func (UnimplementedAuditServiceServer) AddCosignature(context.Context, *AddCosignatureRequest) (*AddCosignatureResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AddCosignature not implemented")
@@ -324,6 +348,24 @@ func _AuditService_ProveInclusion_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AuditService_ReportCheckpoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReportCheckpointRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuditServiceServer).ReportCheckpoint(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuditService_ReportCheckpoint_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuditServiceServer).ReportCheckpoint(ctx, req.(*ReportCheckpointRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AuditService_AddCosignature_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(AddCosignatureRequest)
 	if err := dec(in); err != nil {
@@ -364,6 +406,10 @@ var AuditService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ProveInclusion",
 			Handler:    _AuditService_ProveInclusion_Handler,
+		},
+		{
+			MethodName: "ReportCheckpoint",
+			Handler:    _AuditService_ReportCheckpoint_Handler,
 		},
 		{
 			MethodName: "AddCosignature",

@@ -95,6 +95,24 @@ const (
 	ErrorReason_ERROR_REASON_FENCED ErrorReason = 30
 	// ERROR_REASON_SAME_PERSON: another person must do the second step.
 	ErrorReason_ERROR_REASON_SAME_PERSON ErrorReason = 31
+	// ERROR_REASON_AWAITS_ENTROPY: the trial statistician's contribution to the
+	// seed is still to come.
+	ErrorReason_ERROR_REASON_AWAITS_ENTROPY ErrorReason = 32
+	// ERROR_REASON_NO_CONTRIBUTION: the sealing awaits no contribution.
+	ErrorReason_ERROR_REASON_NO_CONTRIBUTION ErrorReason = 33
+	// ERROR_REASON_NOT_READY: something must be done before the trial can be
+	// unsealed.
+	ErrorReason_ERROR_REASON_NOT_READY ErrorReason = 34
+	// ERROR_REASON_NOT_PROPOSED: nobody proposed it, or too long ago.
+	ErrorReason_ERROR_REASON_NOT_PROPOSED ErrorReason = 35
+	// ERROR_REASON_UNSEALED: the trial is unsealed, and this can't be done any
+	// more.
+	ErrorReason_ERROR_REASON_UNSEALED ErrorReason = 36
+	// ERROR_REASON_NOT_UNSEALED: the trial is not unsealed yet.
+	ErrorReason_ERROR_REASON_NOT_UNSEALED ErrorReason = 37
+	// ERROR_REASON_LIST_USED_UP: the statistician's list has no slot left for
+	// the participant's stratum.
+	ErrorReason_ERROR_REASON_LIST_USED_UP ErrorReason = 38
 )
 
 // Enum value maps for ErrorReason.
@@ -132,6 +150,13 @@ var (
 		29: "ERROR_REASON_NOT_IN_WINDOW",
 		30: "ERROR_REASON_FENCED",
 		31: "ERROR_REASON_SAME_PERSON",
+		32: "ERROR_REASON_AWAITS_ENTROPY",
+		33: "ERROR_REASON_NO_CONTRIBUTION",
+		34: "ERROR_REASON_NOT_READY",
+		35: "ERROR_REASON_NOT_PROPOSED",
+		36: "ERROR_REASON_UNSEALED",
+		37: "ERROR_REASON_NOT_UNSEALED",
+		38: "ERROR_REASON_LIST_USED_UP",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":        0,
@@ -166,6 +191,13 @@ var (
 		"ERROR_REASON_NOT_IN_WINDOW":      29,
 		"ERROR_REASON_FENCED":             30,
 		"ERROR_REASON_SAME_PERSON":        31,
+		"ERROR_REASON_AWAITS_ENTROPY":     32,
+		"ERROR_REASON_NO_CONTRIBUTION":    33,
+		"ERROR_REASON_NOT_READY":          34,
+		"ERROR_REASON_NOT_PROPOSED":       35,
+		"ERROR_REASON_UNSEALED":           36,
+		"ERROR_REASON_NOT_UNSEALED":       37,
+		"ERROR_REASON_LIST_USED_UP":       38,
 	}
 )
 
@@ -200,7 +232,7 @@ var File_lodd_v1_errors_proto protoreflect.FileDescriptor
 
 const file_lodd_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x14lodd/v1/errors.proto\x12\alodd.v1*\xdb\a\n" +
+	"\x14lodd/v1/errors.proto\x12\alodd.v1*\xb2\t\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ERROR_REASON_EXISTS\x10\x01\x12\x1a\n" +
@@ -234,7 +266,14 @@ const file_lodd_v1_errors_proto_rawDesc = "" +
 	"\x1eERROR_REASON_DIRECT_IDENTIFIER\x10\x1c\x12\x1e\n" +
 	"\x1aERROR_REASON_NOT_IN_WINDOW\x10\x1d\x12\x17\n" +
 	"\x13ERROR_REASON_FENCED\x10\x1e\x12\x1c\n" +
-	"\x18ERROR_REASON_SAME_PERSON\x10\x1fB/Z-github.com/lodd-rct/lodd/proto/lodd/v1;loddv1b\x06proto3"
+	"\x18ERROR_REASON_SAME_PERSON\x10\x1f\x12\x1f\n" +
+	"\x1bERROR_REASON_AWAITS_ENTROPY\x10 \x12 \n" +
+	"\x1cERROR_REASON_NO_CONTRIBUTION\x10!\x12\x1a\n" +
+	"\x16ERROR_REASON_NOT_READY\x10\"\x12\x1d\n" +
+	"\x19ERROR_REASON_NOT_PROPOSED\x10#\x12\x19\n" +
+	"\x15ERROR_REASON_UNSEALED\x10$\x12\x1d\n" +
+	"\x19ERROR_REASON_NOT_UNSEALED\x10%\x12\x1d\n" +
+	"\x19ERROR_REASON_LIST_USED_UP\x10&B/Z-github.com/lodd-rct/lodd/proto/lodd/v1;loddv1b\x06proto3"
 
 var (
 	file_lodd_v1_errors_proto_rawDescOnce sync.Once

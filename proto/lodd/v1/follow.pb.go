@@ -84,7 +84,10 @@ type ListHead struct {
 	// list is the name of the list.
 	List string `protobuf:"bytes,1,opt,name=list,proto3" json:"list,omitempty"`
 	// size is the number of entries.
-	Size          int64 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	Size int64 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	// checkpoint is the signed note of that size, from which a server that was
+	// brought back from an older copy learns that it was.
+	Checkpoint    string `protobuf:"bytes,3,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -131,6 +134,13 @@ func (x *ListHead) GetSize() int64 {
 		return x.Size
 	}
 	return 0
+}
+
+func (x *ListHead) GetCheckpoint() string {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return ""
 }
 
 // ValueDigest is what a value of the map is.
@@ -473,10 +483,13 @@ const file_lodd_v1_follow_proto_rawDesc = "" +
 	"\x14lodd/v1/follow.proto\x12\alodd.v1\x1a\x15lodd/v1/options.proto\"f\n" +
 	"\rFollowRequest\x12'\n" +
 	"\x05heads\x18\x01 \x03(\v2\x11.lodd.v1.ListHeadR\x05heads\x12,\n" +
-	"\x06values\x18\x02 \x03(\v2\x14.lodd.v1.ValueDigestR\x06values\"2\n" +
+	"\x06values\x18\x02 \x03(\v2\x14.lodd.v1.ValueDigestR\x06values\"X\n" +
 	"\bListHead\x12\x12\n" +
 	"\x04list\x18\x01 \x01(\tR\x04list\x12\x12\n" +
-	"\x04size\x18\x02 \x01(\x03R\x04size\"=\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\x12$\n" +
+	"\n" +
+	"checkpoint\x18\x03 \x01(\tB\x04\x98\xb5\x18\x01R\n" +
+	"checkpoint\"=\n" +
 	"\vValueDigest\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x1c\n" +
 	"\x06digest\x18\x02 \x01(\fB\x04\x98\xb5\x18\x01R\x06digest\"\xb9\x01\n" +

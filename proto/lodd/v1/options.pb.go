@@ -67,6 +67,14 @@ const (
 	// PERMISSION_FOLLOW belongs to machines, not people: those whose certificate
 	// stands in the server's configuration.
 	Permission_PERMISSION_FOLLOW Permission = 16
+	// PERMISSION_CONTRIBUTE allows contributing entropy to the seed and freezing
+	// the analysis plan.
+	Permission_PERMISSION_CONTRIBUTE Permission = 17
+	// PERMISSION_UNSEAL allows one of the two steps that unseal a trial.
+	Permission_PERMISSION_UNSEAL Permission = 18
+	// PERMISSION_REVEAL allows reading the allocations of a trial that two people
+	// have unsealed, and nothing before that. No other permission does.
+	Permission_PERMISSION_REVEAL Permission = 19
 )
 
 // Enum value maps for Permission.
@@ -89,6 +97,9 @@ var (
 		14: "PERMISSION_WITNESS",
 		15: "PERMISSION_RECONCILE",
 		16: "PERMISSION_FOLLOW",
+		17: "PERMISSION_CONTRIBUTE",
+		18: "PERMISSION_UNSEAL",
+		19: "PERMISSION_REVEAL",
 	}
 	Permission_value = map[string]int32{
 		"PERMISSION_UNSPECIFIED": 0,
@@ -108,6 +119,9 @@ var (
 		"PERMISSION_WITNESS":     14,
 		"PERMISSION_RECONCILE":   15,
 		"PERMISSION_FOLLOW":      16,
+		"PERMISSION_CONTRIBUTE":  17,
+		"PERMISSION_UNSEAL":      18,
+		"PERMISSION_REVEAL":      19,
 	}
 )
 
@@ -195,7 +209,7 @@ var File_lodd_v1_options_proto protoreflect.FileDescriptor
 
 const file_lodd_v1_options_proto_rawDesc = "" +
 	"\n" +
-	"\x15lodd/v1/options.proto\x12\alodd.v1\x1a google/protobuf/descriptor.proto*\xa2\x03\n" +
+	"\x15lodd/v1/options.proto\x12\alodd.v1\x1a google/protobuf/descriptor.proto*\xeb\x03\n" +
 	"\n" +
 	"Permission\x12\x1a\n" +
 	"\x16PERMISSION_UNSPECIFIED\x10\x00\x12\x15\n" +
@@ -215,7 +229,10 @@ const file_lodd_v1_options_proto_rawDesc = "" +
 	"\x11PERMISSION_VERIFY\x10\r\x12\x16\n" +
 	"\x12PERMISSION_WITNESS\x10\x0e\x12\x18\n" +
 	"\x14PERMISSION_RECONCILE\x10\x0f\x12\x15\n" +
-	"\x11PERMISSION_FOLLOW\x10\x10:U\n" +
+	"\x11PERMISSION_FOLLOW\x10\x10\x12\x19\n" +
+	"\x15PERMISSION_CONTRIBUTE\x10\x11\x12\x15\n" +
+	"\x11PERMISSION_UNSEAL\x10\x12\x12\x15\n" +
+	"\x11PERMISSION_REVEAL\x10\x13:U\n" +
 	"\n" +
 	"permission\x12\x1e.google.protobuf.MethodOptions\x18ц\x03 \x01(\x0e2\x13.lodd.v1.PermissionR\n" +
 	"permission:A\n" +

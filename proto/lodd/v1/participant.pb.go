@@ -428,7 +428,10 @@ type RecordErrorRequest struct {
 	// participant is the screening number.
 	Participant string `protobuf:"bytes,3,opt,name=participant,proto3" json:"participant,omitempty"`
 	// kind is not-eligible, wrong-stratum or duplicate.
-	Kind          string `protobuf:"bytes,4,opt,name=kind,proto3" json:"kind,omitempty"`
+	Kind string `protobuf:"bytes,4,opt,name=kind,proto3" json:"kind,omitempty"`
+	// of is, for a duplicate, the screening number of the participant who is the
+	// same person.
+	Of            string `protobuf:"bytes,5,opt,name=of,proto3" json:"of,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -491,6 +494,13 @@ func (x *RecordErrorRequest) GetKind() string {
 	return ""
 }
 
+func (x *RecordErrorRequest) GetOf() string {
+	if x != nil {
+		return x.Of
+	}
+	return ""
+}
+
 // RecordErrorResponse confirms it.
 type RecordErrorResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -537,6 +547,253 @@ func (x *RecordErrorResponse) GetReceipt() *Receipt {
 	return nil
 }
 
+// CorrectLevelsRequest corrects levels.
+type CorrectLevelsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// trial_id names the trial.
+	TrialId string `protobuf:"bytes,1,opt,name=trial_id,json=trialId,proto3" json:"trial_id,omitempty"`
+	// request_id is a UUID.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// participant is the screening number.
+	Participant string `protobuf:"bytes,3,opt,name=participant,proto3" json:"participant,omitempty"`
+	// levels are the right levels of all factors.
+	Levels map[string]string `protobuf:"bytes,4,rep,name=levels,proto3" json:"levels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// reason is misread, mistyped, changed-source or other.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CorrectLevelsRequest) Reset() {
+	*x = CorrectLevelsRequest{}
+	mi := &file_lodd_v1_participant_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CorrectLevelsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CorrectLevelsRequest) ProtoMessage() {}
+
+func (x *CorrectLevelsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_participant_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CorrectLevelsRequest.ProtoReflect.Descriptor instead.
+func (*CorrectLevelsRequest) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_participant_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *CorrectLevelsRequest) GetTrialId() string {
+	if x != nil {
+		return x.TrialId
+	}
+	return ""
+}
+
+func (x *CorrectLevelsRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CorrectLevelsRequest) GetParticipant() string {
+	if x != nil {
+		return x.Participant
+	}
+	return ""
+}
+
+func (x *CorrectLevelsRequest) GetLevels() map[string]string {
+	if x != nil {
+		return x.Levels
+	}
+	return nil
+}
+
+func (x *CorrectLevelsRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// CorrectLevelsResponse confirms it.
+type CorrectLevelsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// receipt is of the entry.
+	Receipt       *Receipt `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CorrectLevelsResponse) Reset() {
+	*x = CorrectLevelsResponse{}
+	mi := &file_lodd_v1_participant_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CorrectLevelsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CorrectLevelsResponse) ProtoMessage() {}
+
+func (x *CorrectLevelsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_participant_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CorrectLevelsResponse.ProtoReflect.Descriptor instead.
+func (*CorrectLevelsResponse) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_participant_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *CorrectLevelsResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
+// RecordReplacementRequest names both participants.
+type RecordReplacementRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// trial_id names the trial.
+	TrialId string `protobuf:"bytes,1,opt,name=trial_id,json=trialId,proto3" json:"trial_id,omitempty"`
+	// request_id is a UUID.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// participant is who is replaced.
+	Participant string `protobuf:"bytes,3,opt,name=participant,proto3" json:"participant,omitempty"`
+	// by is who takes the place.
+	By            string `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordReplacementRequest) Reset() {
+	*x = RecordReplacementRequest{}
+	mi := &file_lodd_v1_participant_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordReplacementRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordReplacementRequest) ProtoMessage() {}
+
+func (x *RecordReplacementRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_participant_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordReplacementRequest.ProtoReflect.Descriptor instead.
+func (*RecordReplacementRequest) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_participant_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RecordReplacementRequest) GetTrialId() string {
+	if x != nil {
+		return x.TrialId
+	}
+	return ""
+}
+
+func (x *RecordReplacementRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RecordReplacementRequest) GetParticipant() string {
+	if x != nil {
+		return x.Participant
+	}
+	return ""
+}
+
+func (x *RecordReplacementRequest) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+// RecordReplacementResponse confirms it.
+type RecordReplacementResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// receipt is of the entry.
+	Receipt       *Receipt `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordReplacementResponse) Reset() {
+	*x = RecordReplacementResponse{}
+	mi := &file_lodd_v1_participant_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordReplacementResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordReplacementResponse) ProtoMessage() {}
+
+func (x *RecordReplacementResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_participant_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordReplacementResponse.ProtoReflect.Descriptor instead.
+func (*RecordReplacementResponse) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_participant_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RecordReplacementResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
 var File_lodd_v1_participant_proto protoreflect.FileDescriptor
 
 const file_lodd_v1_participant_proto_rawDesc = "" +
@@ -569,15 +826,36 @@ const file_lodd_v1_participant_proto_rawDesc = "" +
 	"\vparticipant\x18\x03 \x01(\tR\vparticipant\x12\x0e\n" +
 	"\x02on\x18\x04 \x01(\tR\x02on\"A\n" +
 	"\x13RecordDeathResponse\x12*\n" +
-	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\"\x84\x01\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\"\x94\x01\n" +
 	"\x12RecordErrorRequest\x12\x19\n" +
 	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tR\trequestId\x12 \n" +
 	"\vparticipant\x18\x03 \x01(\tR\vparticipant\x12\x12\n" +
-	"\x04kind\x18\x04 \x01(\tR\x04kind\"A\n" +
+	"\x04kind\x18\x04 \x01(\tR\x04kind\x12\x0e\n" +
+	"\x02of\x18\x05 \x01(\tR\x02of\"A\n" +
 	"\x13RecordErrorResponse\x12*\n" +
-	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt2\xf2\x02\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\"\x88\x02\n" +
+	"\x14CorrectLevelsRequest\x12\x19\n" +
+	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\x12 \n" +
+	"\vparticipant\x18\x03 \x01(\tR\vparticipant\x12A\n" +
+	"\x06levels\x18\x04 \x03(\v2).lodd.v1.CorrectLevelsRequest.LevelsEntryR\x06levels\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x1a9\n" +
+	"\vLevelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"C\n" +
+	"\x15CorrectLevelsResponse\x12*\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\"\x86\x01\n" +
+	"\x18RecordReplacementRequest\x12\x19\n" +
+	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\x12 \n" +
+	"\vparticipant\x18\x03 \x01(\tR\vparticipant\x12\x0e\n" +
+	"\x02by\x18\x04 \x01(\tR\x02by\"G\n" +
+	"\x19RecordReplacementResponse\x12*\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt2\xaa\x04\n" +
 	"\x12ParticipantService\x12]\n" +
 	"\x10RecordWithdrawal\x12 .lodd.v1.RecordWithdrawalRequest\x1a!.lodd.v1.RecordWithdrawalResponse\"\x04\x88\xb5\x18\n" +
 	"\x12]\n" +
@@ -586,6 +864,10 @@ const file_lodd_v1_participant_proto_rawDesc = "" +
 	"\vRecordDeath\x12\x1b.lodd.v1.RecordDeathRequest\x1a\x1c.lodd.v1.RecordDeathResponse\"\x04\x88\xb5\x18\n" +
 	"\x12N\n" +
 	"\vRecordError\x12\x1b.lodd.v1.RecordErrorRequest\x1a\x1c.lodd.v1.RecordErrorResponse\"\x04\x88\xb5\x18\n" +
+	"\x12T\n" +
+	"\rCorrectLevels\x12\x1d.lodd.v1.CorrectLevelsRequest\x1a\x1e.lodd.v1.CorrectLevelsResponse\"\x04\x88\xb5\x18\n" +
+	"\x12`\n" +
+	"\x11RecordReplacement\x12!.lodd.v1.RecordReplacementRequest\x1a\".lodd.v1.RecordReplacementResponse\"\x04\x88\xb5\x18\n" +
 	"B/Z-github.com/lodd-rct/lodd/proto/lodd/v1;loddv1b\x06proto3"
 
 var (
@@ -600,36 +882,48 @@ func file_lodd_v1_participant_proto_rawDescGZIP() []byte {
 	return file_lodd_v1_participant_proto_rawDescData
 }
 
-var file_lodd_v1_participant_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_lodd_v1_participant_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_lodd_v1_participant_proto_goTypes = []any{
-	(*RecordWithdrawalRequest)(nil),  // 0: lodd.v1.RecordWithdrawalRequest
-	(*RecordWithdrawalResponse)(nil), // 1: lodd.v1.RecordWithdrawalResponse
-	(*EraseParticipantRequest)(nil),  // 2: lodd.v1.EraseParticipantRequest
-	(*EraseParticipantResponse)(nil), // 3: lodd.v1.EraseParticipantResponse
-	(*RecordDeathRequest)(nil),       // 4: lodd.v1.RecordDeathRequest
-	(*RecordDeathResponse)(nil),      // 5: lodd.v1.RecordDeathResponse
-	(*RecordErrorRequest)(nil),       // 6: lodd.v1.RecordErrorRequest
-	(*RecordErrorResponse)(nil),      // 7: lodd.v1.RecordErrorResponse
-	(*Receipt)(nil),                  // 8: lodd.v1.Receipt
+	(*RecordWithdrawalRequest)(nil),   // 0: lodd.v1.RecordWithdrawalRequest
+	(*RecordWithdrawalResponse)(nil),  // 1: lodd.v1.RecordWithdrawalResponse
+	(*EraseParticipantRequest)(nil),   // 2: lodd.v1.EraseParticipantRequest
+	(*EraseParticipantResponse)(nil),  // 3: lodd.v1.EraseParticipantResponse
+	(*RecordDeathRequest)(nil),        // 4: lodd.v1.RecordDeathRequest
+	(*RecordDeathResponse)(nil),       // 5: lodd.v1.RecordDeathResponse
+	(*RecordErrorRequest)(nil),        // 6: lodd.v1.RecordErrorRequest
+	(*RecordErrorResponse)(nil),       // 7: lodd.v1.RecordErrorResponse
+	(*CorrectLevelsRequest)(nil),      // 8: lodd.v1.CorrectLevelsRequest
+	(*CorrectLevelsResponse)(nil),     // 9: lodd.v1.CorrectLevelsResponse
+	(*RecordReplacementRequest)(nil),  // 10: lodd.v1.RecordReplacementRequest
+	(*RecordReplacementResponse)(nil), // 11: lodd.v1.RecordReplacementResponse
+	nil,                               // 12: lodd.v1.CorrectLevelsRequest.LevelsEntry
+	(*Receipt)(nil),                   // 13: lodd.v1.Receipt
 }
 var file_lodd_v1_participant_proto_depIdxs = []int32{
-	8, // 0: lodd.v1.RecordWithdrawalResponse.receipt:type_name -> lodd.v1.Receipt
-	8, // 1: lodd.v1.EraseParticipantResponse.receipt:type_name -> lodd.v1.Receipt
-	8, // 2: lodd.v1.RecordDeathResponse.receipt:type_name -> lodd.v1.Receipt
-	8, // 3: lodd.v1.RecordErrorResponse.receipt:type_name -> lodd.v1.Receipt
-	0, // 4: lodd.v1.ParticipantService.RecordWithdrawal:input_type -> lodd.v1.RecordWithdrawalRequest
-	2, // 5: lodd.v1.ParticipantService.EraseParticipant:input_type -> lodd.v1.EraseParticipantRequest
-	4, // 6: lodd.v1.ParticipantService.RecordDeath:input_type -> lodd.v1.RecordDeathRequest
-	6, // 7: lodd.v1.ParticipantService.RecordError:input_type -> lodd.v1.RecordErrorRequest
-	1, // 8: lodd.v1.ParticipantService.RecordWithdrawal:output_type -> lodd.v1.RecordWithdrawalResponse
-	3, // 9: lodd.v1.ParticipantService.EraseParticipant:output_type -> lodd.v1.EraseParticipantResponse
-	5, // 10: lodd.v1.ParticipantService.RecordDeath:output_type -> lodd.v1.RecordDeathResponse
-	7, // 11: lodd.v1.ParticipantService.RecordError:output_type -> lodd.v1.RecordErrorResponse
-	8, // [8:12] is the sub-list for method output_type
-	4, // [4:8] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	13, // 0: lodd.v1.RecordWithdrawalResponse.receipt:type_name -> lodd.v1.Receipt
+	13, // 1: lodd.v1.EraseParticipantResponse.receipt:type_name -> lodd.v1.Receipt
+	13, // 2: lodd.v1.RecordDeathResponse.receipt:type_name -> lodd.v1.Receipt
+	13, // 3: lodd.v1.RecordErrorResponse.receipt:type_name -> lodd.v1.Receipt
+	12, // 4: lodd.v1.CorrectLevelsRequest.levels:type_name -> lodd.v1.CorrectLevelsRequest.LevelsEntry
+	13, // 5: lodd.v1.CorrectLevelsResponse.receipt:type_name -> lodd.v1.Receipt
+	13, // 6: lodd.v1.RecordReplacementResponse.receipt:type_name -> lodd.v1.Receipt
+	0,  // 7: lodd.v1.ParticipantService.RecordWithdrawal:input_type -> lodd.v1.RecordWithdrawalRequest
+	2,  // 8: lodd.v1.ParticipantService.EraseParticipant:input_type -> lodd.v1.EraseParticipantRequest
+	4,  // 9: lodd.v1.ParticipantService.RecordDeath:input_type -> lodd.v1.RecordDeathRequest
+	6,  // 10: lodd.v1.ParticipantService.RecordError:input_type -> lodd.v1.RecordErrorRequest
+	8,  // 11: lodd.v1.ParticipantService.CorrectLevels:input_type -> lodd.v1.CorrectLevelsRequest
+	10, // 12: lodd.v1.ParticipantService.RecordReplacement:input_type -> lodd.v1.RecordReplacementRequest
+	1,  // 13: lodd.v1.ParticipantService.RecordWithdrawal:output_type -> lodd.v1.RecordWithdrawalResponse
+	3,  // 14: lodd.v1.ParticipantService.EraseParticipant:output_type -> lodd.v1.EraseParticipantResponse
+	5,  // 15: lodd.v1.ParticipantService.RecordDeath:output_type -> lodd.v1.RecordDeathResponse
+	7,  // 16: lodd.v1.ParticipantService.RecordError:output_type -> lodd.v1.RecordErrorResponse
+	9,  // 17: lodd.v1.ParticipantService.CorrectLevels:output_type -> lodd.v1.CorrectLevelsResponse
+	11, // 18: lodd.v1.ParticipantService.RecordReplacement:output_type -> lodd.v1.RecordReplacementResponse
+	13, // [13:19] is the sub-list for method output_type
+	7,  // [7:13] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_lodd_v1_participant_proto_init() }
@@ -645,7 +939,7 @@ func file_lodd_v1_participant_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lodd_v1_participant_proto_rawDesc), len(file_lodd_v1_participant_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,10 +21,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ParticipantService_RecordWithdrawal_FullMethodName = "/lodd.v1.ParticipantService/RecordWithdrawal"
-	ParticipantService_EraseParticipant_FullMethodName = "/lodd.v1.ParticipantService/EraseParticipant"
-	ParticipantService_RecordDeath_FullMethodName      = "/lodd.v1.ParticipantService/RecordDeath"
-	ParticipantService_RecordError_FullMethodName      = "/lodd.v1.ParticipantService/RecordError"
+	ParticipantService_RecordWithdrawal_FullMethodName  = "/lodd.v1.ParticipantService/RecordWithdrawal"
+	ParticipantService_EraseParticipant_FullMethodName  = "/lodd.v1.ParticipantService/EraseParticipant"
+	ParticipantService_RecordDeath_FullMethodName       = "/lodd.v1.ParticipantService/RecordDeath"
+	ParticipantService_RecordError_FullMethodName       = "/lodd.v1.ParticipantService/RecordError"
+	ParticipantService_CorrectLevels_FullMethodName     = "/lodd.v1.ParticipantService/CorrectLevels"
+	ParticipantService_RecordReplacement_FullMethodName = "/lodd.v1.ParticipantService/RecordReplacement"
 )
 
 // ParticipantServiceClient is the client API for ParticipantService service.
@@ -47,6 +49,13 @@ type ParticipantServiceClient interface {
 	// RecordError flags a randomization as made in error. The participant keeps
 	// the allocation, and nobody else gets it.
 	RecordError(ctx context.Context, in *RecordErrorRequest, opts ...grpc.CallOption) (*RecordErrorResponse, error)
+	// CorrectLevels corrects a participant's levels of the stratification
+	// factors. Whoever is randomized stays in the stratum of the randomization;
+	// both values are kept.
+	CorrectLevels(ctx context.Context, in *CorrectLevelsRequest, opts ...grpc.CallOption) (*CorrectLevelsResponse, error)
+	// RecordReplacement records that a randomized participant takes the place of
+	// another one in the target number. Neither allocation changes.
+	RecordReplacement(ctx context.Context, in *RecordReplacementRequest, opts ...grpc.CallOption) (*RecordReplacementResponse, error)
 }
 
 type participantServiceClient struct {
@@ -97,6 +106,26 @@ func (c *participantServiceClient) RecordError(ctx context.Context, in *RecordEr
 	return out, nil
 }
 
+func (c *participantServiceClient) CorrectLevels(ctx context.Context, in *CorrectLevelsRequest, opts ...grpc.CallOption) (*CorrectLevelsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CorrectLevelsResponse)
+	err := c.cc.Invoke(ctx, ParticipantService_CorrectLevels_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *participantServiceClient) RecordReplacement(ctx context.Context, in *RecordReplacementRequest, opts ...grpc.CallOption) (*RecordReplacementResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RecordReplacementResponse)
+	err := c.cc.Invoke(ctx, ParticipantService_RecordReplacement_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ParticipantServiceServer is the server API for ParticipantService service.
 // All implementations must embed UnimplementedParticipantServiceServer
 // for forward compatibility.
@@ -117,6 +146,13 @@ type ParticipantServiceServer interface {
 	// RecordError flags a randomization as made in error. The participant keeps
 	// the allocation, and nobody else gets it.
 	RecordError(context.Context, *RecordErrorRequest) (*RecordErrorResponse, error)
+	// CorrectLevels corrects a participant's levels of the stratification
+	// factors. Whoever is randomized stays in the stratum of the randomization;
+	// both values are kept.
+	CorrectLevels(context.Context, *CorrectLevelsRequest) (*CorrectLevelsResponse, error)
+	// RecordReplacement records that a randomized participant takes the place of
+	// another one in the target number. Neither allocation changes.
+	RecordReplacement(context.Context, *RecordReplacementRequest) (*RecordReplacementResponse, error)
 	mustEmbedUnimplementedParticipantServiceServer()
 }
 
@@ -138,6 +174,12 @@ func (UnimplementedParticipantServiceServer) RecordDeath(context.Context, *Recor
 }
 func (UnimplementedParticipantServiceServer) RecordError(context.Context, *RecordErrorRequest) (*RecordErrorResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RecordError not implemented")
+}
+func (UnimplementedParticipantServiceServer) CorrectLevels(context.Context, *CorrectLevelsRequest) (*CorrectLevelsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CorrectLevels not implemented")
+}
+func (UnimplementedParticipantServiceServer) RecordReplacement(context.Context, *RecordReplacementRequest) (*RecordReplacementResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RecordReplacement not implemented")
 }
 func (UnimplementedParticipantServiceServer) mustEmbedUnimplementedParticipantServiceServer() {}
 func (UnimplementedParticipantServiceServer) testEmbeddedByValue()                            {}
@@ -232,6 +274,42 @@ func _ParticipantService_RecordError_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ParticipantService_CorrectLevels_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CorrectLevelsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ParticipantServiceServer).CorrectLevels(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ParticipantService_CorrectLevels_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ParticipantServiceServer).CorrectLevels(ctx, req.(*CorrectLevelsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ParticipantService_RecordReplacement_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RecordReplacementRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ParticipantServiceServer).RecordReplacement(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ParticipantService_RecordReplacement_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ParticipantServiceServer).RecordReplacement(ctx, req.(*RecordReplacementRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ParticipantService_ServiceDesc is the grpc.ServiceDesc for ParticipantService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -254,6 +332,14 @@ var ParticipantService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RecordError",
 			Handler:    _ParticipantService_RecordError_Handler,
+		},
+		{
+			MethodName: "CorrectLevels",
+			Handler:    _ParticipantService_CorrectLevels_Handler,
+		},
+		{
+			MethodName: "RecordReplacement",
+			Handler:    _ParticipantService_RecordReplacement_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

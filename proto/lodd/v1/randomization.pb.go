@@ -435,6 +435,170 @@ func (x *GetRandomizationResponse) GetReceipt() *Receipt {
 	return nil
 }
 
+// RecordContingencyAllocationRequest enters an opened envelope.
+type RecordContingencyAllocationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// trial_id names the trial.
+	TrialId string `protobuf:"bytes,1,opt,name=trial_id,json=trialId,proto3" json:"trial_id,omitempty"`
+	// request_id is a UUID.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// participant is the screening number.
+	Participant string `protobuf:"bytes,3,opt,name=participant,proto3" json:"participant,omitempty"`
+	// envelope is the number on the envelope, from 1.
+	Envelope int32 `protobuf:"varint,4,opt,name=envelope,proto3" json:"envelope,omitempty"`
+	// on is the date on which it was opened, YYYY-MM-DD; empty for today.
+	On string `protobuf:"bytes,5,opt,name=on,proto3" json:"on,omitempty"`
+	// witness is the account of the second person who opened it.
+	Witness string `protobuf:"bytes,6,opt,name=witness,proto3" json:"witness,omitempty"`
+	// reason is server-down, network-down or other.
+	Reason string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	// confirm repeats the screening number: it cannot be undone.
+	Confirm       string `protobuf:"bytes,8,opt,name=confirm,proto3" json:"confirm,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordContingencyAllocationRequest) Reset() {
+	*x = RecordContingencyAllocationRequest{}
+	mi := &file_lodd_v1_randomization_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordContingencyAllocationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordContingencyAllocationRequest) ProtoMessage() {}
+
+func (x *RecordContingencyAllocationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_randomization_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordContingencyAllocationRequest.ProtoReflect.Descriptor instead.
+func (*RecordContingencyAllocationRequest) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_randomization_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *RecordContingencyAllocationRequest) GetTrialId() string {
+	if x != nil {
+		return x.TrialId
+	}
+	return ""
+}
+
+func (x *RecordContingencyAllocationRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RecordContingencyAllocationRequest) GetParticipant() string {
+	if x != nil {
+		return x.Participant
+	}
+	return ""
+}
+
+func (x *RecordContingencyAllocationRequest) GetEnvelope() int32 {
+	if x != nil {
+		return x.Envelope
+	}
+	return 0
+}
+
+func (x *RecordContingencyAllocationRequest) GetOn() string {
+	if x != nil {
+		return x.On
+	}
+	return ""
+}
+
+func (x *RecordContingencyAllocationRequest) GetWitness() string {
+	if x != nil {
+		return x.Witness
+	}
+	return ""
+}
+
+func (x *RecordContingencyAllocationRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RecordContingencyAllocationRequest) GetConfirm() string {
+	if x != nil {
+		return x.Confirm
+	}
+	return ""
+}
+
+// RecordContingencyAllocationResponse is the receipt. It holds no arm.
+type RecordContingencyAllocationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// participant is the screening number.
+	Participant string `protobuf:"bytes,1,opt,name=participant,proto3" json:"participant,omitempty"`
+	// receipt is of the enrolment.
+	Receipt       *Receipt `protobuf:"bytes,2,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordContingencyAllocationResponse) Reset() {
+	*x = RecordContingencyAllocationResponse{}
+	mi := &file_lodd_v1_randomization_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordContingencyAllocationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordContingencyAllocationResponse) ProtoMessage() {}
+
+func (x *RecordContingencyAllocationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_randomization_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordContingencyAllocationResponse.ProtoReflect.Descriptor instead.
+func (*RecordContingencyAllocationResponse) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_randomization_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RecordContingencyAllocationResponse) GetParticipant() string {
+	if x != nil {
+		return x.Participant
+	}
+	return ""
+}
+
+func (x *RecordContingencyAllocationResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
 var File_lodd_v1_randomization_proto protoreflect.FileDescriptor
 
 const file_lodd_v1_randomization_proto_rawDesc = "" +
@@ -471,11 +635,25 @@ const file_lodd_v1_randomization_proto_rawDesc = "" +
 	"\x18GetRandomizationResponse\x12\x14\n" +
 	"\x05state\x18\x01 \x01(\tR\x05state\x12 \n" +
 	"\vparticipant\x18\x02 \x01(\tR\vparticipant\x12*\n" +
-	"\areceipt\x18\x03 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt2\xc8\x02\n" +
+	"\areceipt\x18\x03 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\"\xf8\x01\n" +
+	"\"RecordContingencyAllocationRequest\x12\x19\n" +
+	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\x12 \n" +
+	"\vparticipant\x18\x03 \x01(\tR\vparticipant\x12\x1a\n" +
+	"\benvelope\x18\x04 \x01(\x05R\benvelope\x12\x0e\n" +
+	"\x02on\x18\x05 \x01(\tR\x02on\x12\x18\n" +
+	"\awitness\x18\x06 \x01(\tR\awitness\x12\x16\n" +
+	"\x06reason\x18\a \x01(\tR\x06reason\x12\x18\n" +
+	"\aconfirm\x18\b \x01(\tR\aconfirm\"s\n" +
+	"#RecordContingencyAllocationResponse\x12 \n" +
+	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12*\n" +
+	"\areceipt\x18\x02 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt2\xc8\x03\n" +
 	"\x14RandomizationService\x12i\n" +
 	"\x14PrepareRandomization\x12$.lodd.v1.PrepareRandomizationRequest\x1a%.lodd.v1.PrepareRandomizationResponse\"\x04\x88\xb5\x18\b\x12f\n" +
 	"\x13CommitRandomization\x12#.lodd.v1.CommitRandomizationRequest\x1a$.lodd.v1.CommitRandomizationResponse\"\x04\x88\xb5\x18\b\x12]\n" +
-	"\x10GetRandomization\x12 .lodd.v1.GetRandomizationRequest\x1a!.lodd.v1.GetRandomizationResponse\"\x04\x88\xb5\x18\bB/Z-github.com/lodd-rct/lodd/proto/lodd/v1;loddv1b\x06proto3"
+	"\x10GetRandomization\x12 .lodd.v1.GetRandomizationRequest\x1a!.lodd.v1.GetRandomizationResponse\"\x04\x88\xb5\x18\b\x12~\n" +
+	"\x1bRecordContingencyAllocation\x12+.lodd.v1.RecordContingencyAllocationRequest\x1a,.lodd.v1.RecordContingencyAllocationResponse\"\x04\x88\xb5\x18\bB/Z-github.com/lodd-rct/lodd/proto/lodd/v1;loddv1b\x06proto3"
 
 var (
 	file_lodd_v1_randomization_proto_rawDescOnce sync.Once
@@ -489,34 +667,39 @@ func file_lodd_v1_randomization_proto_rawDescGZIP() []byte {
 	return file_lodd_v1_randomization_proto_rawDescData
 }
 
-var file_lodd_v1_randomization_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_lodd_v1_randomization_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_lodd_v1_randomization_proto_goTypes = []any{
-	(*PrepareRandomizationRequest)(nil),  // 0: lodd.v1.PrepareRandomizationRequest
-	(*PrepareRandomizationResponse)(nil), // 1: lodd.v1.PrepareRandomizationResponse
-	(*CommitRandomizationRequest)(nil),   // 2: lodd.v1.CommitRandomizationRequest
-	(*CommitRandomizationResponse)(nil),  // 3: lodd.v1.CommitRandomizationResponse
-	(*GetRandomizationRequest)(nil),      // 4: lodd.v1.GetRandomizationRequest
-	(*GetRandomizationResponse)(nil),     // 5: lodd.v1.GetRandomizationResponse
-	nil,                                  // 6: lodd.v1.PrepareRandomizationResponse.LevelsEntry
-	(*timestamppb.Timestamp)(nil),        // 7: google.protobuf.Timestamp
-	(*Receipt)(nil),                      // 8: lodd.v1.Receipt
+	(*PrepareRandomizationRequest)(nil),         // 0: lodd.v1.PrepareRandomizationRequest
+	(*PrepareRandomizationResponse)(nil),        // 1: lodd.v1.PrepareRandomizationResponse
+	(*CommitRandomizationRequest)(nil),          // 2: lodd.v1.CommitRandomizationRequest
+	(*CommitRandomizationResponse)(nil),         // 3: lodd.v1.CommitRandomizationResponse
+	(*GetRandomizationRequest)(nil),             // 4: lodd.v1.GetRandomizationRequest
+	(*GetRandomizationResponse)(nil),            // 5: lodd.v1.GetRandomizationResponse
+	(*RecordContingencyAllocationRequest)(nil),  // 6: lodd.v1.RecordContingencyAllocationRequest
+	(*RecordContingencyAllocationResponse)(nil), // 7: lodd.v1.RecordContingencyAllocationResponse
+	nil,                           // 8: lodd.v1.PrepareRandomizationResponse.LevelsEntry
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(*Receipt)(nil),               // 10: lodd.v1.Receipt
 }
 var file_lodd_v1_randomization_proto_depIdxs = []int32{
-	7, // 0: lodd.v1.PrepareRandomizationResponse.expires:type_name -> google.protobuf.Timestamp
-	6, // 1: lodd.v1.PrepareRandomizationResponse.levels:type_name -> lodd.v1.PrepareRandomizationResponse.LevelsEntry
-	8, // 2: lodd.v1.CommitRandomizationResponse.receipt:type_name -> lodd.v1.Receipt
-	8, // 3: lodd.v1.GetRandomizationResponse.receipt:type_name -> lodd.v1.Receipt
-	0, // 4: lodd.v1.RandomizationService.PrepareRandomization:input_type -> lodd.v1.PrepareRandomizationRequest
-	2, // 5: lodd.v1.RandomizationService.CommitRandomization:input_type -> lodd.v1.CommitRandomizationRequest
-	4, // 6: lodd.v1.RandomizationService.GetRandomization:input_type -> lodd.v1.GetRandomizationRequest
-	1, // 7: lodd.v1.RandomizationService.PrepareRandomization:output_type -> lodd.v1.PrepareRandomizationResponse
-	3, // 8: lodd.v1.RandomizationService.CommitRandomization:output_type -> lodd.v1.CommitRandomizationResponse
-	5, // 9: lodd.v1.RandomizationService.GetRandomization:output_type -> lodd.v1.GetRandomizationResponse
-	7, // [7:10] is the sub-list for method output_type
-	4, // [4:7] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	9,  // 0: lodd.v1.PrepareRandomizationResponse.expires:type_name -> google.protobuf.Timestamp
+	8,  // 1: lodd.v1.PrepareRandomizationResponse.levels:type_name -> lodd.v1.PrepareRandomizationResponse.LevelsEntry
+	10, // 2: lodd.v1.CommitRandomizationResponse.receipt:type_name -> lodd.v1.Receipt
+	10, // 3: lodd.v1.GetRandomizationResponse.receipt:type_name -> lodd.v1.Receipt
+	10, // 4: lodd.v1.RecordContingencyAllocationResponse.receipt:type_name -> lodd.v1.Receipt
+	0,  // 5: lodd.v1.RandomizationService.PrepareRandomization:input_type -> lodd.v1.PrepareRandomizationRequest
+	2,  // 6: lodd.v1.RandomizationService.CommitRandomization:input_type -> lodd.v1.CommitRandomizationRequest
+	4,  // 7: lodd.v1.RandomizationService.GetRandomization:input_type -> lodd.v1.GetRandomizationRequest
+	6,  // 8: lodd.v1.RandomizationService.RecordContingencyAllocation:input_type -> lodd.v1.RecordContingencyAllocationRequest
+	1,  // 9: lodd.v1.RandomizationService.PrepareRandomization:output_type -> lodd.v1.PrepareRandomizationResponse
+	3,  // 10: lodd.v1.RandomizationService.CommitRandomization:output_type -> lodd.v1.CommitRandomizationResponse
+	5,  // 11: lodd.v1.RandomizationService.GetRandomization:output_type -> lodd.v1.GetRandomizationResponse
+	7,  // 12: lodd.v1.RandomizationService.RecordContingencyAllocation:output_type -> lodd.v1.RecordContingencyAllocationResponse
+	9,  // [9:13] is the sub-list for method output_type
+	5,  // [5:9] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_lodd_v1_randomization_proto_init() }
@@ -532,7 +715,7 @@ func file_lodd_v1_randomization_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lodd_v1_randomization_proto_rawDesc), len(file_lodd_v1_randomization_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,9 +21,10 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	RandomizationService_PrepareRandomization_FullMethodName = "/lodd.v1.RandomizationService/PrepareRandomization"
-	RandomizationService_CommitRandomization_FullMethodName  = "/lodd.v1.RandomizationService/CommitRandomization"
-	RandomizationService_GetRandomization_FullMethodName     = "/lodd.v1.RandomizationService/GetRandomization"
+	RandomizationService_PrepareRandomization_FullMethodName        = "/lodd.v1.RandomizationService/PrepareRandomization"
+	RandomizationService_CommitRandomization_FullMethodName         = "/lodd.v1.RandomizationService/CommitRandomization"
+	RandomizationService_GetRandomization_FullMethodName            = "/lodd.v1.RandomizationService/GetRandomization"
+	RandomizationService_RecordContingencyAllocation_FullMethodName = "/lodd.v1.RandomizationService/RecordContingencyAllocation"
 )
 
 // RandomizationServiceClient is the client API for RandomizationService service.
@@ -42,6 +43,11 @@ type RandomizationServiceClient interface {
 	CommitRandomization(ctx context.Context, in *CommitRandomizationRequest, opts ...grpc.CallOption) (*CommitRandomizationResponse, error)
 	// GetRandomization tells what became of an intent or of a participant.
 	GetRandomization(ctx context.Context, in *GetRandomizationRequest, opts ...grpc.CallOption) (*GetRandomizationResponse, error)
+	// RecordContingencyAllocation enrols a participant whose backup envelope two
+	// people opened while the server could not be reached. The server knows what
+	// is in the envelope: no arm is sent. Consent, eligibility and baseline must
+	// be there as for any other randomization.
+	RecordContingencyAllocation(ctx context.Context, in *RecordContingencyAllocationRequest, opts ...grpc.CallOption) (*RecordContingencyAllocationResponse, error)
 }
 
 type randomizationServiceClient struct {
@@ -82,6 +88,16 @@ func (c *randomizationServiceClient) GetRandomization(ctx context.Context, in *G
 	return out, nil
 }
 
+func (c *randomizationServiceClient) RecordContingencyAllocation(ctx context.Context, in *RecordContingencyAllocationRequest, opts ...grpc.CallOption) (*RecordContingencyAllocationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RecordContingencyAllocationResponse)
+	err := c.cc.Invoke(ctx, RandomizationService_RecordContingencyAllocation_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RandomizationServiceServer is the server API for RandomizationService service.
 // All implementations must embed UnimplementedRandomizationServiceServer
 // for forward compatibility.
@@ -98,6 +114,11 @@ type RandomizationServiceServer interface {
 	CommitRandomization(context.Context, *CommitRandomizationRequest) (*CommitRandomizationResponse, error)
 	// GetRandomization tells what became of an intent or of a participant.
 	GetRandomization(context.Context, *GetRandomizationRequest) (*GetRandomizationResponse, error)
+	// RecordContingencyAllocation enrols a participant whose backup envelope two
+	// people opened while the server could not be reached. The server knows what
+	// is in the envelope: no arm is sent. Consent, eligibility and baseline must
+	// be there as for any other randomization.
+	RecordContingencyAllocation(context.Context, *RecordContingencyAllocationRequest) (*RecordContingencyAllocationResponse, error)
 	mustEmbedUnimplementedRandomizationServiceServer()
 }
 
@@ -116,6 +137,9 @@ func (UnimplementedRandomizationServiceServer) CommitRandomization(context.Conte
 }
 func (UnimplementedRandomizationServiceServer) GetRandomization(context.Context, *GetRandomizationRequest) (*GetRandomizationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetRandomization not implemented")
+}
+func (UnimplementedRandomizationServiceServer) RecordContingencyAllocation(context.Context, *RecordContingencyAllocationRequest) (*RecordContingencyAllocationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RecordContingencyAllocation not implemented")
 }
 func (UnimplementedRandomizationServiceServer) mustEmbedUnimplementedRandomizationServiceServer() {}
 func (UnimplementedRandomizationServiceServer) testEmbeddedByValue()                              {}
@@ -192,6 +216,24 @@ func _RandomizationService_GetRandomization_Handler(srv interface{}, ctx context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RandomizationService_RecordContingencyAllocation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RecordContingencyAllocationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RandomizationServiceServer).RecordContingencyAllocation(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RandomizationService_RecordContingencyAllocation_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RandomizationServiceServer).RecordContingencyAllocation(ctx, req.(*RecordContingencyAllocationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RandomizationService_ServiceDesc is the grpc.ServiceDesc for RandomizationService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -210,6 +252,10 @@ var RandomizationService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetRandomization",
 			Handler:    _RandomizationService_GetRandomization_Handler,
+		},
+		{
+			MethodName: "RecordContingencyAllocation",
+			Handler:    _RandomizationService_RecordContingencyAllocation_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

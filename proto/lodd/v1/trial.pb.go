@@ -152,7 +152,15 @@ type SealDesignRequest struct {
 	// file_name is the file's name, for error messages.
 	FileName string `protobuf:"bytes,3,opt,name=file_name,json=fileName,proto3" json:"file_name,omitempty"`
 	// design is the file: YAML in UTF-8.
-	Design        []byte `protobuf:"bytes,4,opt,name=design,proto3" json:"design,omitempty"`
+	Design []byte `protobuf:"bytes,4,opt,name=design,proto3" json:"design,omitempty"`
+	// second_party says that the trial statistician contributes entropy before
+	// enrolment opens.
+	SecondParty bool `protobuf:"varint,5,opt,name=second_party,json=secondParty,proto3" json:"second_party,omitempty"`
+	// list is, for the design list, the statistician's own list; else empty. It
+	// is sealed in this step and kept nowhere else.
+	List []byte `protobuf:"bytes,6,opt,name=list,proto3" json:"list,omitempty"`
+	// list_format is csv or redcap.
+	ListFormat    string `protobuf:"bytes,7,opt,name=list_format,json=listFormat,proto3" json:"list_format,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -213,6 +221,27 @@ func (x *SealDesignRequest) GetDesign() []byte {
 		return x.Design
 	}
 	return nil
+}
+
+func (x *SealDesignRequest) GetSecondParty() bool {
+	if x != nil {
+		return x.SecondParty
+	}
+	return false
+}
+
+func (x *SealDesignRequest) GetList() []byte {
+	if x != nil {
+		return x.List
+	}
+	return nil
+}
+
+func (x *SealDesignRequest) GetListFormat() string {
+	if x != nil {
+		return x.ListFormat
+	}
+	return ""
 }
 
 // SealDesignResponse carries the sealing record.
@@ -571,7 +600,7 @@ type TrialSummary struct {
 	TrialId string `protobuf:"bytes,1,opt,name=trial_id,json=trialId,proto3" json:"trial_id,omitempty"`
 	// title is its title.
 	Title *Text `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
-	// state is set-up, sealed, open or closed.
+	// state is set-up, sealed, open, closed, fenced or unsealed.
 	State         string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -697,7 +726,7 @@ type GetTrialResponse struct {
 	Consents []*Consent `protobuf:"bytes,9,rep,name=consents,proto3" json:"consents,omitempty"`
 	// forms are the forms.
 	Forms []*FormSummary `protobuf:"bytes,10,rep,name=forms,proto3" json:"forms,omitempty"`
-	// state is set-up, sealed, open or closed.
+	// state is set-up, sealed, open, closed, fenced or unsealed.
 	State string `protobuf:"bytes,11,opt,name=state,proto3" json:"state,omitempty"`
 	// commitment is that of the sealed design; empty before sealing.
 	Commitment string `protobuf:"bytes,12,opt,name=commitment,proto3" json:"commitment,omitempty"`
@@ -1794,13 +1823,17 @@ const file_lodd_v1_trial_proto_rawDesc = "" +
 	"\bprotocol\x18\x03 \x01(\fR\bprotocol\"\\\n" +
 	"\x13CreateTrialResponse\x12\x19\n" +
 	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12*\n" +
-	"\areceipt\x18\x02 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\"\x82\x01\n" +
+	"\areceipt\x18\x02 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\"\xda\x01\n" +
 	"\x11SealDesignRequest\x12\x19\n" +
 	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tR\trequestId\x12\x1b\n" +
 	"\tfile_name\x18\x03 \x01(\tR\bfileName\x12\x16\n" +
-	"\x06design\x18\x04 \x01(\fR\x06design\"~\n" +
+	"\x06design\x18\x04 \x01(\fR\x06design\x12!\n" +
+	"\fsecond_party\x18\x05 \x01(\bR\vsecondParty\x12\x12\n" +
+	"\x04list\x18\x06 \x01(\fR\x04list\x12\x1f\n" +
+	"\vlist_format\x18\a \x01(\tR\n" +
+	"listFormat\"~\n" +
 	"\x12SealDesignResponse\x12$\n" +
 	"\n" +
 	"commitment\x18\x01 \x01(\tB\x04\x98\xb5\x18\x01R\n" +

@@ -17,7 +17,7 @@ func trialKind(pb *logv1.Entry) (trial.Event, error) {
 	case *logv1.Entry_FormDefined:
 		return trial.FormDefined{Form: formFromProto(k.FormDefined)}, nil
 	case *logv1.Entry_DesignSealed:
-		e := trial.DesignSealed{}
+		e := trial.DesignSealed{AwaitsEntropy: k.DesignSealed.GetAwaitsEntropy()}
 		err := fill(e.Commitment[:], k.DesignSealed.GetCommitment(), "commitment")
 		return e, err
 	case *logv1.Entry_DesignKept:
@@ -77,7 +77,7 @@ func enrolmentKind(pb *logv1.Entry) (trial.Event, error) {
 	case *logv1.Entry_Allocated:
 		return trial.Allocated{
 			Participant: participant(k.Allocated), Stratum: trial.Stratum(k.Allocated.GetStratum()),
-			Slot: int(k.Allocated.GetSlot()), Sealed: k.Allocated.GetSealed(),
+			Slot: int(k.Allocated.GetSlot()), Sealed: k.Allocated.GetSealed(), Contingency: k.Allocated.GetContingency(),
 		}, nil
 	default:
 		return followUpKind(pb)
@@ -115,9 +115,11 @@ func followUpKind(pb *logv1.Entry) (trial.Event, error) {
 		on, err := date(k.Died.GetOn())
 		return trial.Died{Participant: participant(k.Died), On: on}, err
 	case *logv1.Entry_ErrorRecorded:
-		return trial.ErrorRecorded{Participant: participant(k.ErrorRecorded), Kind: trial.Code(k.ErrorRecorded.GetKind())}, nil
+		return trial.ErrorRecorded{
+			Participant: participant(k.ErrorRecorded), Kind: trial.Code(k.ErrorRecorded.GetKind()), Of: trial.ParticipantID(k.ErrorRecorded.GetOf()),
+		}, nil
 	default:
-		return nil, fmt.Errorf("entry: unknown kind %T", k)
+		return sealingKind(pb)
 	}
 }
 
@@ -138,10 +140,7 @@ func screenedFromProto(pb *logv1.Screened) (trial.Event, error) {
 	e := trial.Screened{
 		Participant: participant(pb), Site: trial.SiteID(pb.GetSite()), On: on,
 		Consent:  trial.ConsentGiven{Version: pb.GetConsentVersion(), On: consentOn},
-		Assessed: pb.GetAssessed(), Eligible: pb.GetEligible(), Sealed: pb.GetSealed(),
-	}
-	for _, l := range pb.GetLevels() {
-		e.Levels = append(e.Levels, trial.Code(l))
+		Assessed: pb.GetAssessed(), Eligible: pb.GetEligible(), Sealed: pb.GetSealed(), Levels: codes(pb.GetLevels()),
 	}
 	return e, err
 }

@@ -137,6 +137,8 @@ func (f *fields) allocated() trial.Event {
 			e.Slot = int(int64(f.varint()))
 		case 4:
 			e.Sealed = f.bytes()
+		case 5:
+			e.Contingency = protowire.DecodeBool(f.varint())
 		default:
 			f.bad = true
 		}

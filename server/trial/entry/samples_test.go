@@ -25,7 +25,8 @@ func filled(b byte) (a [32]byte) {
 
 var sealed = []byte("ciphertext")
 
-// samples holds one event of each kind, with every field filled in.
+// samples holds one event of each kind, with every field filled in that it had
+// when it landed.
 func samples() []any {
 	grant := people.Grant{User: "kari", Trial: "IPS", Role: "treatment-team", Site: "OSLO", Team: "ips"}
 	return append(enrolmentSamples(),
@@ -42,6 +43,16 @@ func samples() []any {
 		trial.ClockSteppedBack{By: 90 * time.Second},
 		trial.Restored{Conduct: 12, Outcome: 5, Delivery: 3, Allocation: 2},
 		trial.Reconciled{Lost: []trial.LostSlots{{Stratum: "OSLO/drug=alcohol", Slots: 2}, {Stratum: "OSLO/drug=other", Slots: 1}}},
+		trial.EntropyContributed{Entropy: []byte("dice 3 5 1 6")},
+		trial.SealingAbandoned{Reason: "design-fault"},
+		trial.ContingencyPrinted{Envelopes: 8, Recipients: [2][32]byte{filled(4), filled(5)}},
+		trial.ContingencyUsed{Participant: "P1", Envelope: 3, On: date(2026, 11, 22), Witness: "tove", Reason: "server-down"},
+		trial.LevelsCorrected{Participant: "P1", Levels: []trial.Code{"other", "male"}, Reason: "misread"},
+		trial.Replaced{Participant: "P1", By: "P2"},
+		trial.PlanFrozen{Digest: filled(6), Version: "1.0"},
+		trial.UnsealingProposed{},
+		trial.Unsealed{},
+		trial.Revealed{},
 		people.Invited{Invite: "0123456789abcdef", CodeHash: filled(3), Administrator: true, Expires: time.UnixMilli(1795000000123).UTC()},
 		people.Created{User: "kari", FullName: "Kari Nordmann", Invite: "0123456789abcdef", Administrator: true},
 		people.Disabled{User: "kari", Reason: "has left, \"for good\""},
@@ -52,6 +63,16 @@ func samples() []any {
 		people.Revoked{Grant: grant, Reason: "has left"},
 		people.Refused{Grant: grant, Conflict: "assessor"},
 	)
+}
+
+// grown holds one event of each kind that has got fields since it landed, with
+// those filled in, too; samples has it as it was.
+func grown() []any {
+	return []any{
+		trial.DesignSealed{Commitment: filled(1), AwaitsEntropy: true},
+		trial.Allocated{Participant: "P1", Stratum: "OSLO/drug=alcohol", Slot: 7, Sealed: sealed, Contingency: true},
+		trial.ErrorRecorded{Participant: "P1", Kind: "duplicate", Of: "P2"},
+	}
 }
 
 func enrolmentSamples() []any {

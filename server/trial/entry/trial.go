@@ -1,8 +1,6 @@
 package entry
 
 import (
-	"fmt"
-
 	logv1 "github.com/lodd-rct/lodd/proto/lodd/log/v1"
 	"github.com/lodd-rct/lodd/server/trial"
 )
@@ -14,7 +12,7 @@ func setTrialKind(pb *logv1.Entry, event trial.Event) error {
 	case trial.FormDefined:
 		pb.Kind = &logv1.Entry_FormDefined{FormDefined: formToProto(e.Form)}
 	case trial.DesignSealed:
-		pb.Kind = &logv1.Entry_DesignSealed{DesignSealed: &logv1.DesignSealed{Commitment: e.Commitment[:]}}
+		pb.Kind = &logv1.Entry_DesignSealed{DesignSealed: &logv1.DesignSealed{Commitment: e.Commitment[:], AwaitsEntropy: e.AwaitsEntropy}}
 	case trial.DesignKept:
 		pb.Kind = &logv1.Entry_DesignKept{DesignKept: &logv1.DesignKept{Sealed: e.Sealed}}
 	case trial.EnrolmentOpened:
@@ -64,6 +62,7 @@ func setParticipantKind(pb *logv1.Entry, event trial.Event) error {
 	case trial.Allocated:
 		pb.Kind = &logv1.Entry_Allocated{Allocated: &logv1.Allocated{
 			Participant: string(e.Participant), Stratum: string(e.Stratum), Slot: int64(e.Slot), Sealed: e.Sealed,
+			Contingency: e.Contingency,
 		}}
 	default:
 		return setFollowUpKind(pb, event)
@@ -96,9 +95,9 @@ func setFollowUpKind(pb *logv1.Entry, event trial.Event) error {
 	case trial.Died:
 		pb.Kind = &logv1.Entry_Died{Died: &logv1.Died{Participant: string(e.Participant), On: e.On.String()}}
 	case trial.ErrorRecorded:
-		pb.Kind = &logv1.Entry_ErrorRecorded{ErrorRecorded: &logv1.ErrorRecorded{Participant: string(e.Participant), Kind: string(e.Kind)}}
+		pb.Kind = &logv1.Entry_ErrorRecorded{ErrorRecorded: &logv1.ErrorRecorded{Participant: string(e.Participant), Kind: string(e.Kind), Of: string(e.Of)}}
 	default:
-		return fmt.Errorf("entry: unknown event %T", event)
+		return setSealingKind(pb, event)
 	}
 	return nil
 }
@@ -112,12 +111,8 @@ func reconciledToProto(e trial.Reconciled) *logv1.Reconciled {
 }
 
 func screenedToProto(e trial.Screened) *logv1.Screened {
-	levels := make([]string, len(e.Levels))
-	for i, l := range e.Levels {
-		levels[i] = string(l)
-	}
 	return &logv1.Screened{
-		Participant: string(e.Participant), Site: string(e.Site), Levels: levels, On: e.On.String(),
+		Participant: string(e.Participant), Site: string(e.Site), Levels: texts(e.Levels), On: e.On.String(),
 		ConsentVersion: e.Consent.Version, ConsentOn: e.Consent.On.String(),
 		Assessed: e.Assessed, Eligible: e.Eligible, Sealed: e.Sealed,
 	}

@@ -77,6 +77,16 @@ type Entry struct {
 	//	*Entry_Erased
 	//	*Entry_Restored
 	//	*Entry_Reconciled
+	//	*Entry_EntropyContributed
+	//	*Entry_SealingAbandoned
+	//	*Entry_ContingencyPrinted
+	//	*Entry_ContingencyUsed
+	//	*Entry_LevelsCorrected
+	//	*Entry_Replaced
+	//	*Entry_PlanFrozen
+	//	*Entry_UnsealingProposed
+	//	*Entry_Unsealed
+	//	*Entry_Revealed
 	//	*Entry_AccountInvited
 	//	*Entry_AccountCreated
 	//	*Entry_AccountDisabled
@@ -415,6 +425,96 @@ func (x *Entry) GetReconciled() *Reconciled {
 	return nil
 }
 
+func (x *Entry) GetEntropyContributed() *EntropyContributed {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_EntropyContributed); ok {
+			return x.EntropyContributed
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetSealingAbandoned() *SealingAbandoned {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_SealingAbandoned); ok {
+			return x.SealingAbandoned
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetContingencyPrinted() *ContingencyPrinted {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_ContingencyPrinted); ok {
+			return x.ContingencyPrinted
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetContingencyUsed() *ContingencyUsed {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_ContingencyUsed); ok {
+			return x.ContingencyUsed
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetLevelsCorrected() *LevelsCorrected {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_LevelsCorrected); ok {
+			return x.LevelsCorrected
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetReplaced() *Replaced {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_Replaced); ok {
+			return x.Replaced
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetPlanFrozen() *PlanFrozen {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_PlanFrozen); ok {
+			return x.PlanFrozen
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetUnsealingProposed() *UnsealingProposed {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_UnsealingProposed); ok {
+			return x.UnsealingProposed
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetUnsealed() *Unsealed {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_Unsealed); ok {
+			return x.Unsealed
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetRevealed() *Revealed {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_Revealed); ok {
+			return x.Revealed
+		}
+	}
+	return nil
+}
+
 func (x *Entry) GetAccountInvited() *AccountInvited {
 	if x != nil {
 		if x, ok := x.Kind.(*Entry_AccountInvited); ok {
@@ -637,6 +737,56 @@ type Entry_Reconciled struct {
 	Reconciled *Reconciled `protobuf:"bytes,45,opt,name=reconciled,proto3,oneof"`
 }
 
+type Entry_EntropyContributed struct {
+	// entropy_contributed is the statistician's part of the seed.
+	EntropyContributed *EntropyContributed `protobuf:"bytes,46,opt,name=entropy_contributed,json=entropyContributed,proto3,oneof"`
+}
+
+type Entry_SealingAbandoned struct {
+	// sealing_abandoned ends a sealing before enrolment.
+	SealingAbandoned *SealingAbandoned `protobuf:"bytes,47,opt,name=sealing_abandoned,json=sealingAbandoned,proto3,oneof"`
+}
+
+type Entry_ContingencyPrinted struct {
+	// contingency_printed records backup envelopes.
+	ContingencyPrinted *ContingencyPrinted `protobuf:"bytes,48,opt,name=contingency_printed,json=contingencyPrinted,proto3,oneof"`
+}
+
+type Entry_ContingencyUsed struct {
+	// contingency_used enrols somebody whose envelope was opened.
+	ContingencyUsed *ContingencyUsed `protobuf:"bytes,49,opt,name=contingency_used,json=contingencyUsed,proto3,oneof"`
+}
+
+type Entry_LevelsCorrected struct {
+	// levels_corrected corrects the levels of the factors.
+	LevelsCorrected *LevelsCorrected `protobuf:"bytes,50,opt,name=levels_corrected,json=levelsCorrected,proto3,oneof"`
+}
+
+type Entry_Replaced struct {
+	// replaced records who takes whose place.
+	Replaced *Replaced `protobuf:"bytes,51,opt,name=replaced,proto3,oneof"`
+}
+
+type Entry_PlanFrozen struct {
+	// plan_frozen records the analysis plan.
+	PlanFrozen *PlanFrozen `protobuf:"bytes,52,opt,name=plan_frozen,json=planFrozen,proto3,oneof"`
+}
+
+type Entry_UnsealingProposed struct {
+	// unsealing_proposed is the first step to the reveal.
+	UnsealingProposed *UnsealingProposed `protobuf:"bytes,53,opt,name=unsealing_proposed,json=unsealingProposed,proto3,oneof"`
+}
+
+type Entry_Unsealed struct {
+	// unsealed is the second one.
+	Unsealed *Unsealed `protobuf:"bytes,54,opt,name=unsealed,proto3,oneof"`
+}
+
+type Entry_Revealed struct {
+	// revealed records that the allocations were handed out.
+	Revealed *Revealed `protobuf:"bytes,55,opt,name=revealed,proto3,oneof"`
+}
+
 type Entry_AccountInvited struct {
 	// account_invited records an invitation.
 	AccountInvited *AccountInvited `protobuf:"bytes,60,opt,name=account_invited,json=accountInvited,proto3,oneof"`
@@ -734,6 +884,26 @@ func (*Entry_Restored) isEntry_Kind() {}
 
 func (*Entry_Reconciled) isEntry_Kind() {}
 
+func (*Entry_EntropyContributed) isEntry_Kind() {}
+
+func (*Entry_SealingAbandoned) isEntry_Kind() {}
+
+func (*Entry_ContingencyPrinted) isEntry_Kind() {}
+
+func (*Entry_ContingencyUsed) isEntry_Kind() {}
+
+func (*Entry_LevelsCorrected) isEntry_Kind() {}
+
+func (*Entry_Replaced) isEntry_Kind() {}
+
+func (*Entry_PlanFrozen) isEntry_Kind() {}
+
+func (*Entry_UnsealingProposed) isEntry_Kind() {}
+
+func (*Entry_Unsealed) isEntry_Kind() {}
+
+func (*Entry_Revealed) isEntry_Kind() {}
+
 func (*Entry_AccountInvited) isEntry_Kind() {}
 
 func (*Entry_AccountCreated) isEntry_Kind() {}
@@ -756,7 +926,7 @@ var File_lodd_log_v1_entry_proto protoreflect.FileDescriptor
 
 const file_lodd_log_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	"\x17lodd/log/v1/entry.proto\x12\vlodd.log.v1\x1a\x18lodd/log/v1/people.proto\x1a\x17lodd/log/v1/trial.proto\"\x86\x13\n" +
+	"\x17lodd/log/v1/entry.proto\x12\vlodd.log.v1\x1a\x18lodd/log/v1/people.proto\x1a\x17lodd/log/v1/trial.proto\"\xbe\x18\n" +
 	"\x05Entry\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x14\n" +
 	"\x05nonce\x18\x02 \x01(\fR\x05nonce\x12\x1c\n" +
@@ -798,7 +968,18 @@ const file_lodd_log_v1_entry_proto_rawDesc = "" +
 	"\brestored\x18, \x01(\v2\x15.lodd.log.v1.RestoredH\x00R\brestored\x129\n" +
 	"\n" +
 	"reconciled\x18- \x01(\v2\x17.lodd.log.v1.ReconciledH\x00R\n" +
-	"reconciled\x12F\n" +
+	"reconciled\x12R\n" +
+	"\x13entropy_contributed\x18. \x01(\v2\x1f.lodd.log.v1.EntropyContributedH\x00R\x12entropyContributed\x12L\n" +
+	"\x11sealing_abandoned\x18/ \x01(\v2\x1d.lodd.log.v1.SealingAbandonedH\x00R\x10sealingAbandoned\x12R\n" +
+	"\x13contingency_printed\x180 \x01(\v2\x1f.lodd.log.v1.ContingencyPrintedH\x00R\x12contingencyPrinted\x12I\n" +
+	"\x10contingency_used\x181 \x01(\v2\x1c.lodd.log.v1.ContingencyUsedH\x00R\x0fcontingencyUsed\x12I\n" +
+	"\x10levels_corrected\x182 \x01(\v2\x1c.lodd.log.v1.LevelsCorrectedH\x00R\x0flevelsCorrected\x123\n" +
+	"\breplaced\x183 \x01(\v2\x15.lodd.log.v1.ReplacedH\x00R\breplaced\x12:\n" +
+	"\vplan_frozen\x184 \x01(\v2\x17.lodd.log.v1.PlanFrozenH\x00R\n" +
+	"planFrozen\x12O\n" +
+	"\x12unsealing_proposed\x185 \x01(\v2\x1e.lodd.log.v1.UnsealingProposedH\x00R\x11unsealingProposed\x123\n" +
+	"\bunsealed\x186 \x01(\v2\x15.lodd.log.v1.UnsealedH\x00R\bunsealed\x123\n" +
+	"\brevealed\x187 \x01(\v2\x15.lodd.log.v1.RevealedH\x00R\brevealed\x12F\n" +
 	"\x0faccount_invited\x18< \x01(\v2\x1b.lodd.log.v1.AccountInvitedH\x00R\x0eaccountInvited\x12F\n" +
 	"\x0faccount_created\x18= \x01(\v2\x1b.lodd.log.v1.AccountCreatedH\x00R\x0eaccountCreated\x12I\n" +
 	"\x10account_disabled\x18> \x01(\v2\x1c.lodd.log.v1.AccountDisabledH\x00R\x0faccountDisabled\x124\n" +
@@ -853,15 +1034,25 @@ var file_lodd_log_v1_entry_proto_goTypes = []any{
 	(*Erased)(nil),                // 24: lodd.log.v1.Erased
 	(*Restored)(nil),              // 25: lodd.log.v1.Restored
 	(*Reconciled)(nil),            // 26: lodd.log.v1.Reconciled
-	(*AccountInvited)(nil),        // 27: lodd.log.v1.AccountInvited
-	(*AccountCreated)(nil),        // 28: lodd.log.v1.AccountCreated
-	(*AccountDisabled)(nil),       // 29: lodd.log.v1.AccountDisabled
-	(*SignedIn)(nil),              // 30: lodd.log.v1.SignedIn
-	(*SignInRefused)(nil),         // 31: lodd.log.v1.SignInRefused
-	(*SignedOut)(nil),             // 32: lodd.log.v1.SignedOut
-	(*RoleGranted)(nil),           // 33: lodd.log.v1.RoleGranted
-	(*RoleRevoked)(nil),           // 34: lodd.log.v1.RoleRevoked
-	(*GrantRefused)(nil),          // 35: lodd.log.v1.GrantRefused
+	(*EntropyContributed)(nil),    // 27: lodd.log.v1.EntropyContributed
+	(*SealingAbandoned)(nil),      // 28: lodd.log.v1.SealingAbandoned
+	(*ContingencyPrinted)(nil),    // 29: lodd.log.v1.ContingencyPrinted
+	(*ContingencyUsed)(nil),       // 30: lodd.log.v1.ContingencyUsed
+	(*LevelsCorrected)(nil),       // 31: lodd.log.v1.LevelsCorrected
+	(*Replaced)(nil),              // 32: lodd.log.v1.Replaced
+	(*PlanFrozen)(nil),            // 33: lodd.log.v1.PlanFrozen
+	(*UnsealingProposed)(nil),     // 34: lodd.log.v1.UnsealingProposed
+	(*Unsealed)(nil),              // 35: lodd.log.v1.Unsealed
+	(*Revealed)(nil),              // 36: lodd.log.v1.Revealed
+	(*AccountInvited)(nil),        // 37: lodd.log.v1.AccountInvited
+	(*AccountCreated)(nil),        // 38: lodd.log.v1.AccountCreated
+	(*AccountDisabled)(nil),       // 39: lodd.log.v1.AccountDisabled
+	(*SignedIn)(nil),              // 40: lodd.log.v1.SignedIn
+	(*SignInRefused)(nil),         // 41: lodd.log.v1.SignInRefused
+	(*SignedOut)(nil),             // 42: lodd.log.v1.SignedOut
+	(*RoleGranted)(nil),           // 43: lodd.log.v1.RoleGranted
+	(*RoleRevoked)(nil),           // 44: lodd.log.v1.RoleRevoked
+	(*GrantRefused)(nil),          // 45: lodd.log.v1.GrantRefused
 }
 var file_lodd_log_v1_entry_proto_depIdxs = []int32{
 	1,  // 0: lodd.log.v1.Entry.trial_created:type_name -> lodd.log.v1.TrialCreated
@@ -890,20 +1081,30 @@ var file_lodd_log_v1_entry_proto_depIdxs = []int32{
 	24, // 23: lodd.log.v1.Entry.erased:type_name -> lodd.log.v1.Erased
 	25, // 24: lodd.log.v1.Entry.restored:type_name -> lodd.log.v1.Restored
 	26, // 25: lodd.log.v1.Entry.reconciled:type_name -> lodd.log.v1.Reconciled
-	27, // 26: lodd.log.v1.Entry.account_invited:type_name -> lodd.log.v1.AccountInvited
-	28, // 27: lodd.log.v1.Entry.account_created:type_name -> lodd.log.v1.AccountCreated
-	29, // 28: lodd.log.v1.Entry.account_disabled:type_name -> lodd.log.v1.AccountDisabled
-	30, // 29: lodd.log.v1.Entry.signed_in:type_name -> lodd.log.v1.SignedIn
-	31, // 30: lodd.log.v1.Entry.sign_in_refused:type_name -> lodd.log.v1.SignInRefused
-	32, // 31: lodd.log.v1.Entry.signed_out:type_name -> lodd.log.v1.SignedOut
-	33, // 32: lodd.log.v1.Entry.role_granted:type_name -> lodd.log.v1.RoleGranted
-	34, // 33: lodd.log.v1.Entry.role_revoked:type_name -> lodd.log.v1.RoleRevoked
-	35, // 34: lodd.log.v1.Entry.grant_refused:type_name -> lodd.log.v1.GrantRefused
-	35, // [35:35] is the sub-list for method output_type
-	35, // [35:35] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	27, // 26: lodd.log.v1.Entry.entropy_contributed:type_name -> lodd.log.v1.EntropyContributed
+	28, // 27: lodd.log.v1.Entry.sealing_abandoned:type_name -> lodd.log.v1.SealingAbandoned
+	29, // 28: lodd.log.v1.Entry.contingency_printed:type_name -> lodd.log.v1.ContingencyPrinted
+	30, // 29: lodd.log.v1.Entry.contingency_used:type_name -> lodd.log.v1.ContingencyUsed
+	31, // 30: lodd.log.v1.Entry.levels_corrected:type_name -> lodd.log.v1.LevelsCorrected
+	32, // 31: lodd.log.v1.Entry.replaced:type_name -> lodd.log.v1.Replaced
+	33, // 32: lodd.log.v1.Entry.plan_frozen:type_name -> lodd.log.v1.PlanFrozen
+	34, // 33: lodd.log.v1.Entry.unsealing_proposed:type_name -> lodd.log.v1.UnsealingProposed
+	35, // 34: lodd.log.v1.Entry.unsealed:type_name -> lodd.log.v1.Unsealed
+	36, // 35: lodd.log.v1.Entry.revealed:type_name -> lodd.log.v1.Revealed
+	37, // 36: lodd.log.v1.Entry.account_invited:type_name -> lodd.log.v1.AccountInvited
+	38, // 37: lodd.log.v1.Entry.account_created:type_name -> lodd.log.v1.AccountCreated
+	39, // 38: lodd.log.v1.Entry.account_disabled:type_name -> lodd.log.v1.AccountDisabled
+	40, // 39: lodd.log.v1.Entry.signed_in:type_name -> lodd.log.v1.SignedIn
+	41, // 40: lodd.log.v1.Entry.sign_in_refused:type_name -> lodd.log.v1.SignInRefused
+	42, // 41: lodd.log.v1.Entry.signed_out:type_name -> lodd.log.v1.SignedOut
+	43, // 42: lodd.log.v1.Entry.role_granted:type_name -> lodd.log.v1.RoleGranted
+	44, // 43: lodd.log.v1.Entry.role_revoked:type_name -> lodd.log.v1.RoleRevoked
+	45, // 44: lodd.log.v1.Entry.grant_refused:type_name -> lodd.log.v1.GrantRefused
+	45, // [45:45] is the sub-list for method output_type
+	45, // [45:45] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_lodd_log_v1_entry_proto_init() }
@@ -940,6 +1141,16 @@ func file_lodd_log_v1_entry_proto_init() {
 		(*Entry_Erased)(nil),
 		(*Entry_Restored)(nil),
 		(*Entry_Reconciled)(nil),
+		(*Entry_EntropyContributed)(nil),
+		(*Entry_SealingAbandoned)(nil),
+		(*Entry_ContingencyPrinted)(nil),
+		(*Entry_ContingencyUsed)(nil),
+		(*Entry_LevelsCorrected)(nil),
+		(*Entry_Replaced)(nil),
+		(*Entry_PlanFrozen)(nil),
+		(*Entry_UnsealingProposed)(nil),
+		(*Entry_Unsealed)(nil),
+		(*Entry_Revealed)(nil),
 		(*Entry_AccountInvited)(nil),
 		(*Entry_AccountCreated)(nil),
 		(*Entry_AccountDisabled)(nil),

@@ -311,7 +311,10 @@ func (x *FormDefined) GetDefinition() []byte {
 type DesignSealed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// commitment is the hash over trial, design, seed and salt, 32 bytes.
-	Commitment    []byte `protobuf:"bytes,1,opt,name=commitment,proto3" json:"commitment,omitempty"`
+	Commitment []byte `protobuf:"bytes,1,opt,name=commitment,proto3" json:"commitment,omitempty"`
+	// awaits_entropy tells that the trial statistician contributes entropy before
+	// enrolment opens.
+	AwaitsEntropy bool `protobuf:"varint,2,opt,name=awaits_entropy,json=awaitsEntropy,proto3" json:"awaits_entropy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -353,6 +356,107 @@ func (x *DesignSealed) GetCommitment() []byte {
 	return nil
 }
 
+func (x *DesignSealed) GetAwaitsEntropy() bool {
+	if x != nil {
+		return x.AwaitsEntropy
+	}
+	return false
+}
+
+// EntropyContributed is the trial statistician's part of the seed, which came
+// after the commitment to the server's part. Compartment: conduct.
+type EntropyContributed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// entropy is the contribution, 1 to 1,024 bytes.
+	Entropy       []byte `protobuf:"bytes,1,opt,name=entropy,proto3" json:"entropy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EntropyContributed) Reset() {
+	*x = EntropyContributed{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EntropyContributed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EntropyContributed) ProtoMessage() {}
+
+func (x *EntropyContributed) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EntropyContributed.ProtoReflect.Descriptor instead.
+func (*EntropyContributed) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *EntropyContributed) GetEntropy() []byte {
+	if x != nil {
+		return x.Entropy
+	}
+	return nil
+}
+
+// SealingAbandoned ends a sealing before anybody was enrolled; the design is
+// sealed again. Compartment: conduct.
+type SealingAbandoned struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// reason is design-fault, no-contribution or other.
+	Reason        string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SealingAbandoned) Reset() {
+	*x = SealingAbandoned{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SealingAbandoned) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SealingAbandoned) ProtoMessage() {}
+
+func (x *SealingAbandoned) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SealingAbandoned.ProtoReflect.Descriptor instead.
+func (*SealingAbandoned) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *SealingAbandoned) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // DesignKept keeps design, seed and salt as ciphertext. Compartment:
 // allocation.
 type DesignKept struct {
@@ -365,7 +469,7 @@ type DesignKept struct {
 
 func (x *DesignKept) Reset() {
 	*x = DesignKept{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[4]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -377,7 +481,7 @@ func (x *DesignKept) String() string {
 func (*DesignKept) ProtoMessage() {}
 
 func (x *DesignKept) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[4]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -390,7 +494,7 @@ func (x *DesignKept) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DesignKept.ProtoReflect.Descriptor instead.
 func (*DesignKept) Descriptor() ([]byte, []int) {
-	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{4}
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *DesignKept) GetSealed() []byte {
@@ -409,7 +513,7 @@ type EnrolmentOpened struct {
 
 func (x *EnrolmentOpened) Reset() {
 	*x = EnrolmentOpened{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[5]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -421,7 +525,7 @@ func (x *EnrolmentOpened) String() string {
 func (*EnrolmentOpened) ProtoMessage() {}
 
 func (x *EnrolmentOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[5]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -434,7 +538,7 @@ func (x *EnrolmentOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrolmentOpened.ProtoReflect.Descriptor instead.
 func (*EnrolmentOpened) Descriptor() ([]byte, []int) {
-	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{5}
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{7}
 }
 
 // EnrolmentClosed lets no more in. Compartment: conduct.
@@ -446,7 +550,7 @@ type EnrolmentClosed struct {
 
 func (x *EnrolmentClosed) Reset() {
 	*x = EnrolmentClosed{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[6]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -458,7 +562,7 @@ func (x *EnrolmentClosed) String() string {
 func (*EnrolmentClosed) ProtoMessage() {}
 
 func (x *EnrolmentClosed) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[6]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -471,7 +575,7 @@ func (x *EnrolmentClosed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrolmentClosed.ProtoReflect.Descriptor instead.
 func (*EnrolmentClosed) Descriptor() ([]byte, []int) {
-	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{6}
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{8}
 }
 
 // Screened enters a participant in the screening log. Compartment: conduct.
@@ -503,7 +607,7 @@ type Screened struct {
 
 func (x *Screened) Reset() {
 	*x = Screened{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[7]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -515,7 +619,7 @@ func (x *Screened) String() string {
 func (*Screened) ProtoMessage() {}
 
 func (x *Screened) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[7]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -528,7 +632,7 @@ func (x *Screened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Screened.ProtoReflect.Descriptor instead.
 func (*Screened) Descriptor() ([]byte, []int) {
-	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{7}
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Screened) GetParticipant() string {
@@ -609,7 +713,7 @@ type Consented struct {
 
 func (x *Consented) Reset() {
 	*x = Consented{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[8]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -621,7 +725,7 @@ func (x *Consented) String() string {
 func (*Consented) ProtoMessage() {}
 
 func (x *Consented) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[8]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -634,7 +738,7 @@ func (x *Consented) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Consented.ProtoReflect.Descriptor instead.
 func (*Consented) Descriptor() ([]byte, []int) {
-	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{8}
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Consented) GetParticipant() string {
@@ -674,7 +778,7 @@ type EligibilityAssessed struct {
 
 func (x *EligibilityAssessed) Reset() {
 	*x = EligibilityAssessed{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[9]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -686,7 +790,7 @@ func (x *EligibilityAssessed) String() string {
 func (*EligibilityAssessed) ProtoMessage() {}
 
 func (x *EligibilityAssessed) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[9]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -699,7 +803,7 @@ func (x *EligibilityAssessed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EligibilityAssessed.ProtoReflect.Descriptor instead.
 func (*EligibilityAssessed) Descriptor() ([]byte, []int) {
-	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{9}
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *EligibilityAssessed) GetParticipant() string {
@@ -738,7 +842,7 @@ type Excluded struct {
 
 func (x *Excluded) Reset() {
 	*x = Excluded{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[10]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -750,7 +854,7 @@ func (x *Excluded) String() string {
 func (*Excluded) ProtoMessage() {}
 
 func (x *Excluded) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[10]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -763,7 +867,7 @@ func (x *Excluded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Excluded.ProtoReflect.Descriptor instead.
 func (*Excluded) Descriptor() ([]byte, []int) {
-	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{10}
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Excluded) GetParticipant() string {
@@ -799,7 +903,7 @@ type RandomizationPrepared struct {
 
 func (x *RandomizationPrepared) Reset() {
 	*x = RandomizationPrepared{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[11]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -811,7 +915,7 @@ func (x *RandomizationPrepared) String() string {
 func (*RandomizationPrepared) ProtoMessage() {}
 
 func (x *RandomizationPrepared) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[11]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -824,7 +928,7 @@ func (x *RandomizationPrepared) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RandomizationPrepared.ProtoReflect.Descriptor instead.
 func (*RandomizationPrepared) Descriptor() ([]byte, []int) {
-	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{11}
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RandomizationPrepared) GetParticipant() string {
@@ -847,7 +951,7 @@ type Randomized struct {
 
 func (x *Randomized) Reset() {
 	*x = Randomized{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[12]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -859,7 +963,7 @@ func (x *Randomized) String() string {
 func (*Randomized) ProtoMessage() {}
 
 func (x *Randomized) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[12]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -872,7 +976,7 @@ func (x *Randomized) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Randomized.ProtoReflect.Descriptor instead.
 func (*Randomized) Descriptor() ([]byte, []int) {
-	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{12}
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Randomized) GetParticipant() string {
@@ -900,14 +1004,17 @@ type Allocated struct {
 	// slot is the position in the stratum's sequence, from 0.
 	Slot int64 `protobuf:"varint,3,opt,name=slot,proto3" json:"slot,omitempty"`
 	// sealed is the ciphertext of the arm, padded to one length.
-	Sealed        []byte `protobuf:"bytes,4,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	Sealed []byte `protobuf:"bytes,4,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	// contingency tells that the slot is one of the stratum's backup envelopes
+	// and none of its sequence.
+	Contingency   bool `protobuf:"varint,5,opt,name=contingency,proto3" json:"contingency,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Allocated) Reset() {
 	*x = Allocated{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[13]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -919,7 +1026,7 @@ func (x *Allocated) String() string {
 func (*Allocated) ProtoMessage() {}
 
 func (x *Allocated) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[13]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -932,7 +1039,7 @@ func (x *Allocated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Allocated.ProtoReflect.Descriptor instead.
 func (*Allocated) Descriptor() ([]byte, []int) {
-	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{13}
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Allocated) GetParticipant() string {
@@ -963,6 +1070,444 @@ func (x *Allocated) GetSealed() []byte {
 	return nil
 }
 
+func (x *Allocated) GetContingency() bool {
+	if x != nil {
+		return x.Contingency
+	}
+	return false
+}
+
+// ContingencyPrinted records that backup envelopes were made, sealed to two
+// people. Compartment: conduct.
+type ContingencyPrinted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// envelopes is how many envelopes each stratum has from now on, more than
+	// before and at most 1,000.
+	Envelopes int32 `protobuf:"varint,1,opt,name=envelopes,proto3" json:"envelopes,omitempty"`
+	// recipients are the two age recipients who can open the sheets together,
+	// as the SHA-256 of their text, 32 bytes each.
+	Recipients    [][]byte `protobuf:"bytes,2,rep,name=recipients,proto3" json:"recipients,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContingencyPrinted) Reset() {
+	*x = ContingencyPrinted{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContingencyPrinted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContingencyPrinted) ProtoMessage() {}
+
+func (x *ContingencyPrinted) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContingencyPrinted.ProtoReflect.Descriptor instead.
+func (*ContingencyPrinted) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ContingencyPrinted) GetEnvelopes() int32 {
+	if x != nil {
+		return x.Envelopes
+	}
+	return 0
+}
+
+func (x *ContingencyPrinted) GetRecipients() [][]byte {
+	if x != nil {
+		return x.Recipients
+	}
+	return nil
+}
+
+// ContingencyUsed enrols a participant who was allocated by a backup envelope
+// while the server could not be reached. Compartment: conduct.
+type ContingencyUsed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// participant is the screening number.
+	Participant string `protobuf:"bytes,1,opt,name=participant,proto3" json:"participant,omitempty"`
+	// envelope is the number of the envelope in the participant's stratum, from
+	// 1.
+	Envelope int32 `protobuf:"varint,2,opt,name=envelope,proto3" json:"envelope,omitempty"`
+	// on is the date on which it was opened, YYYY-MM-DD.
+	On string `protobuf:"bytes,3,opt,name=on,proto3" json:"on,omitempty"`
+	// witness is the account of the second person who opened it.
+	Witness string `protobuf:"bytes,4,opt,name=witness,proto3" json:"witness,omitempty"`
+	// reason is server-down, network-down or other.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContingencyUsed) Reset() {
+	*x = ContingencyUsed{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContingencyUsed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContingencyUsed) ProtoMessage() {}
+
+func (x *ContingencyUsed) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContingencyUsed.ProtoReflect.Descriptor instead.
+func (*ContingencyUsed) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ContingencyUsed) GetParticipant() string {
+	if x != nil {
+		return x.Participant
+	}
+	return ""
+}
+
+func (x *ContingencyUsed) GetEnvelope() int32 {
+	if x != nil {
+		return x.Envelope
+	}
+	return 0
+}
+
+func (x *ContingencyUsed) GetOn() string {
+	if x != nil {
+		return x.On
+	}
+	return ""
+}
+
+func (x *ContingencyUsed) GetWitness() string {
+	if x != nil {
+		return x.Witness
+	}
+	return ""
+}
+
+func (x *ContingencyUsed) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// LevelsCorrected corrects a participant's levels of the factors. Whoever is
+// randomized stays in the stratum of the randomization. Compartment: conduct.
+type LevelsCorrected struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// participant is the screening number.
+	Participant string `protobuf:"bytes,1,opt,name=participant,proto3" json:"participant,omitempty"`
+	// levels are the right levels of the factors, in their order.
+	Levels []string `protobuf:"bytes,2,rep,name=levels,proto3" json:"levels,omitempty"`
+	// reason is misread, mistyped, changed-source or other.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LevelsCorrected) Reset() {
+	*x = LevelsCorrected{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LevelsCorrected) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LevelsCorrected) ProtoMessage() {}
+
+func (x *LevelsCorrected) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LevelsCorrected.ProtoReflect.Descriptor instead.
+func (*LevelsCorrected) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *LevelsCorrected) GetParticipant() string {
+	if x != nil {
+		return x.Participant
+	}
+	return ""
+}
+
+func (x *LevelsCorrected) GetLevels() []string {
+	if x != nil {
+		return x.Levels
+	}
+	return nil
+}
+
+func (x *LevelsCorrected) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// Replaced records that a randomized participant takes the place of another one
+// in the target number. Neither allocation changes. Compartment: conduct.
+type Replaced struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// participant is who is replaced.
+	Participant string `protobuf:"bytes,1,opt,name=participant,proto3" json:"participant,omitempty"`
+	// by is who takes the place, and was randomized later.
+	By            string `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Replaced) Reset() {
+	*x = Replaced{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Replaced) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Replaced) ProtoMessage() {}
+
+func (x *Replaced) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Replaced.ProtoReflect.Descriptor instead.
+func (*Replaced) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Replaced) GetParticipant() string {
+	if x != nil {
+		return x.Participant
+	}
+	return ""
+}
+
+func (x *Replaced) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+// PlanFrozen records the statistical analysis plan. Compartment: conduct.
+type PlanFrozen struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// digest is the SHA-256 of the document, 32 bytes.
+	Digest []byte `protobuf:"bytes,1,opt,name=digest,proto3" json:"digest,omitempty"`
+	// version is what the document calls itself, for example 1.0.
+	Version       string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanFrozen) Reset() {
+	*x = PlanFrozen{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanFrozen) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanFrozen) ProtoMessage() {}
+
+func (x *PlanFrozen) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanFrozen.ProtoReflect.Descriptor instead.
+func (*PlanFrozen) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *PlanFrozen) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *PlanFrozen) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+// UnsealingProposed is the first of two people's acts that reveal the
+// allocations. Compartment: conduct.
+type UnsealingProposed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnsealingProposed) Reset() {
+	*x = UnsealingProposed{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnsealingProposed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnsealingProposed) ProtoMessage() {}
+
+func (x *UnsealingProposed) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnsealingProposed.ProtoReflect.Descriptor instead.
+func (*UnsealingProposed) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{21}
+}
+
+// Unsealed is the second one: from here on the allocations may be read.
+// Compartment: conduct.
+type Unsealed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Unsealed) Reset() {
+	*x = Unsealed{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Unsealed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Unsealed) ProtoMessage() {}
+
+func (x *Unsealed) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Unsealed.ProtoReflect.Descriptor instead.
+func (*Unsealed) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{22}
+}
+
+// Revealed records that the allocations were handed out. Compartment: conduct.
+type Revealed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Revealed) Reset() {
+	*x = Revealed{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Revealed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Revealed) ProtoMessage() {}
+
+func (x *Revealed) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Revealed.ProtoReflect.Descriptor instead.
+func (*Revealed) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{23}
+}
+
 // FormSubmitted keeps the answers of one form at one visit. Compartment:
 // outcome if an assessor fills in the form, else conduct.
 type FormSubmitted struct {
@@ -985,7 +1530,7 @@ type FormSubmitted struct {
 
 func (x *FormSubmitted) Reset() {
 	*x = FormSubmitted{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[14]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -997,7 +1542,7 @@ func (x *FormSubmitted) String() string {
 func (*FormSubmitted) ProtoMessage() {}
 
 func (x *FormSubmitted) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[14]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1010,7 +1555,7 @@ func (x *FormSubmitted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FormSubmitted.ProtoReflect.Descriptor instead.
 func (*FormSubmitted) Descriptor() ([]byte, []int) {
-	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{14}
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *FormSubmitted) GetParticipant() string {
@@ -1076,7 +1621,7 @@ type FormCorrected struct {
 
 func (x *FormCorrected) Reset() {
 	*x = FormCorrected{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[15]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1088,7 +1633,7 @@ func (x *FormCorrected) String() string {
 func (*FormCorrected) ProtoMessage() {}
 
 func (x *FormCorrected) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[15]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1101,7 +1646,7 @@ func (x *FormCorrected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FormCorrected.ProtoReflect.Descriptor instead.
 func (*FormCorrected) Descriptor() ([]byte, []int) {
-	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{15}
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *FormCorrected) GetParticipant() string {
@@ -1154,7 +1699,7 @@ type VisitMissed struct {
 
 func (x *VisitMissed) Reset() {
 	*x = VisitMissed{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[16]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1166,7 +1711,7 @@ func (x *VisitMissed) String() string {
 func (*VisitMissed) ProtoMessage() {}
 
 func (x *VisitMissed) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[16]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1179,7 +1724,7 @@ func (x *VisitMissed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VisitMissed.ProtoReflect.Descriptor instead.
 func (*VisitMissed) Descriptor() ([]byte, []int) {
-	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{16}
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *VisitMissed) GetParticipant() string {
@@ -1220,7 +1765,7 @@ type Withdrawn struct {
 
 func (x *Withdrawn) Reset() {
 	*x = Withdrawn{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[17]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1232,7 +1777,7 @@ func (x *Withdrawn) String() string {
 func (*Withdrawn) ProtoMessage() {}
 
 func (x *Withdrawn) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[17]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1245,7 +1790,7 @@ func (x *Withdrawn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Withdrawn.ProtoReflect.Descriptor instead.
 func (*Withdrawn) Descriptor() ([]byte, []int) {
-	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{17}
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Withdrawn) GetParticipant() string {
@@ -1289,7 +1834,7 @@ type Died struct {
 
 func (x *Died) Reset() {
 	*x = Died{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[18]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1301,7 +1846,7 @@ func (x *Died) String() string {
 func (*Died) ProtoMessage() {}
 
 func (x *Died) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[18]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1314,7 +1859,7 @@ func (x *Died) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Died.ProtoReflect.Descriptor instead.
 func (*Died) Descriptor() ([]byte, []int) {
-	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{18}
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Died) GetParticipant() string {
@@ -1338,14 +1883,16 @@ type ErrorRecorded struct {
 	// participant is the screening number.
 	Participant string `protobuf:"bytes,1,opt,name=participant,proto3" json:"participant,omitempty"`
 	// kind is not-eligible, wrong-stratum or duplicate.
-	Kind          string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// of is, for a duplicate, the participant who is the same person.
+	Of            string `protobuf:"bytes,3,opt,name=of,proto3" json:"of,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ErrorRecorded) Reset() {
 	*x = ErrorRecorded{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[19]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1357,7 +1904,7 @@ func (x *ErrorRecorded) String() string {
 func (*ErrorRecorded) ProtoMessage() {}
 
 func (x *ErrorRecorded) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[19]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1370,7 +1917,7 @@ func (x *ErrorRecorded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorRecorded.ProtoReflect.Descriptor instead.
 func (*ErrorRecorded) Descriptor() ([]byte, []int) {
-	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{19}
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ErrorRecorded) GetParticipant() string {
@@ -1383,6 +1930,13 @@ func (x *ErrorRecorded) GetParticipant() string {
 func (x *ErrorRecorded) GetKind() string {
 	if x != nil {
 		return x.Kind
+	}
+	return ""
+}
+
+func (x *ErrorRecorded) GetOf() string {
+	if x != nil {
+		return x.Of
 	}
 	return ""
 }
@@ -1402,7 +1956,7 @@ type Locked struct {
 
 func (x *Locked) Reset() {
 	*x = Locked{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[20]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1414,7 +1968,7 @@ func (x *Locked) String() string {
 func (*Locked) ProtoMessage() {}
 
 func (x *Locked) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[20]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1427,7 +1981,7 @@ func (x *Locked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Locked.ProtoReflect.Descriptor instead.
 func (*Locked) Descriptor() ([]byte, []int) {
-	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{20}
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Locked) GetNumber() int32 {
@@ -1464,7 +2018,7 @@ type Exported struct {
 
 func (x *Exported) Reset() {
 	*x = Exported{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[21]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1476,7 +2030,7 @@ func (x *Exported) String() string {
 func (*Exported) ProtoMessage() {}
 
 func (x *Exported) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[21]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1489,7 +2043,7 @@ func (x *Exported) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exported.ProtoReflect.Descriptor instead.
 func (*Exported) Descriptor() ([]byte, []int) {
-	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{21}
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Exported) GetLock() int32 {
@@ -1520,7 +2074,7 @@ type ArmsViewed struct {
 
 func (x *ArmsViewed) Reset() {
 	*x = ArmsViewed{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[22]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1532,7 +2086,7 @@ func (x *ArmsViewed) String() string {
 func (*ArmsViewed) ProtoMessage() {}
 
 func (x *ArmsViewed) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[22]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1545,7 +2099,7 @@ func (x *ArmsViewed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArmsViewed.ProtoReflect.Descriptor instead.
 func (*ArmsViewed) Descriptor() ([]byte, []int) {
-	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{22}
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ArmsViewed) GetSite() string {
@@ -1574,7 +2128,7 @@ type ClockSteppedBack struct {
 
 func (x *ClockSteppedBack) Reset() {
 	*x = ClockSteppedBack{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[23]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1586,7 +2140,7 @@ func (x *ClockSteppedBack) String() string {
 func (*ClockSteppedBack) ProtoMessage() {}
 
 func (x *ClockSteppedBack) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[23]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1599,7 +2153,7 @@ func (x *ClockSteppedBack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClockSteppedBack.ProtoReflect.Descriptor instead.
 func (*ClockSteppedBack) Descriptor() ([]byte, []int) {
-	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{23}
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ClockSteppedBack) GetByMs() int64 {
@@ -1621,7 +2175,7 @@ type Erased struct {
 
 func (x *Erased) Reset() {
 	*x = Erased{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[24]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1633,7 +2187,7 @@ func (x *Erased) String() string {
 func (*Erased) ProtoMessage() {}
 
 func (x *Erased) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[24]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1646,7 +2200,7 @@ func (x *Erased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Erased.ProtoReflect.Descriptor instead.
 func (*Erased) Descriptor() ([]byte, []int) {
-	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{24}
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Erased) GetParticipant() string {
@@ -1676,7 +2230,7 @@ type Restored struct {
 
 func (x *Restored) Reset() {
 	*x = Restored{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[25]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1688,7 +2242,7 @@ func (x *Restored) String() string {
 func (*Restored) ProtoMessage() {}
 
 func (x *Restored) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[25]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1701,7 +2255,7 @@ func (x *Restored) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Restored.ProtoReflect.Descriptor instead.
 func (*Restored) Descriptor() ([]byte, []int) {
-	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{25}
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Restored) GetConduct() int64 {
@@ -1743,7 +2297,7 @@ type Reconciled struct {
 
 func (x *Reconciled) Reset() {
 	*x = Reconciled{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[26]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1755,7 +2309,7 @@ func (x *Reconciled) String() string {
 func (*Reconciled) ProtoMessage() {}
 
 func (x *Reconciled) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[26]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1768,7 +2322,7 @@ func (x *Reconciled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reconciled.ProtoReflect.Descriptor instead.
 func (*Reconciled) Descriptor() ([]byte, []int) {
-	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{26}
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Reconciled) GetLost() []*LostSlots {
@@ -1791,7 +2345,7 @@ type LostSlots struct {
 
 func (x *LostSlots) Reset() {
 	*x = LostSlots{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[27]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1803,7 +2357,7 @@ func (x *LostSlots) String() string {
 func (*LostSlots) ProtoMessage() {}
 
 func (x *LostSlots) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[27]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1816,7 +2370,7 @@ func (x *LostSlots) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LostSlots.ProtoReflect.Descriptor instead.
 func (*LostSlots) Descriptor() ([]byte, []int) {
-	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{27}
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *LostSlots) GetStratum() string {
@@ -1848,7 +2402,7 @@ type TrialCreated_Arm struct {
 
 func (x *TrialCreated_Arm) Reset() {
 	*x = TrialCreated_Arm{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[28]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1860,7 +2414,7 @@ func (x *TrialCreated_Arm) String() string {
 func (*TrialCreated_Arm) ProtoMessage() {}
 
 func (x *TrialCreated_Arm) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[28]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1912,7 +2466,7 @@ type TrialCreated_Factor struct {
 
 func (x *TrialCreated_Factor) Reset() {
 	*x = TrialCreated_Factor{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[29]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1924,7 +2478,7 @@ func (x *TrialCreated_Factor) String() string {
 func (*TrialCreated_Factor) ProtoMessage() {}
 
 func (x *TrialCreated_Factor) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[29]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1974,7 +2528,7 @@ type TrialCreated_Option struct {
 
 func (x *TrialCreated_Option) Reset() {
 	*x = TrialCreated_Option{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[30]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1986,7 +2540,7 @@ func (x *TrialCreated_Option) String() string {
 func (*TrialCreated_Option) ProtoMessage() {}
 
 func (x *TrialCreated_Option) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[30]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2029,7 +2583,7 @@ type TrialCreated_Site struct {
 
 func (x *TrialCreated_Site) Reset() {
 	*x = TrialCreated_Site{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[31]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2041,7 +2595,7 @@ func (x *TrialCreated_Site) String() string {
 func (*TrialCreated_Site) ProtoMessage() {}
 
 func (x *TrialCreated_Site) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[31]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2090,7 +2644,7 @@ type TrialCreated_Visit struct {
 
 func (x *TrialCreated_Visit) Reset() {
 	*x = TrialCreated_Visit{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[32]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2102,7 +2656,7 @@ func (x *TrialCreated_Visit) String() string {
 func (*TrialCreated_Visit) ProtoMessage() {}
 
 func (x *TrialCreated_Visit) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[32]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2168,7 +2722,7 @@ type TrialCreated_Criterion struct {
 
 func (x *TrialCreated_Criterion) Reset() {
 	*x = TrialCreated_Criterion{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[33]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2180,7 +2734,7 @@ func (x *TrialCreated_Criterion) String() string {
 func (*TrialCreated_Criterion) ProtoMessage() {}
 
 func (x *TrialCreated_Criterion) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[33]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2230,7 +2784,7 @@ type TrialCreated_Consent struct {
 
 func (x *TrialCreated_Consent) Reset() {
 	*x = TrialCreated_Consent{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[34]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2242,7 +2796,7 @@ func (x *TrialCreated_Consent) String() string {
 func (*TrialCreated_Consent) ProtoMessage() {}
 
 func (x *TrialCreated_Consent) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[34]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2328,11 +2882,16 @@ const file_lodd_log_v1_trial_proto_rawDesc = "" +
 	"\x05after\x18\x06 \x01(\tR\x05after\x12\x1e\n" +
 	"\n" +
 	"definition\x18\a \x01(\fR\n" +
-	"definition\".\n" +
+	"definition\"U\n" +
 	"\fDesignSealed\x12\x1e\n" +
 	"\n" +
 	"commitment\x18\x01 \x01(\fR\n" +
-	"commitment\"$\n" +
+	"commitment\x12%\n" +
+	"\x0eawaits_entropy\x18\x02 \x01(\bR\rawaitsEntropy\".\n" +
+	"\x12EntropyContributed\x12\x18\n" +
+	"\aentropy\x18\x01 \x01(\fR\aentropy\"*\n" +
+	"\x10SealingAbandoned\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\"$\n" +
 	"\n" +
 	"DesignKept\x12\x16\n" +
 	"\x06sealed\x18\x01 \x01(\fR\x06sealed\"\x11\n" +
@@ -2366,12 +2925,40 @@ const file_lodd_log_v1_trial_proto_rawDesc = "" +
 	"\n" +
 	"Randomized\x12 \n" +
 	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12\x16\n" +
-	"\x06intent\x18\x02 \x01(\fR\x06intent\"s\n" +
+	"\x06intent\x18\x02 \x01(\fR\x06intent\"\x95\x01\n" +
 	"\tAllocated\x12 \n" +
 	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12\x18\n" +
 	"\astratum\x18\x02 \x01(\tR\astratum\x12\x12\n" +
 	"\x04slot\x18\x03 \x01(\x03R\x04slot\x12\x16\n" +
-	"\x06sealed\x18\x04 \x01(\fR\x06sealed\"\x9d\x01\n" +
+	"\x06sealed\x18\x04 \x01(\fR\x06sealed\x12 \n" +
+	"\vcontingency\x18\x05 \x01(\bR\vcontingency\"R\n" +
+	"\x12ContingencyPrinted\x12\x1c\n" +
+	"\tenvelopes\x18\x01 \x01(\x05R\tenvelopes\x12\x1e\n" +
+	"\n" +
+	"recipients\x18\x02 \x03(\fR\n" +
+	"recipients\"\x91\x01\n" +
+	"\x0fContingencyUsed\x12 \n" +
+	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12\x1a\n" +
+	"\benvelope\x18\x02 \x01(\x05R\benvelope\x12\x0e\n" +
+	"\x02on\x18\x03 \x01(\tR\x02on\x12\x18\n" +
+	"\awitness\x18\x04 \x01(\tR\awitness\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"c\n" +
+	"\x0fLevelsCorrected\x12 \n" +
+	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12\x16\n" +
+	"\x06levels\x18\x02 \x03(\tR\x06levels\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"<\n" +
+	"\bReplaced\x12 \n" +
+	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12\x0e\n" +
+	"\x02by\x18\x02 \x01(\tR\x02by\">\n" +
+	"\n" +
+	"PlanFrozen\x12\x16\n" +
+	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\"\x13\n" +
+	"\x11UnsealingProposed\"\n" +
+	"\n" +
+	"\bUnsealed\"\n" +
+	"\n" +
+	"\bRevealed\"\x9d\x01\n" +
 	"\rFormSubmitted\x12 \n" +
 	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12\x14\n" +
 	"\x05visit\x18\x02 \x01(\tR\x05visit\x12\x12\n" +
@@ -2396,10 +2983,11 @@ const file_lodd_log_v1_trial_proto_rawDesc = "" +
 	"\x02on\x18\x04 \x01(\tR\x02on\"8\n" +
 	"\x04Died\x12 \n" +
 	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12\x0e\n" +
-	"\x02on\x18\x02 \x01(\tR\x02on\"E\n" +
+	"\x02on\x18\x02 \x01(\tR\x02on\"U\n" +
 	"\rErrorRecorded\x12 \n" +
 	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12\x12\n" +
-	"\x04kind\x18\x02 \x01(\tR\x04kind\"T\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x0e\n" +
+	"\x02of\x18\x03 \x01(\tR\x02of\"T\n" +
 	"\x06Locked\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x05R\x06number\x12\x18\n" +
 	"\aconduct\x18\x02 \x01(\x03R\aconduct\x12\x18\n" +
@@ -2441,57 +3029,67 @@ func file_lodd_log_v1_trial_proto_rawDescGZIP() []byte {
 	return file_lodd_log_v1_trial_proto_rawDescData
 }
 
-var file_lodd_log_v1_trial_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_lodd_log_v1_trial_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_lodd_log_v1_trial_proto_goTypes = []any{
 	(*Text)(nil),                   // 0: lodd.log.v1.Text
 	(*TrialCreated)(nil),           // 1: lodd.log.v1.TrialCreated
 	(*FormDefined)(nil),            // 2: lodd.log.v1.FormDefined
 	(*DesignSealed)(nil),           // 3: lodd.log.v1.DesignSealed
-	(*DesignKept)(nil),             // 4: lodd.log.v1.DesignKept
-	(*EnrolmentOpened)(nil),        // 5: lodd.log.v1.EnrolmentOpened
-	(*EnrolmentClosed)(nil),        // 6: lodd.log.v1.EnrolmentClosed
-	(*Screened)(nil),               // 7: lodd.log.v1.Screened
-	(*Consented)(nil),              // 8: lodd.log.v1.Consented
-	(*EligibilityAssessed)(nil),    // 9: lodd.log.v1.EligibilityAssessed
-	(*Excluded)(nil),               // 10: lodd.log.v1.Excluded
-	(*RandomizationPrepared)(nil),  // 11: lodd.log.v1.RandomizationPrepared
-	(*Randomized)(nil),             // 12: lodd.log.v1.Randomized
-	(*Allocated)(nil),              // 13: lodd.log.v1.Allocated
-	(*FormSubmitted)(nil),          // 14: lodd.log.v1.FormSubmitted
-	(*FormCorrected)(nil),          // 15: lodd.log.v1.FormCorrected
-	(*VisitMissed)(nil),            // 16: lodd.log.v1.VisitMissed
-	(*Withdrawn)(nil),              // 17: lodd.log.v1.Withdrawn
-	(*Died)(nil),                   // 18: lodd.log.v1.Died
-	(*ErrorRecorded)(nil),          // 19: lodd.log.v1.ErrorRecorded
-	(*Locked)(nil),                 // 20: lodd.log.v1.Locked
-	(*Exported)(nil),               // 21: lodd.log.v1.Exported
-	(*ArmsViewed)(nil),             // 22: lodd.log.v1.ArmsViewed
-	(*ClockSteppedBack)(nil),       // 23: lodd.log.v1.ClockSteppedBack
-	(*Erased)(nil),                 // 24: lodd.log.v1.Erased
-	(*Restored)(nil),               // 25: lodd.log.v1.Restored
-	(*Reconciled)(nil),             // 26: lodd.log.v1.Reconciled
-	(*LostSlots)(nil),              // 27: lodd.log.v1.LostSlots
-	(*TrialCreated_Arm)(nil),       // 28: lodd.log.v1.TrialCreated.Arm
-	(*TrialCreated_Factor)(nil),    // 29: lodd.log.v1.TrialCreated.Factor
-	(*TrialCreated_Option)(nil),    // 30: lodd.log.v1.TrialCreated.Option
-	(*TrialCreated_Site)(nil),      // 31: lodd.log.v1.TrialCreated.Site
-	(*TrialCreated_Visit)(nil),     // 32: lodd.log.v1.TrialCreated.Visit
-	(*TrialCreated_Criterion)(nil), // 33: lodd.log.v1.TrialCreated.Criterion
-	(*TrialCreated_Consent)(nil),   // 34: lodd.log.v1.TrialCreated.Consent
+	(*EntropyContributed)(nil),     // 4: lodd.log.v1.EntropyContributed
+	(*SealingAbandoned)(nil),       // 5: lodd.log.v1.SealingAbandoned
+	(*DesignKept)(nil),             // 6: lodd.log.v1.DesignKept
+	(*EnrolmentOpened)(nil),        // 7: lodd.log.v1.EnrolmentOpened
+	(*EnrolmentClosed)(nil),        // 8: lodd.log.v1.EnrolmentClosed
+	(*Screened)(nil),               // 9: lodd.log.v1.Screened
+	(*Consented)(nil),              // 10: lodd.log.v1.Consented
+	(*EligibilityAssessed)(nil),    // 11: lodd.log.v1.EligibilityAssessed
+	(*Excluded)(nil),               // 12: lodd.log.v1.Excluded
+	(*RandomizationPrepared)(nil),  // 13: lodd.log.v1.RandomizationPrepared
+	(*Randomized)(nil),             // 14: lodd.log.v1.Randomized
+	(*Allocated)(nil),              // 15: lodd.log.v1.Allocated
+	(*ContingencyPrinted)(nil),     // 16: lodd.log.v1.ContingencyPrinted
+	(*ContingencyUsed)(nil),        // 17: lodd.log.v1.ContingencyUsed
+	(*LevelsCorrected)(nil),        // 18: lodd.log.v1.LevelsCorrected
+	(*Replaced)(nil),               // 19: lodd.log.v1.Replaced
+	(*PlanFrozen)(nil),             // 20: lodd.log.v1.PlanFrozen
+	(*UnsealingProposed)(nil),      // 21: lodd.log.v1.UnsealingProposed
+	(*Unsealed)(nil),               // 22: lodd.log.v1.Unsealed
+	(*Revealed)(nil),               // 23: lodd.log.v1.Revealed
+	(*FormSubmitted)(nil),          // 24: lodd.log.v1.FormSubmitted
+	(*FormCorrected)(nil),          // 25: lodd.log.v1.FormCorrected
+	(*VisitMissed)(nil),            // 26: lodd.log.v1.VisitMissed
+	(*Withdrawn)(nil),              // 27: lodd.log.v1.Withdrawn
+	(*Died)(nil),                   // 28: lodd.log.v1.Died
+	(*ErrorRecorded)(nil),          // 29: lodd.log.v1.ErrorRecorded
+	(*Locked)(nil),                 // 30: lodd.log.v1.Locked
+	(*Exported)(nil),               // 31: lodd.log.v1.Exported
+	(*ArmsViewed)(nil),             // 32: lodd.log.v1.ArmsViewed
+	(*ClockSteppedBack)(nil),       // 33: lodd.log.v1.ClockSteppedBack
+	(*Erased)(nil),                 // 34: lodd.log.v1.Erased
+	(*Restored)(nil),               // 35: lodd.log.v1.Restored
+	(*Reconciled)(nil),             // 36: lodd.log.v1.Reconciled
+	(*LostSlots)(nil),              // 37: lodd.log.v1.LostSlots
+	(*TrialCreated_Arm)(nil),       // 38: lodd.log.v1.TrialCreated.Arm
+	(*TrialCreated_Factor)(nil),    // 39: lodd.log.v1.TrialCreated.Factor
+	(*TrialCreated_Option)(nil),    // 40: lodd.log.v1.TrialCreated.Option
+	(*TrialCreated_Site)(nil),      // 41: lodd.log.v1.TrialCreated.Site
+	(*TrialCreated_Visit)(nil),     // 42: lodd.log.v1.TrialCreated.Visit
+	(*TrialCreated_Criterion)(nil), // 43: lodd.log.v1.TrialCreated.Criterion
+	(*TrialCreated_Consent)(nil),   // 44: lodd.log.v1.TrialCreated.Consent
 }
 var file_lodd_log_v1_trial_proto_depIdxs = []int32{
 	0,  // 0: lodd.log.v1.TrialCreated.title:type_name -> lodd.log.v1.Text
-	28, // 1: lodd.log.v1.TrialCreated.arms:type_name -> lodd.log.v1.TrialCreated.Arm
-	29, // 2: lodd.log.v1.TrialCreated.factors:type_name -> lodd.log.v1.TrialCreated.Factor
-	31, // 3: lodd.log.v1.TrialCreated.sites:type_name -> lodd.log.v1.TrialCreated.Site
-	32, // 4: lodd.log.v1.TrialCreated.visits:type_name -> lodd.log.v1.TrialCreated.Visit
-	33, // 5: lodd.log.v1.TrialCreated.criteria:type_name -> lodd.log.v1.TrialCreated.Criterion
-	34, // 6: lodd.log.v1.TrialCreated.consents:type_name -> lodd.log.v1.TrialCreated.Consent
+	38, // 1: lodd.log.v1.TrialCreated.arms:type_name -> lodd.log.v1.TrialCreated.Arm
+	39, // 2: lodd.log.v1.TrialCreated.factors:type_name -> lodd.log.v1.TrialCreated.Factor
+	41, // 3: lodd.log.v1.TrialCreated.sites:type_name -> lodd.log.v1.TrialCreated.Site
+	42, // 4: lodd.log.v1.TrialCreated.visits:type_name -> lodd.log.v1.TrialCreated.Visit
+	43, // 5: lodd.log.v1.TrialCreated.criteria:type_name -> lodd.log.v1.TrialCreated.Criterion
+	44, // 6: lodd.log.v1.TrialCreated.consents:type_name -> lodd.log.v1.TrialCreated.Consent
 	0,  // 7: lodd.log.v1.FormDefined.title:type_name -> lodd.log.v1.Text
-	27, // 8: lodd.log.v1.Reconciled.lost:type_name -> lodd.log.v1.LostSlots
+	37, // 8: lodd.log.v1.Reconciled.lost:type_name -> lodd.log.v1.LostSlots
 	0,  // 9: lodd.log.v1.TrialCreated.Arm.label:type_name -> lodd.log.v1.Text
 	0,  // 10: lodd.log.v1.TrialCreated.Factor.label:type_name -> lodd.log.v1.Text
-	30, // 11: lodd.log.v1.TrialCreated.Factor.levels:type_name -> lodd.log.v1.TrialCreated.Option
+	40, // 11: lodd.log.v1.TrialCreated.Factor.levels:type_name -> lodd.log.v1.TrialCreated.Option
 	0,  // 12: lodd.log.v1.TrialCreated.Option.label:type_name -> lodd.log.v1.Text
 	0,  // 13: lodd.log.v1.TrialCreated.Visit.label:type_name -> lodd.log.v1.Text
 	0,  // 14: lodd.log.v1.TrialCreated.Criterion.text:type_name -> lodd.log.v1.Text
@@ -2513,7 +3111,7 @@ func file_lodd_log_v1_trial_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lodd_log_v1_trial_proto_rawDesc), len(file_lodd_log_v1_trial_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   35,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
