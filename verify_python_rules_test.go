@@ -12,7 +12,7 @@ import (
 	"github.com/lodd-rct/lodd/server/trial/entry"
 )
 
-// At six moments of a trial, each of a hundred things is written next, whether
+// At seven moments of a trial, each of a hundred things is written next, whether
 // the rules allow it or not, and signed: both verifiers take and refuse the
 // same.
 func TestBothVerifiersKnowTheSameRules(t *testing.T) {
@@ -25,7 +25,7 @@ func TestBothVerifiersKnowTheSameRules(t *testing.T) {
 			switch e.(type) {
 			case trial.FormSubmitted, trial.FormCorrected, trial.VisitMissed:
 				m.Role = trial.Assessor
-			case trial.Erased:
+			case trial.Erased, trial.Unsealed:
 				m.Actor = []string{"kari", "per"}[i%2]
 			case trial.Prepared:
 				m.Request = []trial.RequestID{{}, now.intent, {0xFF}}[i%3]
@@ -41,8 +41,8 @@ func TestBothVerifiersKnowTheSameRules(t *testing.T) {
 			}
 		}
 	})
-	if len(taken) != 20 || len(refused) != 24 {
-		t.Errorf("of %d kinds one was taken, want 20, and of %d kinds one was refused, want 24: the test has no power\n%v\n%v",
+	if len(taken) != 26 || len(refused) != 34 {
+		t.Errorf("of %d kinds one was taken, want 26, and of %d kinds one was refused, want 34: the test has no power\n%v\n%v",
 			len(taken), len(refused), taken, refused)
 	}
 }
@@ -68,12 +68,12 @@ func TestBothVerifiersKnowTheSameRandomizations(t *testing.T) {
 		{"at once", 0, nil, nil, verdict{OK: true, Index: -1, Replayed: true}},
 		{"at the last moment", trial.IntentLife, nil, nil, verdict{OK: true, Index: -1, Replayed: true}},
 		{"too late", trial.IntentLife + time.Millisecond, nil, nil, refusedAt("IPS/conduct", at)},
-		{"a used slot", 0, func(a *trial.Allocated) { a.Slot = 0 }, nil, refusedAt("IPS/allocation", 2)},
-		{"a slot further on", 0, func(a *trial.Allocated) { a.Slot = 2 }, nil, refusedAt("IPS/allocation", 2)},
-		{"another stratum", 0, func(a *trial.Allocated) { a.Stratum, a.Slot = "OSL/sex=female", 0 }, nil, refusedAt("IPS/allocation", 2)},
-		{"another participant", 0, func(a *trial.Allocated) { a.Participant = "P1" }, nil, refusedAt("IPS/allocation", 2)},
-		{"no arm", 0, func(a *trial.Allocated) { a.Sealed = nil }, nil, refusedAt("IPS/allocation", 2)},
-		{"allocated twice", 0, nil, []trial.Event{allocated}, refusedAt("IPS/allocation", 3)},
+		{"a used slot", 0, func(a *trial.Allocated) { a.Slot = 0 }, nil, refusedAt("IPS/allocation", 3)},
+		{"a slot further on", 0, func(a *trial.Allocated) { a.Slot = 2 }, nil, refusedAt("IPS/allocation", 3)},
+		{"another stratum", 0, func(a *trial.Allocated) { a.Stratum, a.Slot = "OSL/sex=female", 0 }, nil, refusedAt("IPS/allocation", 3)},
+		{"another participant", 0, func(a *trial.Allocated) { a.Participant = "P1" }, nil, refusedAt("IPS/allocation", 3)},
+		{"no arm", 0, func(a *trial.Allocated) { a.Sealed = nil }, nil, refusedAt("IPS/allocation", 3)},
+		{"allocated twice", 0, nil, []trial.Event{allocated}, refusedAt("IPS/allocation", 4)},
 		{"randomized twice", 0, nil, []trial.Event{randomized}, refusedAt("IPS/conduct", at+1)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -115,7 +115,7 @@ func TestBothVerifiersKnowTheFence(t *testing.T) {
 		{"opened behind it", []trial.Event{restored, closed, opened}, verdict{List: "IPS/conduct", Index: at + 2}},
 		{"opened after it", []trial.Event{restored, closed, lost, opened}, ok},
 		{"the next slot", []trial.Event{restored, lost, randomized, next}, ok},
-		{"a lost slot", []trial.Event{restored, lost, randomized, allocated}, verdict{List: "IPS/allocation", Index: 1}},
+		{"a lost slot", []trial.Event{restored, lost, randomized, allocated}, verdict{List: "IPS/allocation", Index: 2}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := trial.Meta{At: now.now, Actor: "kari", Role: trial.Coordinator, Request: trial.RequestID{0xFF}}
@@ -212,6 +212,7 @@ func nextEvents(s *teller) []trial.Event {
 		trial.Excluded{Participant: "P98", Site: "BGO", Reason: "bored"},
 		trial.Excluded{Participant: "P4", Site: "BGO", Reason: "other"},
 	}
+	events = append(events, sealingEvents()...)
 	for _, p := range []trial.ParticipantID{"P1", "P2", "P4", "P7", "P9"} {
 		if _, known := s.state.Participant(p); known {
 			events = append(events, eventsOf(p, today)...)
@@ -257,5 +258,119 @@ func eventsOf(p trial.ParticipantID, today trial.Date) []trial.Event {
 		trial.ErrorRecorded{Participant: p, Kind: "bored"},
 		trial.Erased{Participant: p},
 		trial.Erased{Participant: p},
+		trial.ErrorRecorded{Participant: p, Kind: "duplicate", Of: "P1"},
+		trial.ErrorRecorded{Participant: p, Kind: "not-eligible", Of: "P1"},
+		trial.ErrorRecorded{Participant: p, Kind: "duplicate", Of: "P99"},
+		trial.LevelsCorrected{Participant: p, Levels: []trial.Code{"male"}, Reason: "other"},
+		trial.LevelsCorrected{Participant: p, Levels: []trial.Code{"female"}, Reason: "changed-source"},
+		trial.LevelsCorrected{Participant: p, Levels: []trial.Code{"female"}, Reason: "bored"},
+		trial.LevelsCorrected{Participant: p, Reason: "other"},
+		trial.Replaced{Participant: p, By: "P7"}, trial.Replaced{Participant: p, By: "P8"}, trial.Replaced{Participant: "P1", By: p},
+		trial.ContingencyUsed{Participant: p, Envelope: 1, On: today, Witness: "tove", Reason: "server-down"},
+	}
+}
+
+// sealingEvents are about the design as a whole.
+func sealingEvents() []trial.Event {
+	two := [2][32]byte{{1}, {2}}
+	return []trial.Event{
+		trial.DesignSealed{AwaitsEntropy: true},
+		trial.EntropyContributed{Entropy: []byte{1}},
+		trial.SealingAbandoned{Reason: "other"},
+		trial.ContingencyPrinted{Envelopes: 1, Recipients: two},
+		trial.ContingencyPrinted{Envelopes: 2, Recipients: two},
+		trial.ContingencyPrinted{Envelopes: 1000, Recipients: two},
+		trial.ContingencyPrinted{Envelopes: 1001, Recipients: two},
+		trial.ContingencyPrinted{Envelopes: 2},
+		trial.PlanFrozen{Digest: [32]byte{1}, Version: "2.0-b"},
+		trial.PlanFrozen{Digest: [32]byte{1}, Version: "2.0 b"},
+		trial.PlanFrozen{Digest: [32]byte{1}},
+		trial.PlanFrozen{Version: "2.0"},
+		trial.UnsealingProposed{},
+		trial.Unsealed{}, trial.Unsealed{}, // by one and by another person
+		trial.Revealed{},
+	}
+}
+
+// Before anybody is enrolled the design is sealed by two parties, and both
+// verifiers take and refuse the same on the way.
+func TestBothVerifiersKnowTheSameSealing(t *testing.T) {
+	_, key := toldKeys(t)
+	s := newSecond(t, key)
+	sealed, kept := trial.DesignSealed{Commitment: [32]byte{1}}, trial.DesignKept{Sealed: []byte{1}}
+	awaiting := trial.DesignSealed{Commitment: [32]byte{1}, AwaitsEntropy: true}
+	dice, opened, abandoned := trial.EntropyContributed{Entropy: []byte{1}}, trial.EnrolmentOpened{}, trial.SealingAbandoned{Reason: "other"}
+	printed := trial.ContingencyPrinted{Envelopes: 2, Recipients: [2][32]byte{{1}, {2}}}
+	for name, tt := range map[string]struct {
+		events []trial.Event
+		ok     bool
+	}{
+		"alone":                        {[]trial.Event{sealed, kept, opened}, true},
+		"not awaited":                  {[]trial.Event{sealed, kept, dice}, false},
+		"by two":                       {[]trial.Event{awaiting, kept, dice, opened}, true},
+		"still awaited":                {[]trial.Event{awaiting, kept, opened}, false},
+		"before it is kept":            {[]trial.Event{awaiting, dice}, false},
+		"twice":                        {[]trial.Event{awaiting, kept, dice, dice}, false},
+		"empty":                        {[]trial.Event{awaiting, kept, trial.EntropyContributed{}}, false},
+		"1,024 bytes":                  {[]trial.Event{awaiting, kept, trial.EntropyContributed{Entropy: make([]byte, 1024)}}, true},
+		"1,025 bytes":                  {[]trial.Event{awaiting, kept, trial.EntropyContributed{Entropy: make([]byte, 1025)}}, false},
+		"by the one who sealed":        {[]trial.Event{awaiting, kept, trial.EntropyContributed{Entropy: []byte("same")}}, false},
+		"abandoned":                    {[]trial.Event{awaiting, kept, abandoned, sealed, kept, opened}, true},
+		"abandoned and opened":         {[]trial.Event{sealed, kept, abandoned, opened}, false},
+		"abandoned after opening":      {[]trial.Event{sealed, kept, opened, trial.EnrolmentClosed{}, abandoned}, false},
+		"abandoned for another reason": {[]trial.Event{sealed, kept, trial.SealingAbandoned{Reason: "bored"}}, false},
+		"printed":                      {[]trial.Event{sealed, kept, printed, printed}, true},
+		"printed while it is awaited":  {[]trial.Event{awaiting, kept, printed}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			now := blankTeller(t)
+			for _, e := range tt.events {
+				m := trial.Meta{At: now.now, Actor: "lise"}
+				if c, ok := e.(trial.EntropyContributed); ok && string(c.Entropy) != "same" {
+					m.Actor = "stine"
+				}
+				now.write1(m, e)
+			}
+			if got := s.mustAgree(t, key, archived(t, now.log, everything)); got.OK != tt.ok {
+				t.Errorf("%+v, want ok: %t", got, tt.ok)
+			}
+		})
+	}
+}
+
+// An envelope is used once in its stratum, and its allocation says that it was
+// one.
+func TestBothVerifiersKnowTheSameEnvelopes(t *testing.T) {
+	_, key := toldKeys(t)
+	s, now := newSecond(t, key), newTeller(t)
+	now.prepare("P1", "male")
+	now.prepare("P2", "male")
+	use := func(p trial.ParticipantID, envelope int) trial.Event {
+		return trial.ContingencyUsed{Participant: p, Envelope: envelope, On: now.today(), Witness: "tove", Reason: "server-down"}
+	}
+	get := func(p trial.ParticipantID, slot int, contingency bool) trial.Event {
+		return trial.Allocated{Participant: p, Stratum: "OSL/sex=male", Slot: slot, Sealed: []byte("arm"), Contingency: contingency}
+	}
+	ready := trial.Randomized{Participant: "P2", Intent: now.intent}
+	for name, tt := range map[string]struct {
+		events []trial.Event
+		ok     bool
+	}{
+		"one each":                {[]trial.Event{use("P1", 2), get("P1", 1, true), use("P2", 1), get("P2", 0, true)}, true},
+		"the same one":            {[]trial.Event{use("P1", 2), get("P1", 1, true), use("P2", 2), get("P2", 1, true)}, false},
+		"one that isn't there":    {[]trial.Event{use("P1", 3), get("P1", 2, true)}, false},
+		"another slot":            {[]trial.Event{use("P1", 2), get("P1", 0, true)}, false},
+		"out of the sequence":     {[]trial.Event{use("P1", 1), get("P1", 0, false)}, false},
+		"no slot of the sequence": {[]trial.Event{use("P1", 1), get("P1", 0, true), ready, get("P2", 0, false)}, true},
+		"the sequence as one":     {[]trial.Event{ready, get("P2", 0, true)}, false},
+		"without an allocation":   {[]trial.Event{use("P1", 1)}, false},
+		"levels corrected first":  {[]trial.Event{trial.LevelsCorrected{Participant: "P2", Levels: []trial.Code{"female"}, Reason: "misread"}, ready}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := trial.Meta{At: now.now, Actor: "kari", Role: trial.Coordinator, Request: trial.RequestID{0xFF}}
+			if got := s.mustAgree(t, key, archived(t, now.with(m, tt.events...), everything)); got.OK != tt.ok {
+				t.Errorf("%+v, want ok: %t", got, tt.ok)
+			}
+		})
 	}
 }

@@ -62,6 +62,16 @@ func (s *teller) do(actor string, role trial.Role, e trial.Event) trial.RequestI
 	return m.Request
 }
 
+// write1 writes an entry, and applies it if the rules allow it: after one that
+// they don't, the log is refused there.
+func (s *teller) write1(m trial.Meta, e trial.Event) {
+	m.Index = s.state.Len(s.state.Compartment(e))
+	s.log = s.with(m, e)
+	if err := s.state.Apply(m, e); err != nil {
+		s.Logf("refused: %v", err)
+	}
+}
+
 // with returns the log with more entries, whether the rules allow them or not.
 func (s *teller) with(m trial.Meta, events ...trial.Event) toldLog {
 	log, conduct := s.log, s.state.Len(trial.Conduct)
@@ -165,8 +175,19 @@ func (s *teller) setUp() {
 		f.Version, f.Title, f.Definition = 1, toldText(string(f.ID)), []byte("{}")
 		s.do("lise", trial.Custodian, trial.FormDefined{Form: f})
 	}
+}
+
+// seal seals the design of a trial that was set up, the second time by two
+// parties, and opens enrolment.
+func (s *teller) seal() {
+	s.Helper()
 	s.do("lise", trial.Custodian, trial.DesignSealed{Commitment: [32]byte{1}})
 	s.do("lise", trial.Custodian, trial.DesignKept{Sealed: []byte("design")})
+	s.do("lise", trial.Custodian, trial.SealingAbandoned{Reason: "design-fault"})
+	s.do("lise", trial.Custodian, trial.DesignSealed{Commitment: [32]byte{2}, AwaitsEntropy: true})
+	s.do("lise", trial.Custodian, trial.DesignKept{Sealed: []byte("design")})
+	s.do("stine", trial.Statistician, trial.EntropyContributed{Entropy: []byte("3 5 1 6")})
+	s.do("lise", trial.Custodian, trial.ContingencyPrinted{Envelopes: 2, Recipients: [2][32]byte{{1}, {2}}})
 	s.do("lise", trial.Custodian, trial.EnrolmentOpened{})
 }
 
@@ -174,13 +195,21 @@ func (s *teller) setUp() {
 // August, which is the 31st in Oslo.
 func newTeller(t testing.TB) *teller {
 	t.Helper()
+	s := blankTeller(t)
+	s.seal()
+	return s
+}
+
+// blankTeller returns a trial whose design isn't sealed.
+func blankTeller(t testing.TB) *teller {
+	t.Helper()
 	log := toldLog{"IPS/allocation": nil, "IPS/conduct": nil, "IPS/delivery": nil, "IPS/outcome": nil, "system": nil}
 	s := &teller{TB: t, log: log, now: time.Date(2025, 8, 30, 22, 30, 0, 0, time.UTC)}
 	s.setUp()
 	return s
 }
 
-// tellTrial tells a trial with every kind of entry, and calls at at six moments
+// tellTrial tells a trial with every kind of entry, and calls at at seven moments
 // of it. Days begin at 22 or 23 o'clock UTC in Oslo: what happens late in the
 // evening belongs to the next day.
 func tellTrial(t testing.TB, at func(*teller)) *teller {
@@ -216,6 +245,9 @@ func tellTrial(t testing.TB, at func(*teller)) *teller {
 	s.coordinator(trial.Withdrawn{Participant: "P7", Scope: trial.FromIntervention, Reason: "burden", On: s.today()})
 	s.coordinator(trial.Withdrawn{Participant: "P7", Scope: trial.FromFollowUp, Reason: "burden", On: s.today()})
 	s.coordinator(trial.Died{Participant: "P2", On: s.today()})
+	s.coordinator(trial.LevelsCorrected{Participant: "P7", Levels: []trial.Code{"male"}, Reason: "misread"})
+	s.coordinator(trial.LevelsCorrected{Participant: "P4", Levels: []trial.Code{"female"}, Reason: "mistyped"})
+	s.coordinator(trial.Replaced{Participant: "P1", By: "P7"})
 	s.do("mona", trial.Monitor, trial.Locked{})
 	at(s)
 	s.do("mona", trial.Monitor, trial.Exported{Lock: 1, View: "pooled"})
@@ -227,6 +259,13 @@ func tellTrial(t testing.TB, at func(*teller)) *teller {
 	s.do("lise", trial.Custodian, trial.Reconciled{Lost: []trial.LostSlots{{Stratum: "OSL/sex=male", Slots: 2}}})
 	s.randomize("P10", "male")
 	s.do("lise", trial.Custodian, trial.EnrolmentClosed{})
+	s.coordinator(trial.ContingencyUsed{Participant: "P3", Envelope: 2, On: s.today(), Witness: "tove", Reason: "network-down"})
+	s.do("stine", trial.Statistician, trial.PlanFrozen{Digest: [32]byte{1}, Version: "1.0"})
+	s.do("mona", trial.Monitor, trial.Locked{})
+	s.do("kari", trial.Custodian, trial.UnsealingProposed{})
+	at(s)
+	s.do("stine", trial.Statistician, trial.Unsealed{})
+	s.do("stine", trial.Statistician, trial.Revealed{})
 	at(s)
 	s.accounts()
 	return s

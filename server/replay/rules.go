@@ -83,7 +83,7 @@ func (r *replay) apply(p entry.Placed) error {
 		return err
 	}
 	switch e.(type) {
-	case trial.Randomized:
+	case trial.Randomized, trial.ContingencyUsed:
 		r.waiting, r.randomized = true, p.Index
 	case trial.Allocated:
 		r.waiting = false

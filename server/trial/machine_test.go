@@ -15,12 +15,12 @@ import (
 // A trial that gets random commands keeps its rules: Decide changes nothing,
 // what it returns always applies, what it refuses never does, the sums of the
 // flow close at every moment, a randomized participant never gets another
-// slot, no slot is used twice or after a restore lost it, and the log gives the
-// same state again.
+// slot, no slot is used twice or after a restore lost it, no envelope twice and
+// none moves a slot, and the log gives the same state again.
 func TestRandomHistoriesKeepTheRules(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		h := tell(t, then(opened, then(readied("P1"), then(readied("P2"), randomized("P3")...)...)...)...)
-		slots := &slots{at: map[trial.ParticipantID]string{}, next: map[trial.Stratum]int{}}
+		slots := &slots{at: map[trial.ParticipantID]string{}, next: map[trial.Stratum]int{}, opened: map[string]string{}}
 		n := rapid.IntRange(10, 120).Draw(rt, "commands")
 		for range n {
 			h.now = h.now.Add(rapid.SampledFrom([]time.Duration{0, 0, 0, time.Minute, 10 * time.Minute, 24 * time.Hour, 60 * 24 * time.Hour}).Draw(rt, "later"))
@@ -52,6 +52,7 @@ func TestRandomHistoriesKeepTheRules(t *testing.T) {
 type slots struct {
 	at     map[trial.ParticipantID]string // everything that must not change
 	next   map[trial.Stratum]int          // the first slot that was neither used nor lost
+	opened map[string]string              // envelopes, by whom
 	fenced bool
 }
 
@@ -105,7 +106,14 @@ func (l *slots) check(rt *rapid.T, s *trial.State, e trial.Event) {
 		if !p.Randomized() {
 			continue
 		}
-		at := fmt.Sprint(p.Stratum, p.Slot, p.Receipt, p.RandomizedAt)
+		at := fmt.Sprint(p.Stratum, p.Slot, p.Receipt, p.RandomizedAt, p.Envelope)
+		if p.Envelope > 0 && l.at[p.ID] == "" {
+			envelope := fmt.Sprint(p.Stratum, p.Envelope)
+			if l.opened[envelope] != "" {
+				rt.Fatalf("%s and %s have one envelope", p.ID, l.opened[envelope])
+			}
+			l.opened[envelope], l.at[p.ID] = string(p.ID), at
+		}
 		switch was, ok := l.at[p.ID]; {
 		case ok && was != at:
 			rt.Fatalf("the allocation of %s moved from %s to %s", p.ID, was, at)
@@ -160,9 +168,29 @@ func command(rt *rapid.T, s *trial.State, now time.Time) trial.Event {
 		trial.Exported{Lock: rapid.IntRange(0, 3).Draw(rt, "lock")},
 		trial.ArmsViewed{Site: "OSLO", Team: "ips"},
 		trial.ClockSteppedBack{By: time.Second},
-		trial.EnrolmentOpened{},
+		trial.EnrolmentOpened{}, trial.EnrolmentOpened{},
 		trial.EnrolmentClosed{},
+		around(rt, p, on), around(rt, p, on), around(rt, p, on),
 	}).Draw(rt, "command")
+}
+
+// around draws a command around the sealed design or a mistake.
+func around(rt *rapid.T, p trial.ParticipantID, on trial.Date) trial.Event {
+	other := rapid.SampledFrom([]trial.ParticipantID{"P1", "P2", "P3"}).Draw(rt, "other")
+	level := rapid.SampledFrom([]trial.Code{"alcohol", "other"}).Draw(rt, "right level")
+	return rapid.SampledFrom([]trial.Event{
+		trial.DesignSealed{AwaitsEntropy: true}, trial.DesignKept{Sealed: []byte{1}},
+		trial.EntropyContributed{Entropy: []byte{1}}, trial.SealingAbandoned{Reason: "other"},
+		trial.ContingencyPrinted{Envelopes: rapid.IntRange(0, 4).Draw(rt, "envelopes"), Recipients: [2][32]byte{{1}, {2}}},
+		opensEnvelope(p, rapid.IntRange(0, 3).Draw(rt, "envelope"), on), opensEnvelope(other, 1, on), opensEnvelope(p, 2, on),
+		trial.LevelsCorrected{Participant: p, Levels: []trial.Code{level}, Reason: "misread"},
+		trial.Replaced{Participant: p, By: other},
+		trial.PlanFrozen{Digest: [32]byte{1}, Version: "1.0"}, trial.UnsealingProposed{}, trial.Unsealed{}, trial.Revealed{},
+	}).Draw(rt, "around")
+}
+
+func opensEnvelope(p trial.ParticipantID, number int, on trial.Date) trial.ContingencyUsed {
+	return trial.ContingencyUsed{Participant: p, Envelope: number, On: on, Witness: "tove", Reason: "server-down"}
 }
 
 // reconciled draws lost slots of strata of which some don't exist.

@@ -96,6 +96,8 @@ func (s *State) applySealing(m Meta, e Event) {
 	case SealingAbandoned:
 		s.sealed, s.kept, s.envelopes = false, false, 0
 		s.sealing = Sealing{Abandoned: s.sealing.Abandoned + 1}
+		clear(s.slots) // those that a restore lost are of a sequence that nobody draws from any more
+		s.lostSlots = 0
 	case ContingencyPrinted:
 		s.envelopes = e.Envelopes
 	}

@@ -67,8 +67,10 @@ func (h *story) meta(e trial.Event) trial.Meta {
 		m.Role = filledInBy(e.Form)
 	case trial.Prepared:
 		m.Request = intentOf(e.Participant)
-	case trial.Erased:
-		m.Actor, m.Role = "per", trial.Investigator // kari has recorded the withdrawal
+	case trial.Erased, trial.Unsealed:
+		m.Actor, m.Role = "per", trial.Investigator // kari did the first step
+	case trial.EntropyContributed:
+		m.Actor, m.Role = "stine", trial.Statistician
 	}
 	return m
 }

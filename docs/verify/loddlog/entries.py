@@ -27,6 +27,7 @@ Entry = namedtuple("Entry", "list index at actor role request conduct_size kind 
 LENGTHS = {
     "design_sealed": ("commitment", 32),
     "randomized": ("intent", REQUEST_BYTES),
+    "plan_frozen": ("digest", 32),
     "account_invited": ("code_hash", 32),
 }
 
@@ -37,6 +38,7 @@ DATES = {
     "form_submitted": ("on",),
     "withdrawn": ("on",),
     "died": ("on",),
+    "contingency_used": ("on",),
 }
 
 # Where a kind belongs; all others belong in conduct. The forms lie in one of
@@ -78,6 +80,8 @@ def check_event(kind, event):
         event[field] = date(event[field])
     for consent in event["consents"] if kind == "trial_created" else ():
         consent["approved"] = date(consent["approved"])
+    if kind == "contingency_printed":
+        demand([len(r) for r in event["recipients"]] == [32, 32], "it has not two recipients of 32 bytes")
     if kind == "clock_stepped_back":
         demand(0 <= event["by_ms"] <= MAX_STEP_BACK_MS, "a clock can't step back so far")
 

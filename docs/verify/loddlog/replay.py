@@ -3,12 +3,12 @@
 Source: log-format.md, "Order" and "Archive", step d; log-rules.md.
 """
 
-from . import dates, rules_enrolment, rules_followup, rules_setup
+from . import dates, rules_enrolment, rules_followup, rules_setup, rules_unsealing
 from .entries import ALLOCATION, COMPARTMENTS, CONDUCT, DELIVERY, EARLIEST_MS, OUTCOME
 from .refused import Invalid, Refused, demand
 from .state import ASSESSOR, Trial
 
-RULES = {**rules_setup.RULES, **rules_enrolment.RULES, **rules_followup.RULES}
+RULES = {**rules_setup.RULES, **rules_enrolment.RULES, **rules_followup.RULES, **rules_unsealing.RULES}
 
 # Which of several entries at one place comes first.
 RANK = {ALLOCATION: 0, OUTCOME: 1, DELIVERY: 1, CONDUCT: 2}

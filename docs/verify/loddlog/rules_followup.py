@@ -122,6 +122,17 @@ def error_recorded(trial, entry):  # C4
     demand(not person.error, "an error is recorded already")
     demand(entry.event["kind"] in ERRORS, "%r is no kind of error" % entry.event["kind"])
     person.error = entry.event["kind"]
+    of = entry.event["of"]
+    if of:
+        demand(of in trial.participants, "participant %s is not in the log" % of)
+        demand(person.error == "duplicate" and of != person.number, "it names a participant of whom this one is no duplicate")
+
+
+def replaced(trial, entry):  # C5
+    person, by = trial.randomized(entry.event["participant"]), trial.randomized(entry.event["by"])
+    demand(not person.replaced and not by.replaces, "one of the two has a part in another replacement")
+    demand(by.place > person.place, "who replaces was not randomized later")
+    person.replaced = by.replaces = True
 
 
 RULES = {
@@ -132,4 +143,5 @@ RULES = {
     "erased": erased,
     "died": died,
     "error_recorded": error_recorded,
+    "replaced": replaced,
 }

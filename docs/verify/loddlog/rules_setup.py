@@ -6,8 +6,12 @@ and an entry of one kind: it refuses the entry, or moves the trial past it.
 
 from . import dates
 from .refused import demand
+from .rules_enrolment import bound
 
 MAX_VISITS = MAX_FORMS = 255
+MAX_ENTROPY = 1024
+MAX_ENVELOPES = 1000
+ABANDONED = ("design-fault", "no-contribution", "other")
 MAX_LOST = 1000  # slots of a stratum in one reconciliation
 
 
@@ -39,7 +43,7 @@ def form_defined(trial, entry):  # S4
 
 def design_sealed(trial, entry):  # S5
     demand(not trial.sealed, "the design is sealed already")
-    trial.sealed = True
+    trial.sealed, trial.awaits_entropy, trial.sealed_by = True, entry.event["awaits_entropy"], entry.actor
 
 
 def design_kept(trial, entry):  # S6
@@ -48,10 +52,12 @@ def design_kept(trial, entry):  # S6
 
 
 def enrolment_opened(trial, entry):  # S7
-    demand(trial.kept, "no design is sealed and kept")
+    bound(trial)
     demand(not trial.open, "enrolment is open already")
     demand(not trial.fenced, "the trial was restored and is not reconciled")
-    trial.open = True
+    demand(not trial.unsealed, "the trial is unsealed")
+    trial.open = trial.opened = True
+    trial.proposal = None
 
 
 def enrolment_closed(trial, entry):  # S8
@@ -59,11 +65,36 @@ def enrolment_closed(trial, entry):  # S8
     trial.open = False
 
 
+def entropy_contributed(trial, entry):  # S9
+    demand(trial.kept and trial.awaits_entropy, "no sealed design awaits a contribution")
+    demand(entry.actor != trial.sealed_by, "the same account sealed the design")
+    demand(1 <= len(entry.event["entropy"]) <= MAX_ENTROPY, "it has not 1 to 1024 bytes")
+    trial.awaits_entropy = False
+
+
+def sealing_abandoned(trial, entry):  # S10
+    demand(trial.sealed, "no design is sealed")
+    demand(not trial.opened, "enrolment was open already")
+    demand(entry.event["reason"] in ABANDONED, "%r is no reason to abandon a sealing" % entry.event["reason"])
+    trial.sealed = trial.kept = trial.awaits_entropy = False
+    trial.envelopes, trial.slots, trial.lost_slots = 0, {}, 0
+
+
+def contingency_printed(trial, entry):  # S11
+    bound(trial)
+    demand(not trial.unsealed, "the trial is unsealed")
+    number, (first, second) = entry.event["envelopes"], entry.event["recipients"]
+    demand(max(1, trial.envelopes) <= number <= MAX_ENVELOPES, "so many envelopes a stratum can't be printed")
+    demand(first != second, "one and the same person could open the envelopes")
+    trial.envelopes = number
+
+
 def locked(trial, entry):  # X1
     event, lengths = entry.event, trial.lengths
     want = trial.locks + 1, lengths.get("conduct", 0), lengths.get("outcome", 0)
     demand((event["number"], event["conduct"], event["outcome"]) == want, "the lock is not number %d at %d and %d" % want)
     trial.locks += 1
+    trial.last_lock = event["outcome"]
 
 
 def exported(trial, entry):  # X2
@@ -114,4 +145,7 @@ RULES = {
     "clock_stepped_back": nothing,
     "restored": restored,
     "reconciled": reconciled,
+    "entropy_contributed": entropy_contributed,
+    "sealing_abandoned": sealing_abandoned,
+    "contingency_printed": contingency_printed,
 }

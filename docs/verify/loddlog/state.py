@@ -15,11 +15,16 @@ class Participant:
 
     def __init__(self, number, site):
         self.number, self.site, self.levels = number, site, []
-        self.consent = ""            # the version that was signed
+        self.consent = ""            # the version that was signed,
+        self.consent_on = None       # and when
         self.assessed = self.eligible = False
         self.excluded = ""           # the reason
         self.randomized_at = None    # milliseconds since 1970
         self.stratum, self.slot = "", 0
+        self.place = -1              # of the entry of conduct that randomized
+        self.envelope = 0            # the number of the backup envelope, if it was one,
+        self.opened_on = None        # and when it was opened
+        self.true_levels = []        # as they are known now
         self.stopped = None          # date of the withdrawal from the intervention,
         self.withdrew = None         # from the follow-up,
         self.withdrew_data = None    # and from the data,
@@ -27,6 +32,7 @@ class Participant:
         self.erased = False
         self.died = None
         self.error = ""              # the kind of error of the randomization
+        self.replaced = self.replaces = False
         self.submitted = set()       # pairs of positions: visit, form
         self.missed = set()          # positions of visits
 
@@ -41,6 +47,14 @@ class Trial:
         self.factors, self.sites, self.visits, self.consents = [], [], [], []
         self.forms, self.forms_to_come = [], 0
         self.sealed = self.kept = self.open = False
+        self.opened = False          # enrolment was open once
+        self.awaits_entropy, self.sealed_by = False, ""
+        self.envelopes = 0           # of each stratum
+        self.used_envelopes = set()  # pairs of stratum and number
+        self.plan = ""               # the version of the frozen analysis plan
+        self.proposal = None         # account and time
+        self.unsealed = False
+        self.last_lock = None        # how much of outcome it holds
         self.participants = {}
         self.slots = {}              # of each stratum, how many are used or lost
         self.intents = {}            # from request id to participant and time
@@ -82,7 +96,9 @@ class Trial:
         demand(date <= self.today(entry), "%s is later than the entry itself" % dates.text(date or 0))
 
     def anchor(self, participant):
-        """D3: the date of randomization, from which visits are counted."""
+        """D1: the date of randomization, from which visits are counted."""
+        if participant.opened_on is not None:
+            return participant.opened_on
         return dates.of(participant.randomized_at, self.zone)
 
     def opens(self, participant, visit):

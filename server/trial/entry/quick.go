@@ -150,20 +150,12 @@ func (f *fields) submitted() trial.Event {
 	var e trial.FormSubmitted
 	for f.next() {
 		switch f.number {
-		case 1:
-			e.Participant = trial.ParticipantID(f.text())
-		case 2:
-			e.Visit = trial.VisitID(f.word())
-		case 3:
-			e.Form = trial.FormID(f.word())
-		case 4:
-			e.Version = int(int32(f.varint()))
 		case 5:
 			e.On = f.date()
 		case 6:
 			e.Sealed = f.bytes()
 		default:
-			f.bad = true
+			f.form(&e.Participant, &e.Visit, &e.Form, &e.Version)
 		}
 	}
 	return e
@@ -173,21 +165,29 @@ func (f *fields) corrected() trial.Event {
 	var e trial.FormCorrected
 	for f.next() {
 		switch f.number {
-		case 1:
-			e.Participant = trial.ParticipantID(f.text())
-		case 2:
-			e.Visit = trial.VisitID(f.word())
-		case 3:
-			e.Form = trial.FormID(f.word())
-		case 4:
-			e.Version = int(int32(f.varint()))
 		case 5:
 			e.Sealed = f.bytes()
 		default:
-			f.bad = true
+			f.form(&e.Participant, &e.Visit, &e.Form, &e.Version)
 		}
 	}
 	return e
+}
+
+// form reads one of the fields that say which form of whom it is.
+func (f *fields) form(p *trial.ParticipantID, v *trial.VisitID, id *trial.FormID, version *int) {
+	switch f.number {
+	case 1:
+		*p = trial.ParticipantID(f.text())
+	case 2:
+		*v = trial.VisitID(f.word())
+	case 3:
+		*id = trial.FormID(f.word())
+	case 4:
+		*version = int(int32(f.varint()))
+	default:
+		f.bad = true
+	}
 }
 
 // fields are the fields of a message, one after another. A field that comes

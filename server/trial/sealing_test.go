@@ -1,0 +1,89 @@
+package trial_test
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/lodd-rct/lodd/server/trial"
+)
+
+var (
+	awaiting    = then(created, trial.DesignSealed{Commitment: [32]byte{2}, AwaitsEntropy: true}, trial.DesignKept{Sealed: []byte{1}})
+	dice        = trial.EntropyContributed{Entropy: []byte("3 5 1 6")}
+	abandon     = trial.SealingAbandoned{Reason: "design-fault"}
+	contributed = then(awaiting, dice)
+)
+
+func printed(n int) trial.ContingencyPrinted {
+	return trial.ContingencyPrinted{Envelopes: n, Recipients: [2][32]byte{{1}, {2}}}
+}
+
+// The statistician's part of the seed comes after the commitment to the
+// server's, from somebody else, once, and before anybody is enrolled.
+func TestSealingByTwoPartiesRefuses(t *testing.T) {
+	checkRefusals(t, []refusal{
+		{"a contribution before the sealing", created, dice, trial.ErrNotSealed},
+		{"a contribution to a design that isn't kept", awaiting[:len(awaiting)-1], dice, trial.ErrNotSealed},
+		{"a contribution that nobody awaits", sealed, dice, trial.ErrNoContribution},
+		{"a second contribution", contributed, dice, trial.ErrNoContribution},
+		{"an empty contribution", awaiting, trial.EntropyContributed{}, invalid("entropy")},
+		{"a long contribution", awaiting, trial.EntropyContributed{Entropy: make([]byte, trial.MaxEntropy+1)}, invalid("entropy")},
+		{"opening before the contribution", awaiting, trial.EnrolmentOpened{}, trial.ErrAwaitsEntropy},
+		{"abandoning nothing", created, abandon, trial.ErrNotSealed},
+		{"abandoning for no reason", sealed, trial.SealingAbandoned{Reason: "unlucky"}, invalid("reason")},
+		{"abandoning after opening", opened, abandon, trial.ErrAlreadySealed},
+		{"abandoning after closing", closed, abandon, trial.ErrAlreadySealed},
+		{"abandoning twice", then(sealed, abandon), abandon, trial.ErrNotSealed},
+		{"opening after abandoning", then(sealed, abandon), trial.EnrolmentOpened{}, trial.ErrNotSealed},
+	})
+	t.Run("a contribution by the custodian", func(t *testing.T) {
+		h := tell(t, awaiting...)
+		m := h.meta(dice)
+		m.Actor = "kari"
+		if _, err := h.Decide(m, dice); !is(err, trial.ErrSamePerson) {
+			t.Error(err)
+		}
+	})
+}
+
+// Whoever dislikes a sealing can only abandon it, and every later one says how
+// often that was done.
+func TestAbandonedSealingsAreCounted(t *testing.T) {
+	h := tell(t, then(awaiting, abandon)...)
+	if _, is := h.Sealing(); is {
+		t.Error("the abandoned sealing is still one")
+	}
+	for _, e := range []trial.Event{
+		trial.DesignSealed{Commitment: [32]byte{3}, AwaitsEntropy: true}, trial.DesignKept{Sealed: []byte{1}}, abandon,
+		trial.DesignSealed{Commitment: [32]byte{4}, AwaitsEntropy: true}, trial.DesignKept{Sealed: []byte{1}}, dice, trial.EnrolmentOpened{},
+	} {
+		if err := h.do(e); err != nil {
+			t.Fatalf("%T: %v", e, err)
+		}
+	}
+	got, ok := h.Sealing()
+	if !ok || got.Abandoned != 2 || got.Commitment != [32]byte{4} || got.By != "kari" || got.Contributor != "stine" ||
+		!bytes.Equal(got.Entropy, dice.Entropy) || got.Awaits || h.log[got.Index+2].meta.At != got.At { // two designs were kept elsewhere
+		t.Errorf("the sealing is %+v", got)
+	}
+}
+
+func TestEnvelopesRefuse(t *testing.T) {
+	same := printed(3)
+	same.Recipients[1] = same.Recipients[0]
+	checkRefusals(t, []refusal{
+		{"before the sealing", created, printed(3), trial.ErrNotSealed},
+		{"before the contribution", awaiting, printed(3), trial.ErrAwaitsEntropy},
+		{"none", sealed, printed(0), invalid("envelopes")},
+		{"too many", sealed, printed(trial.MaxEnvelopes + 1), invalid("envelopes")},
+		{"fewer than before", then(sealed, printed(5)), printed(4), invalid("envelopes")},
+		{"one person twice", sealed, same, invalid("recipients")},
+		{"after the unsealing", unsealed, printed(3), trial.ErrUnsealed},
+		{"those of an abandoned sealing", then(sealed, then([]any{printed(3), abandon},
+			then([]any{trial.DesignSealed{}, trial.DesignKept{Sealed: []byte{1}}, trial.EnrolmentOpened{}}, readied("P1")...)...)...),
+			opensEnvelope("P1", 1, date("2020-03-01")), invalid("envelope")},
+	})
+	if h := tell(t, then(sealed, printed(5), printed(5))...); h.Envelopes() != 5 {
+		t.Errorf("%d envelopes", h.Envelopes())
+	}
+}
