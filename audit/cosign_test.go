@@ -295,7 +295,7 @@ func FuzzOpenCosigned(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := c.Merge(c)
+		again, err := c.Bytes()
 		if err != nil {
 			t.Fatal(err)
 		}

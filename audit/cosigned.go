@@ -101,9 +101,17 @@ func (c Cosigned) Merge(other Cosigned) ([]byte, error) {
 			sigs[i] = s
 		}
 	}
-	signed, err := note.Sign(&note.Note{Text: c.note.Text, Sigs: sigs})
+	return encodeNote(c.note.Text, sigs)
+}
+
+// Bytes returns the note of c, without the signatures of others than the log and
+// the known witnesses.
+func (c Cosigned) Bytes() ([]byte, error) { return encodeNote(c.note.Text, c.note.Sigs) }
+
+func encodeNote(text string, sigs []note.Signature) ([]byte, error) {
+	signed, err := note.Sign(&note.Note{Text: text, Sigs: sigs})
 	if err != nil {
-		return nil, fmt.Errorf("audit: merge co-signatures: %w", err)
+		return nil, fmt.Errorf("audit: write co-signed checkpoint: %w", err)
 	}
 	return signed, nil
 }

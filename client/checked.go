@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -30,34 +29,6 @@ type Unchecked struct {
 
 	// Err is why; it tells nothing about the log.
 	Err error
-}
-
-// trials is what this process has found out about each trial.
-type trials struct {
-	mu   sync.Mutex // guards the map and what is in it
-	byID map[string]*checkedTrial
-}
-
-// A checkedTrial is whether the log of a trial is what it was. Its fields are
-// guarded by the mutex of trials.
-type checkedTrial struct {
-	running chan struct{} // closed when the check that runs now has ended; nil if none does
-	done    bool          // it is
-	why     error         // what kept the last check from finding out
-	told    bool          // that something did
-	refusal *LogError     // no call is made any more
-	closed  map[string]bool
-}
-
-// of returns what is known about a trial.
-func (t *trials) of(id string) *checkedTrial {
-	if t.byID == nil {
-		t.byID = map[string]*checkedTrial{}
-	}
-	if t.byID[id] == nil {
-		t.byID[id] = &checkedTrial{closed: map[string]bool{}}
-	}
-	return t.byID[id]
 }
 
 // remembers reports whether there is what it takes to be a witness of the log.
@@ -151,49 +122,6 @@ func trialOf(req any) string {
 	return ""
 }
 
-// first checks, before the first call about a trial, that its log continues
-// what was seen from here. It returns an error if it doesn't, and to every
-// later call as well. If the server can't be asked, the call may go on: it will
-// fail as it would have, and if it doesn't, answered is told why.
-func (c *Client) first(ctx context.Context, trial string) (why, err error) {
-	if trial == "" {
-		return nil, nil
-	}
-	c.trials.mu.Lock()
-	defer c.trials.mu.Unlock()
-	t := c.trials.of(trial)
-	if running := t.running; running != nil {
-		c.trials.mu.Unlock()
-		select {
-		case <-running:
-		case <-ctx.Done():
-		}
-		c.trials.mu.Lock()
-		return t.why, t.refused()
-	}
-	if t.done || t.refusal != nil {
-		return nil, t.refused()
-	}
-	t.running = make(chan struct{})
-	c.trials.mu.Unlock()
-	err = c.checkTrial(ctx, trial)
-	c.trials.mu.Lock()
-	close(t.running)
-	t.running, t.why = nil, nil
-	wrong, ok := errors.AsType[*LogError](err)
-	switch {
-	case ok:
-		t.refusal = wrong
-	case err != nil && !isRemote(err):
-		return nil, err // what was seen can't be read: the user would work unprotected
-	case err != nil:
-		t.why = err
-	default:
-		t.done = true
-	}
-	return t.why, t.refused()
-}
-
 // answered is told that a call about a trial succeeded, though something kept
 // its log from being checked. Whoever may make such a call may check conduct: a
 // server that answers the one and denies the other has something to hide.
@@ -254,21 +182,6 @@ func withoutRole(method string) bool {
 	}, need)
 }
 
-func (t *checkedTrial) refused() error {
-	if t.refusal == nil {
-		return nil // and not a nil *LogError
-	}
-	return t.refusal
-}
-
-// refuse makes every later call about a trial fail.
-func (c *Client) refuse(trial string, err *LogError) error {
-	c.trials.mu.Lock()
-	defer c.trials.mu.Unlock()
-	c.trials.of(trial).refusal = err
-	return err
-}
-
 // isRemote reports whether an error came from the server, or from the way to it.
 func isRemote(err error) bool {
 	_, refusal := errors.AsType[*Error](err)
@@ -293,35 +206,4 @@ func denied(err error) error {
 		return &deniedError{err}
 	}
 	return err
-}
-
-// checkTrial checks the lists of a trial that are remembered, and the list of
-// accounts if it is; then the receipts that wait.
-func (c *Client) checkTrial(ctx context.Context, trial string) error {
-	ctx, cancel := c.checking(ctx)
-	defer cancel()
-	lists, err := c.memory.lists(trial)
-	if err != nil {
-		return err
-	}
-	for _, list := range append(lists, "system") {
-		if seen, err := c.seen(list); err != nil || seen.Size < 0 {
-			if err != nil {
-				return err
-			}
-			continue
-		}
-		_, err := c.Follow(ctx, trial, list)
-		if conduct := list == trial+"/conduct"; conduct && err != nil {
-			if e, ok := errors.AsType[*Error](err); ok && e.Code == codes.NotFound {
-				// Whoever is let into a trial may verify conduct.
-				return c.found(finding{List: list, Problem: "the server doesn't show this list any more, which every trial has"})
-			}
-			return denied(err)
-		}
-		if err != nil && !isClosed(err) {
-			return err
-		}
-	}
-	return c.checkPending(ctx, trial)
 }

@@ -5,9 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -99,21 +97,8 @@ func writeEvidence(dir string, f finding, at time.Time) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := filepath.Join(dir, at.UTC().Format("20060102T150405Z")+"-"+id)
-	for n := 1; ; n++ {
-		path := name + ".json"
-		if n > 1 {
-			path = fmt.Sprintf("%s-%d.json", name, n)
-		}
-		err := createPrivate(path, text)
-		if errors.Is(err, fs.ErrExist) && !holds(path, f) {
-			continue
-		}
-		if err != nil && !errors.Is(err, fs.ErrExist) { // otherwise another process has found the same
-			return "", err
-		}
-		return path, nil
-	}
+	// One that holds the same meanwhile is that of another process.
+	return createNumbered(filepath.Join(dir, at.UTC().Format("20060102T150405Z")+"-"+id), ".json", text, func(path string) bool { return holds(path, f) })
 }
 
 // text returns a finding as it is written.
@@ -139,19 +124,4 @@ func holds(path string, f finding) bool {
 	f.At = was.At
 	text, err := f.text()
 	return err == nil && bytes.Equal(b, text)
-}
-
-// createPrivate makes a file that its owner alone can read, all of it or nothing.
-// A file that exists is left as it is: the error wraps fs.ErrExist.
-func createPrivate(path string, data []byte) error {
-	return placePrivate(path, data, func(temp string) error {
-		err := os.Link(temp, path)
-		if err != nil && !errors.Is(err, fs.ErrExist) { // a file system without links
-			if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-				return errors.Join(fs.ErrExist, err)
-			}
-			return os.Rename(temp, path)
-		}
-		return errors.Join(err, os.Remove(temp))
-	})
 }

@@ -1,45 +1,51 @@
 package client
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"github.com/lodd-rct/lodd/audit/durable"
 )
 
 // writePrivate replaces a file with one that its owner alone can read, all of
-// it or nothing. Folders that are missing are made, for the owner alone.
+// it or nothing, durably. Folders that are missing are made, for the owner alone.
 func writePrivate(path string, data []byte) error {
-	return placePrivate(path, data, func(temp string) error { return os.Rename(temp, path) })
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	return durable.Replace(path, data)
 }
 
-// placePrivate writes data beside path, where its owner alone can read it, and
-// calls place once all of it is on the disk.
-func placePrivate(path string, data []byte, place func(temp string) error) (err error) {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+// createPrivate makes a file as writePrivate does. A file that exists is left as
+// it is: the error wraps fs.ErrExist.
+func createPrivate(path string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, ".tmp-*") // with mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
+	return durable.Create(path, data)
+}
+
+// createNumbered makes such a file, name.ext, or name-2.ext if that is taken, and
+// so on, and returns its path. A file that is there and isn't another one is
+// taken for it.
+func createNumbered(name, ext string, data []byte, isSame func(path string) bool) (string, error) {
+	for n := 1; ; n++ {
+		path := name + ext
+		if n > 1 {
+			path = fmt.Sprintf("%s-%d%s", name, n, ext)
 		}
-	}()
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
+		err := createPrivate(path, data)
+		if err == nil || errors.Is(err, fs.ErrExist) && isSame(path) {
+			return path, nil
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return "", err
+		}
 	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = place(f.Name())
-	}
-	return err
 }
 
 // checkPrivate refuses a file that others can read. Windows has no such modes;

@@ -1,18 +1,24 @@
 package client
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+
+	"github.com/lodd-rct/lodd/audit/durable"
 )
 
 // AcceptFork makes the client take the log of a trial as the server shows it
 // next, though it doesn't continue what was seen from here. What was seen, and
 // the receipts that wait, move from the memory to the folder of evidence: they
 // are the proof of what is lost. That of the accounts of the server moves along.
-// It returns where they are now.
+// It returns where they are now. If there is an error, some may have been moved
+// and are returned too; another call moves the rest, and until then the log is
+// refused.
 //
 // It is for people who have heard from the operator that an older copy was
 // restored, and what was lost, and believe it.
@@ -20,50 +26,68 @@ func (c *Client) AcceptFork(trial string) ([]string, error) {
 	if c.config.Evidence == "" || c.config.Checkpoints == "" {
 		return nil, errors.New("client: a fork can be accepted only where there is a memory and a folder for evidence")
 	}
-	lists, err := c.memory.lists(trial)
+	paths, err := c.memory.of(trial)
 	if err != nil {
 		return nil, err
-	}
-	receipts, err := c.memory.pending(trial)
-	if err != nil {
-		return nil, err
-	}
-	var paths []string
-	for _, list := range append(lists, "system") {
-		cosigned, err := c.memory.cosignedPaths(list)
-		if err != nil {
-			return nil, err
-		}
-		paths = append(append(paths, c.memory.path(list)), cosigned...)
-	}
-	for _, r := range receipts {
-		paths = append(paths, c.memory.receiptPath(r.Receipt))
-	}
-	if err := os.MkdirAll(c.config.Evidence, 0o700); err != nil {
-		return nil, fmt.Errorf("client: accept the fork: %w", err)
 	}
 	var moved []string
 	for _, path := range paths {
-		to := filepath.Join(c.config.Evidence, c.config.Now().UTC().Format("20060102T150405Z")+"-accepted-"+filepath.Base(path))
-		switch err := moveNew(path, to); {
+		to, err := c.retire(path)
+		switch {
 		case errors.Is(err, fs.ErrNotExist): // never seen
+		case err != nil && len(moved) > 0:
+			return moved, fmt.Errorf("client: accept the fork: %w; moved before that: %s; accept it again to move the rest", err, strings.Join(moved, ", "))
 		case err != nil:
-			return moved, fmt.Errorf("client: accept the fork: %w", err)
+			return nil, fmt.Errorf("client: accept the fork: %w", err)
 		default:
 			moved = append(moved, to)
 		}
 	}
+	c.trials.accept(trial)
 	return moved, nil
 }
 
-// moveNew moves a file to a place where there is none.
-func moveNew(from, to string) error {
-	b, err := os.ReadFile(from)
+// of returns the files of the memory about a trial and about the accounts, some
+// of which may be missing. By the checkpoint of a list its other files are found,
+// so it comes after them.
+func (m memory) of(trial string) (paths []string, err error) {
+	receipts, err := m.pending(trial)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := createPrivate(to, b); err != nil {
-		return err
+	for _, r := range receipts {
+		paths = append(paths, m.receiptPath(r.Receipt))
 	}
-	return os.Remove(from)
+	lists, err := m.lists(trial)
+	if err != nil {
+		return nil, err
+	}
+	for _, list := range append(lists, "system") {
+		cosigned, err := m.cosignedPaths(list)
+		if err != nil {
+			return nil, err
+		}
+		paths = append(append(paths, cosigned...), m.path(list))
+	}
+	return paths, nil
+}
+
+// retire moves a file of the memory to the folder of evidence, which may be on
+// another disk, and returns its path there. A file that an earlier call got only
+// halfway is moved to the end.
+func (c *Client) retire(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	ext := filepath.Ext(path)
+	name := c.config.Now().UTC().Format("20060102T150405Z") + "-accepted-" + strings.TrimSuffix(filepath.Base(path), ext)
+	to, err := createNumbered(filepath.Join(c.config.Evidence, name), ext, b, func(path string) bool {
+		have, err := os.ReadFile(path)
+		return err == nil && bytes.Equal(have, b)
+	})
+	if err != nil {
+		return "", err
+	}
+	return to, errors.Join(os.Remove(path), durable.SyncDir(filepath.Dir(path)))
 }

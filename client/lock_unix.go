@@ -21,7 +21,7 @@ func lock(path string) (unlock func() error, err error) {
 	}
 	f.Close()
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return nil, ErrWitnessBusy
+		return nil, errLocked
 	}
 	return nil, fmt.Errorf("client: lock %s: %w", path, err)
 }

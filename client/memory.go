@@ -79,6 +79,9 @@ func (m memory) swap(ctx context.Context, list string, seen, signed []byte) (oth
 	return other, nil
 }
 
+// errLocked is returned by lock while another process, or another call, has it.
+var errLocked = errors.New("client: it is locked")
+
 // lockWait is how long to wait before another look at a lock. It is held for the
 // time of a write.
 const lockWait = 5 * time.Millisecond
@@ -93,7 +96,7 @@ func (m memory) locked(ctx context.Context, f func() error) error {
 		if err == nil {
 			return errors.Join(f(), unlock())
 		}
-		if !errors.Is(err, ErrWitnessBusy) {
+		if !errors.Is(err, errLocked) {
 			return err
 		}
 		if !sleep(ctx, lockWait) {

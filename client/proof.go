@@ -34,7 +34,7 @@ func (c *Client) checkAnswer(ctx context.Context, method string, req, reply any)
 	r.Request = c.asked(req, reply, answer.GetReceipt())
 	ctx, cancel := c.checking(ctx)
 	defer cancel()
-	err = c.CheckReceipt(ctx, r)
+	err = c.checkReceipt(ctx, r)
 	if wrong, ok := errors.AsType[*LogError](err); ok {
 		return c.refuse(r.trial(), wrong)
 	}
@@ -99,7 +99,7 @@ func (c *Client) checkPending(ctx context.Context, trial string) error {
 		if c.isShut(trial, r.List) {
 			continue
 		}
-		err := c.CheckReceipt(ctx, r.Receipt)
+		err := c.checkReceipt(ctx, r.Receipt)
 		waits := isClosed(err)
 		if waits {
 			c.shut(trial, r.List)
@@ -132,12 +132,12 @@ func (c *Client) shut(trial, list string) {
 	c.trials.of(trial).closed[list] = true
 }
 
-// CheckReceipt checks that the entry of a receipt is in the log as it is now, that
+// checkReceipt checks that the entry of a receipt is in the log as it is now, that
 // it is what was asked for, and that the log continues what was seen from here.
 // Then the head is remembered.
 //
 // The errors are those of [Client.Follow].
-func (c *Client) CheckReceipt(ctx context.Context, r Receipt) error {
+func (c *Client) checkReceipt(ctx context.Context, r Receipt) error {
 	if c.verifier == nil {
 		return errNoKey
 	}

@@ -36,7 +36,8 @@ type trialServer struct {
 	fail     error                                 // of every proof
 	asked    []string                              // the calls, in order
 	cosigned string
-	hides    bool // what the entries are
+	hides    bool                  // what the entries are
+	hold     func(context.Context) // is called before a checkpoint is given; may be nil
 }
 
 func (s *trialServer) note(call string) (fail error) {
@@ -63,8 +64,15 @@ func (s *trialServer) ListCompartments(context.Context, *loddv1.ListCompartments
 	return &loddv1.ListCompartmentsResponse{Lists: []string{"IPS/conduct"}}, s.note("list")
 }
 
-func (s *trialServer) GetCheckpoint(_ context.Context, req *loddv1.GetCheckpointRequest) (*loddv1.GetCheckpointResponse, error) {
-	if err := s.note("checkpoint"); err != nil {
+func (s *trialServer) GetCheckpoint(ctx context.Context, req *loddv1.GetCheckpointRequest) (*loddv1.GetCheckpointResponse, error) {
+	err := s.note("checkpoint")
+	s.mu.Lock()
+	hold := s.hold
+	s.mu.Unlock()
+	if hold != nil {
+		hold(ctx)
+	}
+	if err != nil {
 		return nil, err
 	}
 	s.mu.Lock()

@@ -59,6 +59,9 @@ func OpenWitness(dir string) (*Witness, error) {
 		return nil, fmt.Errorf("client: read key of the witness: %w", err)
 	}
 	unlock, err := lock(filepath.Join(dir, "lock"))
+	if errors.Is(err, errLocked) {
+		return nil, ErrWitnessBusy
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -82,16 +82,23 @@ func (s *auditService) openCosigned(ctx context.Context, list string, signed []b
 
 // next returns the note to keep now that one more was given, nil if the one that
 // is kept stays. A kept note that doesn't hold any more, because a witness has
-// left the configuration or the store was restored, is replaced.
+// left the configuration or the store was restored, is replaced; one that can't
+// be held against the log at the moment is not.
 func (s *auditService) next(ctx context.Context, list string, given audit.Cosigned) ([]byte, error) {
 	kept, err := s.cosigned(ctx, list)
 	if err != nil {
 		return nil, err
 	}
+	if kept == nil {
+		return given.Bytes()
+	}
 	have, err := s.openCosigned(ctx, list, kept)
+	if _, gone := errors.AsType[*rpcerr.FieldError](err); err != nil && !gone {
+		return nil, err
+	}
 	switch {
 	case err != nil, given.Size > have.Size:
-		return given.Merge(given)
+		return given.Bytes()
 	case given.Size < have.Size:
 		return nil, nil
 	}

@@ -197,3 +197,31 @@ func TestCosignaturesThatComeAtOnceAllCount(t *testing.T) {
 		t.Errorf("co-signed by %v, want a and b", by)
 	}
 }
+
+// A newer note that can't be held against the log at the moment, because the disk
+// is ill, doesn't give way to an older one.
+func TestKeptCosignaturesOutliveAnIllDisk(t *testing.T) {
+	w := newWitnessed(t)
+	const list, tile = "T1/conduct", 256
+	a := cosigner(t, "a", 5)
+	grow := func(size int64) {
+		var entries [][]byte
+		for n := w.log.Len(list); n < size; n++ {
+			entries = append(entries, []byte("entry"))
+		}
+		_, err := w.log.Append(t.Context(), audit.Part{List: list, At: w.log.Len(list), Entries: entries})
+		w.must(err)
+	}
+	grow(tile)
+	older := w.cosign(list, a)
+	grow(tile + 1)
+	w.must(w.leave(list, w.cosign(list, a)))
+	grow(2 * tile)
+	var was []byte
+	w.store.Tamper(list+"#tile/0", 1, func(b []byte) []byte { was = b; return b[1:] })
+	refused(t, w.leave(list, older), codes.Internal, "")
+	w.store.Tamper(list+"#tile/0", 1, func([]byte) []byte { return was })
+	if size, by := w.left(list); size != tile+1 || len(by) != 1 {
+		t.Errorf("co-signed size %d by %v is kept, want %d", size, by, tile+1)
+	}
+}
