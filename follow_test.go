@@ -7,19 +7,17 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/mod/sumdb/note"
+	"google.golang.org/grpc/codes"
 
 	"github.com/lodd-rct/lodd/audit"
-	"github.com/lodd-rct/lodd/audit/store/bolt"
 	"github.com/lodd-rct/lodd/client"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
-	"github.com/lodd-rct/lodd/server/ledger"
-	"github.com/lodd-rct/lodd/server/trial"
+	"github.com/lodd-rct/lodd/server/follower"
 	"github.com/lodd-rct/lodd/server/trial/entry"
 )
 
@@ -90,11 +88,11 @@ func TestFollowerKeepsKeysThatNoEntryErases(t *testing.T) {
 				}
 				f = r.follow(copied)
 				err := f.end()
-				refusal, ok := errors.AsType[*wipe](err)
+				refusal, ok := errors.AsType[*follower.WipeError](err)
 				if !ok || strings.Contains(err.Error(), "OSL-") {
 					t.Fatalf("it ended with %v", err)
 				}
-				if strings.Contains(key, "participant") != (refusal.list == "RIG/conduct") {
+				if strings.Contains(key, "participant") != (refusal.List == "RIG/conduct") {
 					t.Errorf("the refusal: %+v", refusal)
 				}
 				values := contentOf(t, copied).Values
@@ -126,61 +124,6 @@ func TestFollowerDropsAKeyOfNobody(t *testing.T) {
 	}
 }
 
-// A copy with more values than a request may name is compared all the same.
-func TestFollowerWithManyValuesDropsWhatDidNotCome(t *testing.T) {
-	db, err := bolt.Open(filepath.Join(t.TempDir(), "lodd.db"), bolt.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	for _, key := range []string{"a", "b", "key/T/allocation"} {
-		if err := db.Put(t.Context(), key, []byte(key)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s := &session{follower: &follower{store: db}, sent: map[string]bool{}}
-	for _, v := range []*loddv1.ValueChange{{Key: "b", Value: []byte("b")}, {Key: "c", Value: []byte{}}} {
-		if err := s.value(t.Context(), v); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := s.valuesEnd(t.Context(), &loddv1.FollowResponse{}); err != nil {
-		t.Fatal(err)
-	}
-	keys, err := db.Keys(t.Context(), "")
-	if err != nil || !slices.Equal(keys, []string{"b", "c", "key/T/allocation"}) {
-		t.Errorf("keys %v, %v", keys, err)
-	}
-}
-
-// Before a server has shown the heads that are known here, nothing is taken from
-// it: neither entries, nor values, nor the end of a value.
-func TestFollowerTakesNothingFromAStranger(t *testing.T) {
-	db, err := bolt.Open(filepath.Join(t.TempDir(), "lodd.db"), bolt.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	if err := db.Put(t.Context(), "a", []byte("1")); err != nil {
-		t.Fatal(err)
-	}
-	for _, piece := range []*loddv1.FollowResponse{
-		{},
-		{Piece: &loddv1.FollowResponse_Value{Value: &loddv1.ValueChange{Key: "a"}}},
-		{Piece: &loddv1.FollowResponse_Value{Value: &loddv1.ValueChange{Key: "a", Value: []byte("2")}}},
-		{Piece: &loddv1.FollowResponse_Entries{Entries: &loddv1.ListEntriesPiece{List: "system", Entries: [][]byte{{1}}}}},
-		{Piece: &loddv1.FollowResponse_Checkpoint{Checkpoint: &loddv1.ListCheckpoint{List: "another"}}},
-	} {
-		s := &session{follower: &follower{store: db}, unmet: map[string]bool{"system": true}}
-		if err := s.piece(t.Context(), piece); err == nil || len(s.pending.Entries) > 0 {
-			t.Errorf("it takes %v", piece)
-		}
-	}
-	if value, err := db.Get(t.Context(), "a"); err != nil || string(value) != "1" {
-		t.Errorf("the value is %q, %v", value, err)
-	}
-}
-
 // A machine that the configuration doesn't list is told nothing, whatever key it
 // has; neither is one without a certificate.
 func TestUnlistedFollowerIsDenied(t *testing.T) {
@@ -188,7 +131,7 @@ func TestUnlistedFollowerIsDenied(t *testing.T) {
 	stranger := t.TempDir()
 	f := r.follow(stranger)
 	refusal, ok := errors.AsType[*client.Error](f.end())
-	if !ok || !isDenied(refusal) || !strings.Contains(f.out.String(), "list its pin") {
+	if !ok || refusal.Code != codes.PermissionDenied || !strings.Contains(f.out.String(), "list its pin") {
 		t.Errorf("it ended with %v and says:\n%s", f.end(), f.out)
 	}
 	if left, err := filepath.Glob(filepath.Join(stranger, "log.pub")); err != nil || len(left) != 0 {
@@ -218,8 +161,7 @@ func TestFollowerRefusesAFork(t *testing.T) {
 	r.start(data)
 	for _, longer := range []bool{false, true} {
 		if longer { // than what the follower saw
-			_, err := r.trial().Do(t.Context(), ledger.Caller{Actor: "kari"}, trial.Reconciled{})
-			r.must(err)
+			r.reconcile(2) // as many as the follower has shown to be lost
 			r.randomize(9)
 		}
 		f := r.follow(copied)
@@ -250,10 +192,42 @@ func TestFollowerRefusesAFork(t *testing.T) {
 	}
 }
 
+// What fails in the copy's own folder passes with no connection: the follower ends
+// and says what it is. While the server is away it goes on trying.
+func TestFollowerEndsWithItsOwnFault(t *testing.T) {
+	r, copied := newFollowedRig(t)
+	r.config.Listen = r.n.address() // in its next life, too
+	heads, key := filepath.Join(copied, "checkpoints"), filepath.Join(copied, "log.pub")
+	inTheWay := func(path string) {
+		r.must(os.Rename(path, path+".away"))
+		r.must(os.MkdirAll(filepath.Join(path, "folder"), 0o700))
+	}
+	f := r.follow(copied)
+	f.reach(r.entries())
+	r.stop()
+	f.says("not connected")
+	inTheWay(key)
+	r.start(r.data)
+	if err := f.end(); err == nil || !strings.Contains(err.Error(), "log.pub") {
+		t.Errorf("without the log's key it ends with %v", err)
+	}
+	r.must(os.RemoveAll(key))
+	r.must(os.Rename(key+".away", key))
+
+	f = r.follow(copied)
+	f.reach(r.entries())
+	r.must(os.RemoveAll(heads))
+	r.must(os.WriteFile(heads, nil, 0o600))
+	r.randomize(1)
+	if err := f.end(); err == nil || !strings.Contains(err.Error(), "save guard") || strings.Contains(f.out.String(), "not connected") {
+		t.Errorf("without a folder of signed heads it ends with %v and says:\n%s", err, f.out)
+	}
+}
+
 // A follower that takes nothing costs the server nothing: commits go on.
 func TestSlowFollowerHoldsNothingUp(t *testing.T) {
 	r, copied := newFollowedRig(t)
-	certificate, _, err := followerKey(filepath.Join(copied, "follow.key"), rand.Reader, wall())
+	certificate, _, err := follower.Key(filepath.Join(copied, "follow.key"), rand.Reader, wall())
 	r.must(err)
 	c, err := client.NewFollower(client.FollowConfig{Address: r.n.address(), Pin: r.n.pin, Certificate: certificate})
 	r.must(err)

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lodd-rct/lodd/server/follower"
 )
 
 // Server and follower may be killed whenever and however often: in the end the
@@ -26,7 +28,7 @@ func TestFollowerSurvivesKills(t *testing.T) {
 	}
 	k, copied := recruit(t, 60*lives), filepath.Join(t.TempDir(), "copy")
 	k.must(os.MkdirAll(copied, 0o700))
-	_, pin, err := followerKey(filepath.Join(copied, "follow.key"), cryptorand.Reader, wall())
+	_, pin, err := follower.Key(filepath.Join(copied, "follow.key"), cryptorand.Reader, wall())
 	k.must(err)
 	w := &followedWorld{killed: k, copied: copied, pin: pin, address: vacantAddress(t)}
 	followers := make(chan struct{})

@@ -8,12 +8,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/audit/store/bolt"
+	"github.com/lodd-rct/lodd/server/follower"
 )
 
 // newFollowedRig returns a server that lists the follower whose folder is copied.
@@ -21,7 +23,7 @@ func newFollowedRig(t *testing.T) (r *rig, copied string) {
 	t.Helper()
 	r, copied = newRig(t), filepath.Join(t.TempDir(), "copy")
 	r.must(os.MkdirAll(copied, 0o700))
-	_, pin, err := followerKey(filepath.Join(copied, "follow.key"), rand.Reader, wall())
+	_, pin, err := follower.Key(filepath.Join(copied, "follow.key"), rand.Reader, wall())
 	r.must(err)
 	r.stop()
 	r.config.Followers = []string{pin}
@@ -60,9 +62,9 @@ func (b *lockedBuffer) String() string {
 func (r *rig) follow(copied string) *copying {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.t.Context()))
 	f := &copying{rig: r, out: &lockedBuffer{}, size: make(chan int64, 1), ended: make(chan struct{})}
-	o := followOptions{
-		server: r.n.address(), pin: r.n.pin, data: copied, out: f.out, now: wall, random: rand.Reader, wait: 10 * time.Millisecond,
-		verified: func(n int64) {
+	c := follower.Config{
+		Server: r.n.address(), Pin: r.n.pin, Data: copied, Out: f.out, Now: wall, Random: rand.Reader, Wait: 10 * time.Millisecond,
+		Verified: func(n int64) {
 			select {
 			case <-f.size: // the newest alone is of interest
 			default:
@@ -73,7 +75,7 @@ func (r *rig) follow(copied string) *copying {
 	var err error
 	go func() {
 		defer close(f.ended)
-		err = followLog(ctx, o)
+		err = follower.Run(ctx, c)
 	}()
 	f.stop = func() error {
 		cancel()
@@ -95,6 +97,16 @@ func (f *copying) reach(n int64) {
 			}
 		case <-timeout:
 			f.rig.t.Fatalf("the follower doesn't reach %d entries; it says:\n%s", n, f.out)
+		}
+	}
+}
+
+// says waits until the follower has said something.
+func (f *copying) says(text string) {
+	f.rig.t.Helper()
+	for begin := wall(); !strings.Contains(f.out.String(), text); time.Sleep(5 * time.Millisecond) {
+		if wall().Sub(begin) > 60*time.Second {
+			f.rig.t.Fatalf("the follower doesn't say %q, but:\n%s", text, f.out)
 		}
 	}
 }

@@ -6,13 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/lodd-rct/lodd/audit"
+	"github.com/lodd-rct/lodd/audit/durable"
+	"github.com/lodd-rct/lodd/server"
+	"github.com/lodd-rct/lodd/server/backup"
 	"github.com/lodd-rct/lodd/server/trial"
 )
 
@@ -65,18 +67,18 @@ type forkList struct {
 // write writes the record into the folder forks of dir. That folder goes where
 // the signed heads go, and nothing in it is ever deleted.
 func (f *fork) write(dir string) error {
-	dir = filepath.Join(dir, forksFolder)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	dir, err := makeForks(dir)
+	if err != nil {
 		return err
 	}
 	text, err := json.MarshalIndent(f, "", "  ")
 	if err != nil {
 		return err
 	}
-	if err := writeWhole(filepath.Join(dir, f.name), append(text, '\n')); err != nil {
+	if err := durable.Replace(filepath.Join(dir, f.name), append(text, '\n')); err != nil {
 		return fmt.Errorf("record the fork: %w", err)
 	}
-	return syncFolder(dir)
+	return nil
 }
 
 func (f *fork) of(list string) (*forkList, bool) {
@@ -111,6 +113,13 @@ func (r *restoring) reopen(ctx context.Context, f *fork) error {
 	if err := r.n.ledger.MarkRestored(ctx, f.lost); err != nil {
 		return err
 	}
+	for _, l := range f.Lists { // whoever has seen what is lost tells nothing new
+		if n := l.Lost + l.Earlier; n > 0 {
+			if err := server.NoteRestored(ctx, r.n.values, l.List, l.Restored+n); err != nil {
+				return err
+			}
+		}
+	}
 	for _, t := range r.n.ledger.Trials() {
 		list := t.List(trial.Conduct)
 		signed, err := r.n.log.Checkpoint(ctx, list)
@@ -127,13 +136,12 @@ func (r *restoring) reopen(ctx context.Context, f *fork) error {
 // compare looks for what is lost: what a signed head covers that was not brought
 // back, and whether there may be more.
 func (r *restoring) compare(ctx context.Context) error {
-	c, err := logConfig(r.n.store, r.k, nil)
-	if err != nil {
-		return err
-	}
-	restored, err := audit.OpenReplica(ctx, c)
-	if err != nil {
-		return err
+	restored := r.opened
+	if r.taken > 0 {
+		var err error
+		if restored, err = r.replica(ctx); err != nil {
+			return err
+		}
 	}
 	switch given, err := r.given(ctx, restored); {
 	case err != nil:
@@ -215,7 +223,7 @@ func (r *restoring) given(ctx context.Context, restored *audit.Replica) (heads, 
 
 // older reports whether heads can't be the newest, because the backup's are newer.
 func (r *restoring) older(given heads) bool {
-	return slices.ContainsFunc(r.manifest.Lists, func(h backupHead) bool { return given[h.List].size < h.Size })
+	return slices.ContainsFunc(r.manifest.Lists, func(h backup.Head) bool { return given[h.List].size < h.Size })
 }
 
 // fork returns the record of the restore.

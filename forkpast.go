@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/lodd-rct/lodd/audit"
+	"github.com/lodd-rct/lodd/audit/durable"
 	"github.com/lodd-rct/lodd/server/trial"
 	"github.com/lodd-rct/lodd/server/trial/entry"
 )
@@ -20,6 +21,15 @@ import (
 // forksFolder is where the records of forks lie in a folder of signed heads, so
 // that whoever brings the newest heads brings them, too.
 const forksFolder = "forks"
+
+// makeForks makes the folder of the records in a folder of signed heads.
+func makeForks(heads string) (dir string, err error) {
+	dir = filepath.Join(heads, forksFolder)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	return dir, durable.SyncDir(heads)
+}
 
 // readForks reads the records in folders of signed heads, the oldest first. Of
 // two with the same name the one in the last folder counts.
@@ -62,8 +72,8 @@ func keepForks(dir string, forks []fork) error {
 	if len(forks) == 0 {
 		return nil
 	}
-	dir = filepath.Join(dir, forksFolder)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	dir, err := makeForks(dir)
+	if err != nil {
 		return err
 	}
 	for _, f := range forks {
@@ -71,11 +81,11 @@ func keepForks(dir string, forks []fork) error {
 		if text, err := os.ReadFile(path); err == nil && bytes.Equal(text, f.text) {
 			continue
 		}
-		if err := writeWhole(path, f.text); err != nil {
+		if err := durable.Replace(path, f.text); err != nil {
 			return err
 		}
 	}
-	return syncFolder(dir)
+	return nil
 }
 
 // A past is what earlier restores lost, seen from the log that is restored now.

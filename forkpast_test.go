@@ -52,32 +52,71 @@ func (r *rig) reconcileExactly(slots int) {
 	r.reconcile(slots)
 }
 
+// database returns the database of the stopped server.
+func (r *rig) database() []byte {
+	r.t.Helper()
+	b, err := os.ReadFile(filepath.Join(r.data, "lodd.db"))
+	r.must(err)
+	return b
+}
+
+// heads copies the signed heads of the stopped server, and returns where to.
+func (r *rig) heads() string {
+	r.t.Helper()
+	dir := filepath.Join(r.t.TempDir(), "heads")
+	r.must(os.CopyFS(dir, os.DirFS(filepath.Join(r.data, "checkpoints"))))
+	return dir
+}
+
+// putBack puts a database in the place of the stopped server's.
+func (r *rig) putBack(database []byte) {
+	r.t.Helper()
+	r.must(os.WriteFile(filepath.Join(r.data, "lodd.db"), database, 0o600))
+}
+
+// record records that the stopped server's folder was put back, and returns what
+// is printed.
+func (r *rig) record() string {
+	r.t.Helper()
+	c := r.config
+	c.Data = r.data
+	r.must(c.check())
+	var out bytes.Buffer
+	r.must(restoreInPlace(r.t.Context(), c, restoreOptions{inPlace: true, out: &out, world: operator(io.Discard)}))
+	return out.String()
+}
+
+// goOn stops the server, restores a backup with the heads that it had, and starts
+// the server on that. It returns what is printed.
+func (r *rig) goOn(b backupFiles) string {
+	r.t.Helper()
+	r.stop()
+	data, out, err := r.restore(b, func(o *restoreOptions) { o.checkpoints = filepath.Join(r.data, "checkpoints") })
+	r.must(err)
+	r.data = data
+	r.start(data)
+	return out
+}
+
 // The same old folder is put back over and over: what was lost before stays lost,
 // though the entries that said so are gone, too.
 func TestPutBackTwiceKnowsAllPasts(t *testing.T) {
 	r, drawn := newRig(t), slots{}
 	drawn.draw(r, 2)
 	r.stop()
-	older, err := os.ReadFile(filepath.Join(r.data, "lodd.db"))
-	r.must(err)
+	older := r.database()
 	r.start(r.data)
 	drawn.draw(r, 3)
 	r.stop()
-	c := r.config
-	c.Data = r.data
-	r.must(c.check())
-	putBack := func() (out string) {
-		var text bytes.Buffer
-		r.must(os.WriteFile(filepath.Join(r.data, "lodd.db"), older, 0o600))
-		r.must(restoreInPlace(t.Context(), c, restoreOptions{inPlace: true, out: &text, world: operator(io.Discard)}))
-		return text.String()
+	for i := range 3 {
+		if i < 2 { // and then recorded again without anything put back: the same
+			r.putBack(older)
+		}
+		out := r.record()
+		if again := i > 0; again != strings.Contains(out, "RIG/allocation: 3 entries more were lost by earlier restores") {
+			t.Errorf("time %d, it says:\n%s", i, out)
+		}
 	}
-	putBack()
-	if out := putBack(); !strings.Contains(out, "RIG/allocation: 3 entries more were lost by earlier restores") {
-		t.Errorf("it says:\n%s", out)
-	}
-	// Recorded again without anything put back: the same.
-	r.must(restoreInPlace(t.Context(), c, restoreOptions{inPlace: true, out: io.Discard, world: operator(io.Discard)}))
 	lost := 3
 	for range 3 {
 		r.start(r.data)
@@ -85,7 +124,8 @@ func TestPutBackTwiceKnowsAllPasts(t *testing.T) {
 		drawn.draw(r, 2)
 		lost += 2
 		r.stop()
-		putBack()
+		r.putBack(older)
+		r.record()
 	}
 	r.start(r.data)
 	r.reconcileExactly(lost)
@@ -100,15 +140,9 @@ func TestRestoreTwiceKnowsAllPasts(t *testing.T) {
 	drawn.draw(r, 2)
 	b := r.backUp()
 	drawn.draw(r, 5)
-	data, lost := r.data, 5
+	lost := 5
 	for round := range 3 {
-		r.stop()
-		next, out, err := r.restore(b, func(o *restoreOptions) { o.checkpoints = filepath.Join(data, "checkpoints") })
-		if err != nil {
-			t.Fatal(err)
-		}
-		data = next
-		r.start(data)
+		out := r.goOn(b)
 		if _, err := r.tryRandomize(); err == nil {
 			t.Fatal("randomized before the reconciliation")
 		}
@@ -120,13 +154,9 @@ func TestRestoreTwiceKnowsAllPasts(t *testing.T) {
 		lost += 2
 	}
 	// A backup that knows of the last restore owes nothing for those before it.
-	r.data = data
 	after := r.backUp()
 	drawn.draw(r, 1)
-	r.stop()
-	next, _, err := r.restore(after, func(o *restoreOptions) { o.checkpoints = filepath.Join(data, "checkpoints") })
-	r.must(err)
-	r.start(next)
+	r.goOn(after)
 	r.reconcileExactly(1)
 	drawn.draw(r, 1)
 	drawn.once(t)
@@ -139,18 +169,11 @@ func TestRestoreOfAFencedBackup(t *testing.T) {
 	drawn.draw(r, 2)
 	b := r.backUp()
 	drawn.draw(r, 3)
-	r.stop()
-	first, _, err := r.restore(b, func(o *restoreOptions) { o.checkpoints = filepath.Join(r.data, "checkpoints") })
-	r.must(err)
-	r.data = first
-	r.start(first)
+	r.goOn(b)
 	fenced := r.backUp()
 	r.reconcileExactly(3)
 	drawn.draw(r, 2)
-	r.stop()
-	second, _, err := r.restore(fenced, func(o *restoreOptions) { o.checkpoints = filepath.Join(first, "checkpoints") })
-	r.must(err)
-	r.start(second)
+	r.goOn(fenced)
 	r.reconcileExactly(5)
 	drawn.draw(r, 1)
 	drawn.once(t)
@@ -162,31 +185,26 @@ func TestRestoreInPlaceRepeatedAfterAnError(t *testing.T) {
 	r, drawn := newRig(t), slots{}
 	drawn.draw(r, 2)
 	r.stop()
-	older, err := os.ReadFile(filepath.Join(r.data, "lodd.db"))
-	r.must(err)
+	older := r.database()
 	r.start(r.data)
 	drawn.draw(r, 3)
 	r.stop()
-	heads := filepath.Join(t.TempDir(), "heads")
-	r.must(os.CopyFS(heads, os.DirFS(filepath.Join(r.data, "checkpoints"))))
-	c := r.config
-	c.Data = r.data
-	r.must(c.check())
+	heads, checkpoints := r.heads(), filepath.Join(r.data, "checkpoints")
 	for range 2 {
 		// As it is when the record is written and nothing else.
-		r.must(os.WriteFile(filepath.Join(r.data, "lodd.db"), older, 0o600))
-		r.must(os.CopyFS(c.Checkpoints+".new", os.DirFS(heads)))
-		records, err := readForks(c.Checkpoints)
+		r.putBack(older)
+		r.must(os.CopyFS(checkpoints+".new", os.DirFS(heads)))
+		records, err := readForks(checkpoints)
 		r.must(err)
 		for i := range records {
 			for j := range records[i].Lists {
 				records[i].Lists[j].Noted = ""
 			}
-			r.must(records[i].write(c.Checkpoints + ".new"))
+			r.must(records[i].write(checkpoints + ".new"))
 		}
-		r.must(os.RemoveAll(c.Checkpoints))
-		r.must(os.Rename(c.Checkpoints+".new", c.Checkpoints))
-		r.must(restoreInPlace(t.Context(), c, restoreOptions{inPlace: true, out: io.Discard, world: operator(io.Discard)}))
+		r.must(os.RemoveAll(checkpoints))
+		r.must(os.Rename(checkpoints+".new", checkpoints))
+		r.record()
 	}
 	r.start(r.data)
 	r.reconcileExactly(3)
@@ -201,8 +219,7 @@ func TestRestoreWithTheHeadsOfItsOwnDayFences(t *testing.T) {
 	r := newRig(t)
 	r.randomize(2)
 	r.stop()
-	old := filepath.Join(t.TempDir(), "old")
-	r.must(os.CopyFS(old, os.DirFS(filepath.Join(r.data, "checkpoints"))))
+	old := r.heads()
 	r.start(r.data)
 	b := r.backUp()
 	r.randomize(3)
@@ -224,30 +241,23 @@ func TestPutBackOfABranchThatWasGivenUp(t *testing.T) {
 			r, drawn := newRig(t), slots{}
 			drawn.draw(r, 2)
 			r.stop()
-			older, heads := must(os.ReadFile(filepath.Join(r.data, "lodd.db"))), filepath.Join(t.TempDir(), "heads")
-			r.must(os.CopyFS(heads, os.DirFS(filepath.Join(r.data, "checkpoints"))))
+			older, heads, checkpoints := r.database(), r.heads(), filepath.Join(r.data, "checkpoints")
 			r.start(r.data)
 			drawn.draw(r, 1)
 			r.stop()
-			branch := must(os.ReadFile(filepath.Join(r.data, "lodd.db")))
-			c := r.config
-			c.Data = r.data
-			r.must(c.check())
-			record := func() {
-				r.must(restoreInPlace(t.Context(), c, restoreOptions{inPlace: true, out: io.Discard, world: operator(io.Discard)}))
-			}
+			branch := r.database()
 
-			r.must(os.WriteFile(filepath.Join(r.data, "lodd.db"), older, 0o600))
-			r.must(os.RemoveAll(c.Checkpoints)) // put back, too: nothing is known of what came after
-			r.must(os.CopyFS(c.Checkpoints, os.DirFS(heads)))
-			record()
+			r.putBack(older)
+			r.must(os.RemoveAll(checkpoints)) // put back, too: nothing is known of what came after
+			r.must(os.CopyFS(checkpoints, os.DirFS(heads)))
+			r.record()
 			r.start(r.data)
 			r.reconcile(1) // as the sites say
 			drawn.draw(r, after)
 			r.stop()
 
-			r.must(os.WriteFile(filepath.Join(r.data, "lodd.db"), branch, 0o600))
-			record()
+			r.putBack(branch)
+			r.record()
 			r.start(r.data)
 			r.reconcileExactly(after)
 			drawn.draw(r, 1)

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lodd-rct/lodd/audit"
+	"github.com/lodd-rct/lodd/audit/durable"
 	"github.com/lodd-rct/lodd/audit/store/bolt"
 	"github.com/lodd-rct/lodd/server/backup"
 	"github.com/lodd-rct/lodd/server/keys"
@@ -22,6 +23,7 @@ import (
 type restoreOptions struct {
 	backup, keys, log, checkpoints string
 	identities                     []string
+	masterKey                      masterKeyConfig
 	inPlace                        bool
 	out                            io.Writer
 	world                          world
@@ -62,6 +64,7 @@ With --in-place it records that an older copy was put back by hand.`,
 			if file != "" {
 				return errors.New("--config goes with --in-place only: a restore makes a new folder, named by --data")
 			}
+			o.masterKey = flags.MasterKey.over(masterKeyConfig{})
 			return restore(cmd.Context(), flags.Data, o)
 		},
 	}
@@ -73,11 +76,12 @@ With --in-place it records that an older copy was put back by hand.`,
 	cmd.Flags().StringVar(&o.checkpoints, "checkpoints", "", "`DIR` of the newest signed heads; with --in-place those of the server")
 	cmd.Flags().BoolVar(&o.inPlace, "in-place", false, "record that the data folder is an older copy")
 	cmd.Flags().StringVar(&file, "config", "", "configuration `FILE` of the server (TOML), with --in-place")
+	masterKeyFlags(cmd.Flags(), &flags.MasterKey)
 	return cmd
 }
 
 // restore makes the data folder, or leaves nothing behind.
-func restore(ctx context.Context, data string, o restoreOptions) error {
+func restore(ctx context.Context, data string, o restoreOptions) (err error) {
 	if data == "" || o.backup == "" || o.keys == "" {
 		return errors.New("a restore needs --backup FILE, --keys FILE, --identity FILE and --data NEWDIR")
 	}
@@ -96,17 +100,22 @@ func restore(ctx context.Context, data string, o restoreOptions) error {
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(tmp))
+		}
+	}()
 	r := &restoring{o: o, n: &node{world: o.world, data: tmp}, lost: map[string]loss{}}
-	r.c = config{Data: tmp, LostCheckpoints: true}
+	r.c = config{Data: tmp, LostCheckpoints: true, MasterKey: o.masterKey}
 	if err := r.c.check(); err != nil {
 		return err
 	}
 	f, err := r.run(ctx, identities)
 	if err := errors.Join(err, r.n.close()); err != nil {
-		return errors.Join(err, os.RemoveAll(tmp))
+		return err
 	}
 	if err := moveInto(tmp, data); err != nil {
-		return errors.Join(err, os.RemoveAll(tmp))
+		return err
 	}
 	r.tell(f)
 	fmt.Fprintf(o.out, "lodd: restored; start it with: lodd serve --data %s\n", data)
@@ -129,7 +138,7 @@ func vacant(dir string) error {
 
 // moveInto gives a folder its name, in place of an empty one.
 func moveInto(tmp, dir string) error {
-	if err := syncFolder(tmp); err != nil {
+	if err := durable.SyncDir(tmp); err != nil {
 		return err
 	}
 	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -138,7 +147,7 @@ func moveInto(tmp, dir string) error {
 	if err := os.Rename(tmp, dir); err != nil {
 		return err
 	}
-	return syncFolder(filepath.Dir(filepath.Clean(dir)))
+	return durable.SyncDir(filepath.Dir(filepath.Clean(dir)))
 }
 
 // A restoring is a restore on its way.
@@ -149,6 +158,7 @@ type restoring struct {
 	k        *keys.Keys
 	manifest backup.Manifest
 
+	opened  *audit.Replica  // what the backup holds, every entry checked
 	taken   int64           // entries from the newer copy
 	known   heads           // the newest signed heads that anybody holds
 	earlier []fork          // the records of earlier restores
@@ -198,21 +208,17 @@ func (r *restoring) decrypt(identities []age.Identity) error {
 // log.
 func (r *restoring) open(ctx context.Context) (err error) {
 	w := r.n.world
-	if r.k, err = keys.Load(r.c.Keys, keys.Config{Now: w.wall(), Random: w.random}); err != nil {
+	if r.k, err = loadKeys(ctx, r.c, keys.Config{Now: w.wall(), Random: w.random}); err != nil {
 		return err
 	}
 	if err := r.n.openFile(r.c.Data); err != nil {
 		return err
 	}
-	c, err := logConfig(r.n.store, r.k, nil)
+	restored, err := r.replica(ctx)
 	if err != nil {
 		return err
 	}
-	restored, err := audit.OpenReplica(ctx, c)
-	if err != nil {
-		return err
-	}
-	r.known = heads{}
+	r.opened, r.known = restored, heads{}
 	for _, h := range r.manifest.Lists {
 		if err := r.known.add(restored, h.List, []byte(h.Checkpoint)); err != nil {
 			return fmt.Errorf("the backup and the keys don't belong together, or one was changed: %w", err)
@@ -231,6 +237,15 @@ func (r *restoring) open(ctx context.Context) (err error) {
 	fmt.Fprintf(r.o.out, "lodd: backup of %s: %d entries in %d lists, every entry and signature checked\n",
 		r.manifest.Time.Format("2006-01-02 15:04:05 MST"), r.manifest.Entries(), len(r.manifest.Lists))
 	return r.n.openLog(ctx, r.c, r.k)
+}
+
+// replica opens what is restored so far as a copy, and checks every entry.
+func (r *restoring) replica(ctx context.Context) (*audit.Replica, error) {
+	c, err := logConfig(r.n.store, r.k, nil)
+	if err != nil {
+		return nil, err
+	}
+	return audit.OpenReplica(ctx, c)
 }
 
 // openFile opens the database of a folder, which must exist.

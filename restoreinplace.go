@@ -15,11 +15,8 @@ import (
 
 	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/audit/store/bolt"
-	"github.com/lodd-rct/lodd/server/backup"
 	"github.com/lodd-rct/lodd/server/keys"
 )
-
-type backupHead = backup.Head
 
 // restoreInPlace records that the folder is an older copy which somebody put
 // back by hand. Whatever it is compared with, the operator says so: entries may
@@ -37,7 +34,7 @@ func restoreInPlace(ctx context.Context, c config, o restoreOptions) (err error)
 	if err != nil {
 		return err
 	}
-	if r.k, err = keys.Load(c.Keys, keys.Config{Now: o.world.wall(), Random: o.world.random}); err != nil {
+	if r.k, err = loadKeys(ctx, c, keys.Config{Now: o.world.wall(), Random: o.world.random}); err != nil {
 		return err
 	}
 	// Without the guard: what it would refuse is what is to be recorded.

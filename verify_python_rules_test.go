@@ -98,6 +98,10 @@ func TestBothVerifiersKnowTheFence(t *testing.T) {
 	randomized := trial.Randomized{Participant: "P1", Intent: now.prepare("P1", "male")}
 	allocated := trial.Allocated{Participant: "P1", Stratum: "OSL/sex=male", Sealed: []byte("arm")}
 	lost := trial.Reconciled{Lost: []trial.LostSlots{{Stratum: "OSL/sex=male", Slots: 1}}}
+	thousands := func(slots int) []trial.Event {
+		many := trial.Reconciled{Lost: []trial.LostSlots{{Stratum: "OSL/sex=male", Slots: slots}}}
+		return []trial.Event{trial.Restored{Allocation: 1500}, many}
+	}
 	restored, closed, opened := trial.Restored{}, trial.EnrolmentClosed{}, trial.EnrolmentOpened{}
 	next := allocated
 	next.Slot = 1
@@ -115,6 +119,8 @@ func TestBothVerifiersKnowTheFence(t *testing.T) {
 		{"opened behind it", []trial.Event{restored, closed, opened}, verdict{List: "IPS/conduct", Index: at + 2}},
 		{"opened after it", []trial.Event{restored, closed, lost, opened}, ok},
 		{"the next slot", []trial.Event{restored, lost, randomized, next}, ok},
+		{"as many as were lost, all of one stratum", thousands(1500), ok},
+		{"more than the many that were lost", thousands(1501), verdict{List: "IPS/conduct", Index: at + 1}},
 		{"a lost slot", []trial.Event{restored, lost, randomized, allocated}, verdict{List: "IPS/allocation", Index: 2}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

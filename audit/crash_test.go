@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,39 +15,39 @@ import (
 	"github.com/lodd-rct/lodd/audit/store/bolt"
 )
 
+// crashVariable names the folder of a log. Where it is set, this test program is
+// the process that TestKilledProcessLosesNothing kills, and runs no test.
 const crashVariable = "LODD_TEST_CRASH_STORE"
 
 // openFile opens the log in a bolt file with its guard beside.
-func openFile(t testing.TB, dir string) *audit.Log {
-	t.Helper()
+func openFile(ctx context.Context, dir string) (*audit.Log, *bolt.DB, error) {
 	db, err := bolt.Open(filepath.Join(dir, "log.db"), bolt.Options{})
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
-	t.Cleanup(func() { db.Close() })
-	c := config(t, db)
-	c.Guard = audit.FileGuard{Dir: dir}
-	return open(t, c)
+	c := audit.Config{Store: db, Origin: origin, Guard: audit.FileGuard{Dir: dir}}
+	if c.Signer, c.Verifier, err = keyPair(origin); err != nil {
+		return nil, db, err
+	}
+	l, err := audit.Open(ctx, c)
+	return l, db, err
 }
 
-// TestCrashingProcess is no test by itself: it is the process that
-// TestKilledProcessLosesNothing kills. It appends for ever and prints what was
-// acknowledged.
-func TestCrashingProcess(t *testing.T) {
-	dir := os.Getenv(crashVariable)
-	if dir == "" {
-		t.Skip("it is run by TestKilledProcessLosesNothing")
+// growForEver appends to a log and prints what was acknowledged.
+func growForEver(ctx context.Context, dir string) error {
+	l, _, err := openFile(ctx, dir)
+	if err != nil {
+		return err
 	}
-	l := openFile(t, dir)
 	for i := 0; ; i++ {
 		a, b := l.Len("a"), l.Len("b")
-		if _, err := l.Append(t.Context(), part("a", a, 1+i%7), part("b", b, 1)); err != nil {
-			t.Fatal(err)
+		if _, err := l.Append(ctx, part("a", a, 1+i%7), part("b", b, 1)); err != nil {
+			return err
 		}
 		fmt.Fprintf(os.Stdout, "acknowledged %d %d\n", a+int64(1+i%7), b+1)
 		if i%5 == 0 {
-			if err := l.SaveGuard(t.Context()); err != nil {
-				t.Fatal(err)
+			if err := l.SaveGuard(ctx); err != nil {
+				return err
 			}
 		}
 	}
@@ -63,7 +64,15 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 	for round := range rounds {
 		a, b := runAndKill(t, dir, 1+round*13%60)
 		t.Run(fmt.Sprintf("round %d", round), func(t *testing.T) {
-			l := openFile(t, dir)
+			l, db, err := openFile(t.Context(), dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := errors.Join(l.Close(), db.Close()); err != nil {
+					t.Error(err)
+				}
+			}()
 			if l.Len("a") < a || l.Len("b") < b {
 				t.Fatalf("lists have %d and %d entries, %d and %d were acknowledged", l.Len("a"), l.Len("b"), a, b)
 			}
@@ -77,14 +86,15 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 	}
 }
 
-// runAndKill runs TestCrashingProcess, kills it after some acknowledgements, and
-// returns the last of them.
+// runAndKill runs growForEver in a process, kills it after some acknowledgements,
+// and returns the last of them.
 func runAndKill(t *testing.T, dir string, after int) (a, b int64) {
 	t.Helper()
 	ctx, kill := context.WithCancel(t.Context())
 	defer kill()
-	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestCrashingProcess$")
+	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), crashVariable+"="+dir)
+	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

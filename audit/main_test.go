@@ -2,8 +2,11 @@ package audit_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"testing"
 
@@ -15,27 +18,34 @@ import (
 	"github.com/lodd-rct/lodd/audit/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(crashVariable); dir != "" {
+		panic(growForEver(context.Background(), dir))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const origin = "lodd.example.org"
 
 // key returns a key pair that is the same in every run.
 func key(t testing.TB, name string) (note.Signer, note.Verifier) {
 	t.Helper()
-	seed := sha256.Sum256([]byte(name))
-	skey, vkey, err := note.GenerateKey(bytes.NewReader(seed[:]), name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := note.NewSigner(skey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	verifier, err := note.NewVerifier(vkey)
+	signer, verifier, err := keyPair(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return signer, verifier
+}
+
+func keyPair(name string) (note.Signer, note.Verifier, error) {
+	seed := sha256.Sum256([]byte(name))
+	skey, vkey, err := note.GenerateKey(bytes.NewReader(seed[:]), name)
+	if err != nil {
+		return nil, nil, err
+	}
+	signer, signerErr := note.NewSigner(skey)
+	verifier, verifierErr := note.NewVerifier(vkey)
+	return signer, verifier, errors.Join(signerErr, verifierErr)
 }
 
 func config(t testing.TB, s store.Store) audit.Config {

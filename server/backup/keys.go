@@ -2,6 +2,7 @@ package backup
 
 import (
 	"archive/tar"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/lodd-rct/lodd/audit/durable"
 )
 
 // Bounds of the folder of keys, which holds four files of some hundred bytes.
@@ -18,10 +21,11 @@ const (
 	maxKey  = 64 << 10
 )
 
-// isKey reports whether a file is a key: the folder may also hold what a crash
-// left.
+// isKey reports whether a file is a key, in clear or sealed as package keys does:
+// the folder may also hold what a crash left.
 func isKey(name string) bool {
-	stem, ok := strings.CutSuffix(name, ".key")
+	stem, sealed, ok := strings.Cut(name, ".key")
+	ok = ok && (sealed == "" || sealed == ".age" || sealed == ".tink")
 	return ok && stem != "" && len(name) <= 64 && !strings.ContainsFunc(stem, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-'
 	})
@@ -42,6 +46,9 @@ func WriteKeys(w io.Writer, dir string, at time.Time) (int, error) {
 		text, err := os.ReadFile(filepath.Join(dir, f.Name()))
 		if err != nil {
 			return n, fmt.Errorf("backup: keys: %w", err)
+		}
+		if len(bytes.Trim(text, "\x00")) == 0 {
+			return n, fmt.Errorf("backup: keys: %s is empty: if the master key is being sealed wait for the end, else see \"lodd keys status\" and remove the file if the key is kept in another", filepath.Join(dir, f.Name()))
 		}
 		err = t.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: f.Name(), Size: int64(len(text)), Mode: 0o600, ModTime: at})
 		if err == nil {
@@ -64,10 +71,10 @@ func ReadKeys(r io.Reader, dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return fmt.Errorf("backup: keys: %w", err)
 	}
-	if err := readKeys(r, func(name string, text []byte) error { return writeNew(filepath.Join(dir, name), text) }); err != nil {
+	if err := readKeys(r, func(name string, text []byte) error { return durable.Create(filepath.Join(dir, name), text) }); err != nil {
 		return fmt.Errorf("backup: keys: %w", err)
 	}
-	return syncDir(dir)
+	return nil
 }
 
 func readKeys(r io.Reader, keep func(name string, text []byte) error) error {

@@ -7,10 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"filippo.io/age"
+
+	"github.com/lodd-rct/lodd/audit/durable"
 )
 
 // ParseRecipients parses recipients, each as age writes them: "age1…".
@@ -57,10 +58,10 @@ func ReadIdentities(paths []string) ([]age.Identity, error) {
 // returns its size. It has that name only once it is durable, and it never takes
 // the place of another file.
 func Seal(path string, recipients []age.Recipient, f func(io.Writer) error) (size int64, err error) {
-	if err := absent(path); err != nil {
-		return 0, err
+	if _, err := os.Lstat(path); err == nil { // known before the work
+		return 0, taken(path)
 	}
-	tmp, err := os.OpenFile(path+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp") // with mode 0600
 	if err != nil {
 		return 0, fmt.Errorf("backup: %w", err)
 	}
@@ -73,20 +74,18 @@ func Seal(path string, recipients []age.Recipient, f func(io.Writer) error) (siz
 	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
 		return 0, fmt.Errorf("backup: write %s: %w", path, err)
 	}
-	if err := absent(path); err != nil { // it took a while
-		return 0, err
+	err = durable.Move(tmp.Name(), path)
+	if errors.Is(err, fs.ErrExist) {
+		return 0, taken(path)
 	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
+	if err != nil {
 		return 0, fmt.Errorf("backup: %w", err)
 	}
-	return size, syncDir(filepath.Dir(path))
+	return size, nil
 }
 
-func absent(path string) error {
-	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("backup: %s exists already, and is left as it is", path)
-	}
-	return nil
+func taken(path string) error {
+	return fmt.Errorf("backup: %s exists already, and is left as it is", path)
 }
 
 func encrypt(to *os.File, recipients []age.Recipient, f func(io.Writer) error) (int64, error) {
@@ -120,31 +119,6 @@ func Open(path string, identities []age.Identity, f func(io.Reader) error) error
 	}
 	if err := f(r); err != nil {
 		return fmt.Errorf("%s is damaged, cut off, or another file; take another copy of it: %w", path, err)
-	}
-	return nil
-}
-
-// writeNew writes a new file that only its owner can use, durably.
-func writeNew(path string, text []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
-// syncDir makes the names in a folder durable.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" { // can't sync a folder, and needn't
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("backup: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("backup: sync folder %s: %w", dir, err)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package bolt_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -17,7 +18,8 @@ import (
 	"github.com/lodd-rct/lodd/audit/store/bolt"
 )
 
-// workerVariable names the folder in which TestWorker works.
+// workerVariable names the folder in which a worker works. Where it is set, this
+// test program is a worker, and runs no test.
 const workerVariable = "LODD_TEST_WORKER"
 
 // A worker is a process that uses a disk: this test program once more.
@@ -31,7 +33,7 @@ type worker struct {
 // hire starts a worker on a disk. It ends with the test.
 func hire(t *testing.T, d *disk) *worker {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestWorker$")
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), workerVariable+"="+d.dir)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -41,6 +43,7 @@ func hire(t *testing.T, d *disk) *worker {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cmd.Stderr = cmd.Stdout // where a worker that fails says why
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -71,20 +74,23 @@ func (w *worker) survives(job string, args ...any) bool {
 	return false
 }
 
-// TestWorker is no test by itself: it is the process that other tests start on
-// a disk of their own.
-func TestWorker(t *testing.T) {
-	dir := os.Getenv(workerVariable)
-	if dir == "" {
-		t.Skip("other tests start it as a process of its own")
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(workerVariable); dir != "" {
+		work(dir)
+		return
 	}
+	m.Run()
+}
+
+// work does the jobs that a test has, until it has no more.
+func work(dir string) {
 	out, err := os.OpenFile(filepath.Join(dir, "answers"), os.O_WRONLY, 0)
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
 	defer out.Close()
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
-		j := job{t: t, dir: dir, out: out}
+		j := job{ctx: context.Background(), dir: dir, out: out}
 		words := strings.Fields(lines.Text())
 		switch words[0] {
 		case "log":
@@ -100,24 +106,22 @@ func TestWorker(t *testing.T) {
 	}
 }
 
-// A job is what a worker does.
+// A job is what a worker does. A worker whose job fails ends.
 type job struct {
-	t   *testing.T
+	ctx context.Context
 	dir string
 	out io.Writer
 }
 
 // tell says something to the world.
 func (j *job) tell(format string, args ...any) {
-	if _, err := fmt.Fprintf(j.out, format, args...); err != nil {
-		j.t.Fatal(err)
-	}
+	_, err := fmt.Fprintf(j.out, format, args...)
+	j.must(err)
 }
 
 func (j *job) must(err error) {
-	j.t.Helper()
 	if err != nil {
-		j.t.Fatal(err)
+		panic(err)
 	}
 }
 
@@ -129,7 +133,7 @@ func valueOf(key string) []byte {
 // keepLog appends, puts and deletes, and tells what is done.
 func (j *job) keepLog(mode string) {
 	for session := range 3 {
-		l, db, err := openLog(j.t.Context(), j.dir)
+		l, db, err := openLog(j.ctx, j.dir)
 		j.must(err)
 		if mode == "nosync" {
 			db.NoSync()
@@ -139,15 +143,15 @@ func (j *job) keepLog(mode string) {
 			key := fmt.Sprintf("%d/%d", session, i)
 			switch {
 			case i%4 == 1:
-				j.must(db.Put(j.t.Context(), key, valueOf(key)))
+				j.must(db.Put(j.ctx, key, valueOf(key)))
 				j.tell("put %s", key)
 			case i%4 == 3 && i > 4:
 				key = fmt.Sprintf("%d/%d", session, i-2)
 				j.tell("deleting %s", key)
-				j.must(db.Delete(j.t.Context(), key))
+				j.must(db.Delete(j.ctx, key))
 				j.tell("deleted %s", key)
 			case i%4 == 0:
-				j.must(l.SaveGuard(j.t.Context()))
+				j.must(l.SaveGuard(j.ctx))
 			}
 		}
 		j.must(l.Close())
@@ -162,7 +166,7 @@ func (j *job) grow(l *audit.Log, mode string, n int) {
 	if mode == "early" {
 		tell()
 	}
-	_, err := l.Append(j.t.Context(), partOf("a", a, n), partOf("t/b", b, 1))
+	_, err := l.Append(j.ctx, partOf("a", a, n), partOf("t/b", b, 1))
 	j.must(err)
 	if mode != "early" {
 		tell()
@@ -175,7 +179,7 @@ func (j *job) commit(name string) {
 	j.must(err)
 	j.tell("opened")
 	for i := range int64(100) {
-		j.must(db.Append(j.t.Context(), store.Part{List: "a", At: i, Records: [][]byte{bytes.Repeat([]byte{1}, 236)}}))
+		j.must(db.Append(j.ctx, store.Part{List: "a", At: i, Records: [][]byte{bytes.Repeat([]byte{1}, 236)}}))
 		j.tell("answered %d", i)
 	}
 	j.must(db.Close())

@@ -12,7 +12,7 @@ MAX_VISITS = MAX_FORMS = 255
 MAX_ENTROPY = 1024
 MAX_ENVELOPES = 1000
 ABANDONED = ("design-fault", "no-contribution", "other")
-MAX_LOST = 1000  # slots of a stratum in one reconciliation
+MAX_LOST = 1000  # slots of a stratum in one reconciliation, if no more are known to be lost
 
 
 def trial_created(trial, entry):
@@ -118,7 +118,7 @@ def reconciled(trial, entry):  # X5
     for i, of in enumerate(lost):
         demand(is_stratum(trial, of["stratum"]), "%r is no stratum" % of["stratum"])
         demand(of["stratum"] not in [o["stratum"] for o in lost[:i]], "a stratum is named twice")
-        demand(1 <= of["slots"] <= MAX_LOST, "so many slots of a stratum can't be lost")
+        demand(1 <= of["slots"] <= max(MAX_LOST, trial.lost_slots), "so many slots of a stratum can't be lost")
     demand(sum(of["slots"] for of in lost) >= trial.lost_slots, "fewer slots are named than are known to be lost")
     for of in lost:
         trial.slots[of["stratum"]] = trial.slots.get(of["stratum"], 0) + of["slots"]

@@ -1715,7 +1715,8 @@ type LostSlots struct {
 	// stratum is the site and the levels of the factors, joined by "/", as in
 	// the protocol's order.
 	Stratum string `protobuf:"bytes,1,opt,name=stratum,proto3" json:"stratum,omitempty"`
-	// slots is how many randomizations of the stratum were lost, 1 to 1,000.
+	// slots is how many randomizations of the stratum were lost: 1 to 1,000, or to
+	// as many as the signed heads show to be lost.
 	Slots         int32 `protobuf:"varint,2,opt,name=slots,proto3" json:"slots,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -1,14 +1,12 @@
-package main
+package follower
 
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
 
-	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/audit/store"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 	"github.com/lodd-rct/lodd/server/trial"
@@ -64,18 +62,22 @@ func (s *session) valuesEnd(ctx context.Context, piece *loddv1.FollowResponse) e
 	return nil
 }
 
-// A wipe is the attempt of a server to destroy a key here without an entry that
-// says so.
-type wipe struct {
-	list    string // whose entries the key opens; "" if it is no trial's
-	problem string
-	kept    []byte // the value that stays
+// A WipeError tells that a server wanted to destroy a key in the copy, and has no
+// entry that says so. The key stays.
+type WipeError struct {
+	// List is the list whose entries the key opens, "" if it is no participant's.
+	List string
+
+	// Problem says what was found. It names no participant.
+	Problem string
+
+	kept []byte // the value that stays
 }
 
 // Error implements error. It names no key: ids hold a participant's pseudonym.
-func (w *wipe) Error() string { return "the server wants a key destroyed here: " + w.problem }
+func (w *WipeError) Error() string { return "the server wants a key destroyed here: " + w.Problem }
 
-// mayLose returns a [*wipe] unless a value may be replaced or taken away. A
+// mayLose returns a [*WipeError] unless a value may be replaced or taken away. A
 // wrapped key never changes but once: it is destroyed, after the entry that
 // erases the participant. Whatever else is in the map changes as the server
 // likes. The key of whom no entry names opens nothing: a refused screening
@@ -87,7 +89,7 @@ func (s *session) mayLose(ctx context.Context, key string, have []byte) error {
 	}
 	name, participant, ok := strings.Cut(id, "/participant/")
 	if !ok || s.replica == nil {
-		return &wipe{problem: "it is none of a participant, and these are never destroyed", kept: have}
+		return &WipeError{Problem: "it is none of a participant, and these are never destroyed", kept: have}
 	}
 	c, err := s.conduct(ctx, name+"/"+string(trial.Conduct))
 	if err != nil {
@@ -97,12 +99,15 @@ func (s *session) mayLose(ctx context.Context, key string, have []byte) error {
 	if !named || c.erased[trial.ParticipantID(participant)] {
 		return nil
 	}
-	return &wipe{
-		list:    c.list,
-		problem: fmt.Sprintf("that of the participant in entry %d of %s, and none of the %d entries here erases them", at, c.list, c.size),
+	return &WipeError{
+		List:    c.list,
+		Problem: fmt.Sprintf("that of the participant in entry %d of %s, and none of the %d entries here erases them", at, c.list, c.size),
 		kept:    have,
 	}
 }
+
+// entriesAtOnce is how many entries are read at a time.
+const entriesAtOnce = 512
 
 // A conduct is what the copy's entries say about the participants of a trial.
 type conduct struct {
@@ -153,25 +158,4 @@ func (c *conduct) add(event any) {
 		c.named[p] = c.size
 	}
 	c.size++
-}
-
-// evidenceOf returns what an evidence file says of why a log is refused, and
-// what the operator should ask; nil if err is no such reason.
-func (f *follower) evidenceOf(err error) (fields map[string]any, ask string) {
-	if fork, ok := errors.AsType[*audit.ForkError](err); ok {
-		return map[string]any{
-			"list": fork.List, "problem": fork.Problem, "size": fork.Size, "root": fork.Root.String(),
-			"remembered": string(fork.Remembered), "given": string(fork.Given),
-		}, "whether it was restored from a backup"
-	}
-	w, ok := errors.AsType[*wipe](err)
-	if !ok {
-		return nil, ""
-	}
-	fields = map[string]any{"problem": w.Error(), "kept_sha256": fmt.Sprintf("%x", sha256.Sum256(w.kept))}
-	if w.list != "" {
-		size, root := f.replica.Root(w.list)
-		fields["list"], fields["size"], fields["root"] = w.list, size, root.String()
-	}
-	return fields, "who has changed the keys in its database"
 }

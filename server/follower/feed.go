@@ -1,4 +1,4 @@
-package main
+package follower
 
 import (
 	"context"
@@ -9,8 +9,6 @@ import (
 	"maps"
 	"slices"
 	"time"
-
-	"google.golang.org/grpc/codes"
 
 	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/client"
@@ -25,8 +23,6 @@ const (
 	// tellEvery is how long a follower that takes entries says nothing.
 	tellEvery = time.Minute
 )
-
-func isDenied(e *client.Error) bool { return e.Code == codes.PermissionDenied }
 
 // A session is one call to the server.
 type session struct {
@@ -53,7 +49,7 @@ func (f *follower) session(ctx context.Context, c *client.Follower) (took bool, 
 		if refusal, ok := errors.AsType[*client.Error](err); ok && isDenied(refusal) {
 			f.say("the server does not know this follower: list its pin %s under followers in the server's configuration, and start the server again", f.own)
 		}
-		return false, err
+		return false, &cutOff{err}
 	}
 	if err := f.learn(ctx, feed.LogKey); err != nil {
 		return false, err
@@ -65,7 +61,7 @@ func (f *follower) session(ctx context.Context, c *client.Follower) (took bool, 
 	if full {
 		s.sent = map[string]bool{}
 	}
-	f.say("connected to %s, %d entries behind", f.options.server, max(0, feed.Entries-f.entries()))
+	f.say("connected to %s, %d entries behind", f.config.Server, max(0, feed.Entries-f.entries()))
 	err = s.take(ctx, feed)
 	if fields, ask := f.evidenceOf(err); fields != nil {
 		err = f.evidence(err, fields, ask)
@@ -80,8 +76,12 @@ func (f *follower) request(ctx context.Context) (req *loddv1.FollowRequest, full
 		return req, false, nil
 	}
 	sizes := f.replica.Sizes()
+	signed, err := f.guard().Load() // from which an older server learns that it is
+	if err != nil {
+		return nil, false, err
+	}
 	for _, list := range slices.Sorted(maps.Keys(sizes)) {
-		req.Heads = append(req.Heads, &loddv1.ListHead{List: list, Size: sizes[list]})
+		req.Heads = append(req.Heads, &loddv1.ListHead{List: list, Size: sizes[list], Checkpoint: string(signed[list])})
 	}
 	keys, err := f.store.Keys(ctx, "")
 	if err != nil || len(keys) > mostListed {
@@ -105,10 +105,10 @@ func (s *session) take(ctx context.Context, feed *client.Feed) error {
 	for {
 		piece, err := feed.Next()
 		if errors.Is(err, io.EOF) {
-			return errors.New("the server has ended the connection")
+			err = errors.New("the server has ended the connection")
 		}
 		if err != nil {
-			return err
+			return &cutOff{err}
 		}
 		if err := s.piece(ctx, piece); err != nil {
 			return err
@@ -196,8 +196,8 @@ func (s *session) checkpoint(ctx context.Context, p *loddv1.ListCheckpoint) erro
 		return err
 	}
 	s.pending, s.took = audit.Part{}, true
-	if s.options.verified != nil {
-		s.options.verified(s.entries())
+	if s.config.Verified != nil {
+		s.config.Verified(s.entries())
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package follower
 
 import (
 	"crypto/ed25519"
@@ -14,17 +14,18 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"runtime"
 	"time"
+
+	"github.com/lodd-rct/lodd/audit/durable"
 )
 
 // certificateLife is how long a follower's certificate is valid. It is made anew
 // at each start: only the key is kept, and only that is what the server knows.
 const certificateLife = 825 * 24 * time.Hour
 
-// followerKey returns the certificate of the key in the file path, which is made
-// if there is none, and the pin by which a server knows it.
-func followerKey(path string, random io.Reader, now time.Time) (tls.Certificate, string, error) {
+// Key returns the certificate of the key in the file path, which is made if there
+// is none, and the pin by which a server knows it.
+func Key(path string, random io.Reader, now time.Time) (tls.Certificate, string, error) {
 	key, err := loadKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		key, err = makeKey(path, random)
@@ -79,32 +80,5 @@ func makeKey(path string, random io.Reader) (ed25519.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return key, writeWhole(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
-}
-
-// writeWhole writes a file for its owner only, which has its name once it is
-// durable.
-func writeWhole(path string, text []byte) error {
-	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp, path)
-}
-
-// syncFolder makes the names in a folder durable.
-func syncFolder(dir string) error {
-	if runtime.GOOS == "windows" { // can't sync a folder, and needn't
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return key, durable.Create(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
