@@ -191,7 +191,7 @@ func (a *attacked) create(t *testing.T, n *node) {
 	must(err)
 	att, err := n.ledger.Trial("ATT")
 	must(err)
-	_, _, err = att.Seal(t.Context(), ledger.Caller{Actor: "ada"}, randomization.Blocks{Ratio: []int{1, 1}, Sizes: []randomization.BlockSize{{Size: 4, Weight: 1}}})
+	_, _, err = att.Seal(t.Context(), ledger.Caller{Actor: "ada"}, randomization.Blocks{Ratio: []int{1, 1}, Sizes: []randomization.BlockSize{{Size: 4, Weight: 1}}}, false)
 	must(err)
 	_, err = att.Do(t.Context(), ledger.Caller{Actor: "ada"}, trial.EnrolmentOpened{})
 	must(err)

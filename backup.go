@@ -25,7 +25,7 @@ type backupOptions struct {
 }
 
 func backupCommand() *cobra.Command {
-	var flags config
+	var flags, c config
 	var file string
 	var o backupOptions
 	cmd := &cobra.Command{
@@ -39,11 +39,17 @@ with the server's keys. One is of no use without the other: keep them apart.
 The copy is opened and checked against the log's signed heads before it is
 encrypted. "lodd restore" brings both back.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := settings(file, flags)
-			if err != nil {
+		PreRunE: func(*cobra.Command, []string) (err error) {
+			if c, err = settings(file, flags); err != nil {
 				return err
 			}
+			if err := inUse("--data", c.Data); err != nil {
+				return err
+			}
+			_, _, err = o.sealedTo()
+			return err
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.out = cmd.ErrOrStderr()
 			return backUp(cmd.Context(), c, o)
 		},
@@ -52,26 +58,31 @@ encrypted. "lodd restore" brings both back.`,
 	cmd.Flags().StringVar(&flags.Data, "data", "", "`DIR` of the server's database")
 	cmd.Flags().StringVar(&flags.Keys, "keys", "", "`DIR` of the server's keys (default keys in the data folder)")
 	cmd.Flags().StringVar(&flags.Checkpoints, "checkpoints", "", "`DIR` of the signed heads (default checkpoints in the data folder)")
+	masterKeyFlags(cmd.Flags(), &flags.MasterKey)
 	cmd.Flags().StringVar(&o.to, "to", "", "`DIR` to write the two files into")
 	cmd.Flags().StringArrayVar(&o.recipients, "recipient", nil, "public age `KEY` of somebody who can open the backup, may be repeated")
 	cmd.Flags().StringArrayVar(&o.keysRecipients, "keys-recipient", nil, "public age `KEY` of somebody who can open the file of keys, may be repeated (default the recipients of the backup)")
 	return cmd
 }
 
+// sealedTo returns to whom the two files are encrypted, and reports what is
+// missing to write them.
+func (o backupOptions) sealedTo() (store, keys []age.Recipient, err error) {
+	if o.to == "" {
+		return nil, nil, errors.New("no folder is named for the backup: give --to DIR")
+	}
+	if store, err = backup.ParseRecipients(o.recipients); err != nil || len(o.keysRecipients) == 0 {
+		return store, store, err
+	}
+	keys, err = backup.ParseRecipients(o.keysRecipients)
+	return store, keys, err
+}
+
 // backUp writes both files or none.
 func backUp(ctx context.Context, c config, o backupOptions) error {
-	recipients, err := backup.ParseRecipients(o.recipients)
+	recipients, forKeys, err := o.sealedTo()
 	if err != nil {
 		return err
-	}
-	forKeys := recipients
-	if len(o.keysRecipients) > 0 {
-		if forKeys, err = backup.ParseRecipients(o.keysRecipients); err != nil {
-			return err
-		}
-	}
-	if o.to == "" {
-		return errors.New("no folder is named for the backup: give --to DIR")
 	}
 	if err := os.MkdirAll(o.to, 0o700); err != nil {
 		return err
@@ -141,7 +152,7 @@ func backUpFolder(ctx context.Context, c config, path string, to sealed) (err er
 	if err != nil {
 		return err
 	}
-	k, err := keys.Load(c.Keys, keys.Config{Name: c.Name, Now: n.world.wall(), Random: n.world.random})
+	k, err := loadKeys(ctx, c, keys.Config{Name: c.Name, Now: n.world.wall(), Random: n.world.random})
 	if err != nil {
 		return err
 	}

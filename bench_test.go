@@ -135,7 +135,7 @@ func newBench(b *testing.B, n *node) *bench {
 	x.must(err)
 	x.trial, err = n.ledger.Trial("BENCH")
 	x.must(err)
-	_, _, err = x.trial.Seal(b.Context(), by, randomization.Blocks{Ratio: []int{1, 1}, Sizes: []randomization.BlockSize{{Size: 4, Weight: 1}, {Size: 6, Weight: 1}}})
+	_, _, err = x.trial.Seal(b.Context(), by, randomization.Blocks{Ratio: []int{1, 1}, Sizes: []randomization.BlockSize{{Size: 4, Weight: 1}, {Size: 6, Weight: 1}}}, false)
 	x.must(err)
 	_, err = x.trial.Do(b.Context(), by, trial.EnrolmentOpened{})
 	x.must(err)

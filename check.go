@@ -24,7 +24,7 @@ import (
 
 // checkCommand is the command that checks a data folder.
 func checkCommand() *cobra.Command {
-	var flags config
+	var flags, c config
 	var file string
 	cmd := &cobra.Command{
 		Use:   "check --data DIR",
@@ -37,18 +37,19 @@ entry and the rules of the trials. For each list it prints the number of entries
 and the root of the tree. If something is damaged it names the first bad entry,
 says what to do, and exits with 1.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := settings(file, flags)
-			if err != nil {
+		PreRunE: func(*cobra.Command, []string) (err error) {
+			if c, err = settings(file, flags); err != nil {
 				return err
 			}
-			return checkFolder(cmd.Context(), c, cmd.OutOrStdout())
+			return inUse("--data", c.Data)
 		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return checkFolder(cmd.Context(), c, cmd.OutOrStdout()) },
 	}
 	cmd.Flags().StringVar(&file, "config", "", "configuration `FILE` (TOML) of the server")
 	cmd.Flags().StringVar(&flags.Data, "data", "", "`DIR` of database and keys")
 	cmd.Flags().StringVar(&flags.Keys, "keys", "", "`DIR` of the keys (default keys in the data folder)")
 	cmd.Flags().StringVar(&flags.Checkpoints, "checkpoints", "", "`DIR` of the signed heads (default checkpoints in the data folder)")
+	masterKeyFlags(cmd.Flags(), &flags.MasterKey)
 	return cmd
 }
 
@@ -73,7 +74,7 @@ func checkFolder(ctx context.Context, c config, out io.Writer) error {
 		fmt.Fprintf(out, "\n%s holds no keys: the signed heads, the codes of entries and the rules were not checked\n", c.Keys)
 		return nil
 	}
-	k, err := keys.Load(c.Keys, keys.Config{Now: wall(), Random: barren{}})
+	k, err := loadKeys(ctx, c, keys.Config{Now: wall(), Random: barren{}})
 	if err != nil {
 		return err
 	}

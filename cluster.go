@@ -143,23 +143,17 @@ func (n *node) join(ctx context.Context, c config) (*keys.Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	k, err := n.loadKeys(c, fresh)
+	k, err := n.loadKeys(ctx, c, fresh)
 	if err != nil {
 		return nil, err
 	}
-	if n.listener, err = net.Listen("tcp", c.Listen); err != nil {
+	if err := n.listen(c); err != nil {
 		return nil, err
 	}
 	if err := n.standBy(ctx, c, k); err != nil {
 		return nil, err
 	}
 	return k, n.claim(ctx, k)
-}
-
-// isReplica reports whether a data folder is that of a server in a cluster.
-func isReplica(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, "replica.db"))
-	return err == nil
 }
 
 // empty reports whether a group holds nothing yet, so that keys may be made.

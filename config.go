@@ -23,6 +23,8 @@ type config struct {
 	// Keys is the folder of the server's keys, best not in the same backup as
 	// Data. The default is "keys" in Data.
 	Keys string `toml:"keys"`
+	// MasterKey is how the master key in Keys is sealed.
+	MasterKey masterKeyConfig `toml:"master_key"`
 	// Checkpoints is the folder of the signed heads of the log, best on another
 	// disk: whoever restores an older Data together with it is not noticed by
 	// the server, only by clients. The default is "checkpoints" in Data.

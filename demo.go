@@ -9,8 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"sync"
 	"text/tabwriter"
 	"time"
@@ -46,6 +44,7 @@ months of a trial of individual placement and support: 30 people are screened
 and 24 randomized, some leave, one dies, two locks are exported and verified.
 Then the server stays, with a sign-in for each role. All data are synthetic.`,
 		Args: cobra.NoArgs,
+		PreRunE: func(*cobra.Command, []string) error { return o.check() },
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.seeded = cmd.Flags().Changed("seed")
 			o.stdout, o.stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
@@ -53,10 +52,10 @@ Then the server stays, with a sign-in for each role. All data are synthetic.`,
 		},
 	}
 	cmd.Flags().BoolVar(&o.script, "script", false, "play the story, verify everything and end")
-	cmd.Flags().StringVar(&o.out, "out", "", "keep protocol, exports, checkpoints, keys and sealing record in `DIR`")
+	cmd.Flags().StringVar(&o.out, "out", "", "keep protocol, exports, checkpoints, keys and sealing record in `DIR`, which must be empty or missing")
 	cmd.Flags().StringVar(&o.keep, "keep-data", "", "keep the server's data folder as `DIR`, which must be empty or missing")
 	cmd.Flags().StringVar(&o.listen, "listen", "localhost:0", "loopback `ADDRESS` to listen on")
-	cmd.Flags().Uint64Var(&o.seed, "seed", 0, "make it repeatable: all of its entropy comes from `N`; never for real trials")
+	cmd.Flags().Var(seedFlag{&o.seed}, "seed", "make it repeatable: all of its entropy comes from `N`; never for real trials")
 	return cmd
 }
 
@@ -143,34 +142,6 @@ The password of each is: %[3]s
 		fmt.Fprintf(t, "  %s\t%s\t%s\n", p.User, p.Role, where)
 	}
 	t.Flush()
-}
-
-// folders returns the data folder and the folder for what is kept, and how to
-// clean up.
-func (o demoOptions) folders() (data, out string, clean func(), err error) {
-	temp, err := os.MkdirTemp("", "lodd-demo-")
-	if err != nil {
-		return "", "", nil, err
-	}
-	clean = func() { os.RemoveAll(temp) }
-	data, out = filepath.Join(temp, "data"), filepath.Join(temp, "out")
-	if o.keep != "" {
-		data = o.keep
-	}
-	if o.out != "" {
-		out = o.out
-	}
-	if entries, err := os.ReadDir(data); err == nil && len(entries) > 0 {
-		clean()
-		return "", "", nil, fmt.Errorf("%s is not empty: name another folder for the demo's data", data)
-	}
-	for _, dir := range []string{data, out, filepath.Join(out, "checkpoints")} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			clean()
-			return "", "", nil, err
-		}
-	}
-	return data, out, clean, nil
 }
 
 // world returns the demo's entropy and clock. With a seed all entropy but that

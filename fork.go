@@ -279,9 +279,13 @@ lodd:   so with: lodd trial reconcile
 	fmt.Fprint(out, `lodd: the restore is recorded in every trial and, beside the signed heads, in forks
 lodd: nobody is randomized until the custodian of each trial has compared it with
 lodd:   what the sites hold, and run: lodd trial reconcile
-lodd: erasures, accounts and passwords that came after this copy are not in it:
+`)
+	if known || r.doubts != "" {
+		fmt.Fprint(out, `lodd: erasures, accounts and passwords that came after this copy are not in it:
 lodd:   repeat them
-lodd: a client, witness or follower that saw a lost entry refuses this server and
+`)
+	}
+	fmt.Fprint(out, `lodd: a client, witness or follower that saw a lost entry refuses this server and
 lodd:   is right to: see "After a restore" in docs/backup.md
 `)
 }

@@ -78,7 +78,7 @@ func (k *killed) setUp(n *node) {
 	k.must(err)
 	t, err := n.ledger.Trial("KILL")
 	k.must(err)
-	_, _, err = t.Seal(ctx, by, randomization.Blocks{Ratio: []int{1, 1}, Sizes: []randomization.BlockSize{{Size: 4, Weight: 1}, {Size: 6, Weight: 1}}})
+	_, _, err = t.Seal(ctx, by, randomization.Blocks{Ratio: []int{1, 1}, Sizes: []randomization.BlockSize{{Size: 4, Weight: 1}, {Size: 6, Weight: 1}}}, false)
 	k.must(err)
 	_, err = t.Do(ctx, by, trial.EnrolmentOpened{})
 	k.must(err)

@@ -107,7 +107,10 @@ var layout = map[string][]string{
 	"server/replay":    {"server/trial", "server/trial/entry", "server/people", "audit"},
 	"client/app":       {"client", "client/app/shell", "proto", "audit", "randomization", "google.golang.org/protobuf"},
 	"client/app/shell": {},
-	"client/demo":      {"client", "proto", "proto/invite", "audit", "golang.org/x/mod/sumdb/note", "google.golang.org/protobuf"},
+	"client/demo": {
+		"client", "proto", "proto/invite", "audit", "randomization", "randomization/table",
+		"golang.org/x/mod/sumdb/note", "google.golang.org/protobuf",
+	},
 }
 
 // comesLater lists the rows whose folders don't exist yet.

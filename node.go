@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -79,6 +78,11 @@ func open(ctx context.Context, c config, w world) (*node, error) {
 }
 
 func (n *node) open(ctx context.Context, c config) error {
+	if inUse("data", c.Data) != nil { // nothing is made for a server that can't listen
+		if err := n.listen(c); err != nil {
+			return err
+		}
+	}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
@@ -92,10 +96,8 @@ func (n *node) open(ctx context.Context, c config) error {
 	if err := n.openLedger(ctx, k); err != nil {
 		return err
 	}
-	if n.listener == nil {
-		if n.listener, err = net.Listen("tcp", c.Listen); err != nil {
-			return err
-		}
+	if err := n.listen(c); err != nil {
+		return err
 	}
 	return n.openServer(c, k)
 }
@@ -110,7 +112,7 @@ func (n *node) openStore(ctx context.Context, c config) (*keys.Keys, error) {
 	}
 	database := filepath.Join(c.Data, "lodd.db")
 	_, err := os.Stat(database)
-	k, err := n.loadKeys(c, errors.Is(err, fs.ErrNotExist))
+	k, err := n.loadKeys(ctx, c, errors.Is(err, fs.ErrNotExist))
 	if err != nil {
 		return nil, err
 	}
@@ -122,8 +124,8 @@ func (n *node) openStore(ctx context.Context, c config) (*keys.Keys, error) {
 	return k, nil
 }
 
-func (n *node) loadKeys(c config, fresh bool) (*keys.Keys, error) {
-	return keys.Load(c.Keys, keys.Config{
+func (n *node) loadKeys(ctx context.Context, c config, fresh bool) (*keys.Keys, error) {
+	return loadKeys(ctx, c, keys.Config{
 		Fresh: fresh, Name: c.Name, Hosts: hosts(c), Now: n.world.wall(), Random: n.world.random,
 	})
 }
@@ -131,30 +133,40 @@ func (n *node) loadKeys(c config, fresh bool) (*keys.Keys, error) {
 // openLog opens the log in the store and compares it with the heads that it
 // signed last.
 func (n *node) openLog(ctx context.Context, c config, k *keys.Keys) error {
+	if err := n.needHeads(ctx, c); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(c.Checkpoints, 0o700); err != nil {
 		return fmt.Errorf("checkpoints: %w", err)
 	}
-	guard := audit.FileGuard{Dir: c.Checkpoints}
-	heads, err := guard.Load()
-	if err != nil {
-		return err
-	}
-	if n.logged, err = logConfig(n.store, k, guard); err != nil {
+	var err error
+	if n.logged, err = logConfig(n.store, k, audit.FileGuard{Dir: c.Checkpoints}); err != nil {
 		return err
 	}
 	n.log, err = audit.Open(ctx, n.logged)
 	if errors.Is(err, audit.ErrRolledBack) {
 		return fmt.Errorf("%w: if %s was put back by hand and nothing newer is left, record that with: lodd restore --in-place --data %s", err, c.Data, c.Data)
 	}
-	if err != nil {
+	return err
+}
+
+// needHeads refuses a folder of signed heads that has none though there must be
+// some. It may be the name of another one, so it isn't made.
+func (n *node) needHeads(ctx context.Context, c config) error {
+	// A server of a cluster has a copy that remembers, also before it first leads.
+	if c.LostCheckpoints || n.member != nil {
+		return nil
+	}
+	heads, err := audit.FileGuard{Dir: c.Checkpoints}.Load()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	// A server of a cluster has a copy that remembers, also before it first leads.
-	if len(heads) == 0 && len(n.log.Lists("")) > 0 && !c.LostCheckpoints && n.member == nil {
-		return fmt.Errorf("%s holds no signed head though the database has entries: put the folder back; "+
+	lists, err := n.store.Lists(ctx, "")
+	if err == nil && len(heads) == 0 && len(lists) > 0 {
+		err = fmt.Errorf("%s holds no signed head though the database has entries: put the folder back, or name the right one with --checkpoints; "+
 			"without it an older or shortened database cannot be told from the newest, so start with --lost-checkpoints only if it is gone", c.Checkpoints)
 	}
-	return nil
+	return err
 }
 
 // logConfig returns how the log of these keys is opened.
@@ -176,10 +188,7 @@ func (n *node) openLedger(ctx context.Context, k *keys.Keys) (err error) {
 		return err
 	}
 	n.ledger, err = ledger.Open(ctx, ledger.Config{Log: n.log, Vault: n.vault, Seeds: n.world.seeds, Random: n.world.random, Now: n.world.now})
-	if err != nil {
-		return err
-	}
-	return nil
+	return err
 }
 
 func (n *node) openServer(c config, k *keys.Keys) error {
@@ -298,17 +307,3 @@ func (n *node) close() error {
 	}
 	return errors.Join(errs...)
 }
-
-// hosts returns the host names of every address, for the certificate.
-func hosts(c config) []string {
-	var out []string
-	for _, a := range append(slices.Clone(c.Addresses), c.Listen) {
-		if host, _, err := net.SplitHostPort(a); err == nil && host != "" {
-			out = append(out, host)
-		}
-	}
-	return out
-}
-
-// address returns where the server listens.
-func (n *node) address() string { return n.listener.Addr().String() }

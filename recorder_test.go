@@ -90,6 +90,11 @@ func (r *recorder) answer(call *rpc, s *stats.OutPayload) {
 		// Bundles hold signed heads, which are hiding; compareExports looks inside.
 		r.note(call, fmt.Sprintf("export %s of %d bytes, piece of %d", m.GetFileName(), m.GetSizeBytes(), len(m.GetChunk())))
 		return
+	case *loddv1.DownloadRevealResponse:
+		// It tells every arm, at a time when all may be told; until then and in all
+		// else its reader is blind.
+		r.note(call, fmt.Sprintf("reveal %s of %d bytes, piece of %d", m.GetFileName(), m.GetSizeBytes(), len(m.GetChunk())))
+		return
 	case *loddv1.ListTeamResponse:
 		for _, p := range m.GetParticipants() {
 			key := p.GetArm().GetId() + " " + p.GetSite()

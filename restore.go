@@ -24,13 +24,13 @@ type restoreOptions struct {
 	backup, keys, log, checkpoints string
 	identities                     []string
 	masterKey                      masterKeyConfig
-	inPlace                        bool
+	inPlace, anyway                bool
 	out                            io.Writer
 	world                          world
 }
 
 func restoreCommand() *cobra.Command {
-	var flags config
+	var flags, c config
 	var file string
 	var o restoreOptions
 	cmd := &cobra.Command{
@@ -51,18 +51,20 @@ reconcile", which slots the lost part had used, or that there are none.
 
 With --in-place it records that an older copy was put back by hand.`,
 		Args: cobra.NoArgs,
+		PreRunE: func(*cobra.Command, []string) (err error) {
+			if err = o.check(flags.Data, file); err != nil || !o.inPlace {
+				return err
+			}
+			flags.Keys, flags.Checkpoints = o.keys, o.checkpoints
+			if c, err = settings(file, flags); err != nil {
+				return err
+			}
+			return inUse("--data", c.Data)
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.out, o.world = cmd.ErrOrStderr(), operator(cmd.ErrOrStderr())
 			if o.inPlace {
-				flags.Keys, flags.Checkpoints = o.keys, o.checkpoints
-				c, err := settings(file, flags)
-				if err != nil {
-					return err
-				}
 				return restoreInPlace(cmd.Context(), c, o)
-			}
-			if file != "" {
-				return errors.New("--config goes with --in-place only: a restore makes a new folder, named by --data")
 			}
 			o.masterKey = flags.MasterKey.over(masterKeyConfig{})
 			return restore(cmd.Context(), flags.Data, o)
@@ -75,16 +77,38 @@ With --in-place it records that an older copy was put back by hand.`,
 	cmd.Flags().StringVar(&o.log, "log", "", "`DIR` of a newer copy of the log")
 	cmd.Flags().StringVar(&o.checkpoints, "checkpoints", "", "`DIR` of the newest signed heads; with --in-place those of the server")
 	cmd.Flags().BoolVar(&o.inPlace, "in-place", false, "record that the data folder is an older copy")
+	cmd.Flags().BoolVar(&o.anyway, "anyway", false, "with --in-place: record it though the folder has all that its signed heads cover")
 	cmd.Flags().StringVar(&file, "config", "", "configuration `FILE` of the server (TOML), with --in-place")
 	masterKeyFlags(cmd.Flags(), &flags.MasterKey)
 	return cmd
 }
 
-// restore makes the data folder, or leaves nothing behind.
-func restore(ctx context.Context, data string, o restoreOptions) (err error) {
-	if data == "" || o.backup == "" || o.keys == "" {
+// check reports what is missing among the flags, or doesn't go together.
+func (o restoreOptions) check(data, file string) error {
+	switch {
+	case o.inPlace && (o.backup != "" || o.log != "" || len(o.identities) > 0):
+		return errors.New("--in-place takes the folder as it is: --backup, --identity and --log belong to a restore into a new folder")
+	case o.inPlace:
+	case o.anyway:
+		return errors.New("--anyway goes with --in-place only")
+	case file != "":
+		return errors.New("--config goes with --in-place only: a restore makes a new folder, named by --data")
+	case data == "" || o.backup == "" || o.keys == "" || len(o.identities) == 0:
 		return errors.New("a restore needs --backup FILE, --keys FILE, --identity FILE and --data NEWDIR")
 	}
+	if o.checkpoints != "" { // a folder that isn't there would be one without heads
+		if _, err := os.ReadDir(o.checkpoints); err != nil {
+			return fmt.Errorf("--checkpoints: %w", err)
+		}
+	}
+	if o.log != "" {
+		return inUse("--log", o.log)
+	}
+	return nil
+}
+
+// restore makes the data folder, or leaves nothing behind.
+func restore(ctx context.Context, data string, o restoreOptions) (err error) {
 	if err := vacant(data); err != nil {
 		return err
 	}
@@ -165,6 +189,7 @@ type restoring struct {
 	lost    map[string]loss // of every list that is known
 	gone    []string        // trials of which only heads are left
 	doubts  string          // why entries may well be lost that nobody knows of; "" if there is no such reason
+	newest  bool            // of a folder that was put back: it has all that its signed heads cover
 }
 
 func (r *restoring) run(ctx context.Context, identities []age.Identity) (*fork, error) {

@@ -22,9 +22,6 @@ import (
 // back by hand. Whatever it is compared with, the operator says so: entries may
 // be lost in every trial. It may be repeated after an error.
 func restoreInPlace(ctx context.Context, c config, o restoreOptions) (err error) {
-	if o.backup != "" || o.log != "" || len(o.identities) > 0 {
-		return errors.New("--in-place takes the folder as it is: --backup, --identity and --log belong to a restore into a new folder")
-	}
 	r := &restoring{o: o, c: c, n: &node{world: o.world, data: c.Data}, known: heads{}, lost: map[string]loss{}}
 	defer func() { err = errors.Join(err, r.n.close()) }()
 	err = r.n.openFile(c.Data)
@@ -49,6 +46,11 @@ func restoreInPlace(ctx context.Context, c config, o restoreOptions) (err error)
 	if err != nil {
 		return err
 	}
+	if r.newest && !o.anyway {
+		return fmt.Errorf("%s is as new as its signed heads in %s, so that nothing shows that an older copy was put back; nothing was changed. "+
+			"A record stops randomization in every trial until its custodian has run lodd trial reconcile: "+
+			"if folder and heads were put back together, repeat the command with --anyway", c.Data, c.Checkpoints)
+	}
 	r.gone = lostTrials(r.n.log, r.known)
 	if err := r.reopen(ctx, f); err != nil {
 		return err
@@ -72,13 +74,16 @@ func (r *restoring) compareGuard(ctx context.Context) (*fork, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
+	r.newest = len(signed) > 0
 	other := map[string]bool{}
 	for _, list := range slices.Sorted(maps.Keys(signed)) {
 		if err := r.known.add(here, list, signed[list]); err != nil {
 			return nil, err
 		}
-		_, err := here.CheckHead(ctx, list, signed[list])
-		if _, forked := errors.AsType[*audit.ForkError](err); forked {
+		lacks, err := here.CheckHead(ctx, list, signed[list])
+		_, forked := errors.AsType[*audit.ForkError](err)
+		r.newest = r.newest && !forked && lacks == 0
+		if forked {
 			other[list] = true
 			continue
 		}

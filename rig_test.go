@@ -96,7 +96,7 @@ func (r *rig) setUp() {
 		Consents: []trial.Consent{{Version: "1", Approved: trial.Date{Year: 2024, Month: 1, Day: 1}}},
 	})
 	r.must(err)
-	_, _, err = r.trial().Seal(r.t.Context(), by, randomization.Blocks{Ratio: []int{1, 1}, Sizes: []randomization.BlockSize{{Size: 4, Weight: 1}, {Size: 6, Weight: 1}}})
+	_, _, err = r.trial().Seal(r.t.Context(), by, randomization.Blocks{Ratio: []int{1, 1}, Sizes: []randomization.BlockSize{{Size: 4, Weight: 1}, {Size: 6, Weight: 1}}}, false)
 	r.must(err)
 	_, err = r.trial().Do(r.t.Context(), by, trial.EnrolmentOpened{})
 	r.must(err)

@@ -39,16 +39,17 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"server": cmdServer,
-			"kill9":  cmdKill9,
-			"shell":  cmdShell,
-			"flip":   cmdFlip,
-			"grep0":  cmdGrep0,
-			"as":     cmdAs,
-			"exits":  cmdExits,
-			"field":  cmdField,
-			"agekey": cmdAgeKey,
-			"term":   cmdTerm,
+			"server":  cmdServer,
+			"kill9":   cmdKill9,
+			"shell":   cmdShell,
+			"flip":    cmdFlip,
+			"grep0":   cmdGrep0,
+			"as":      cmdAs,
+			"exits":   cmdExits,
+			"field":   cmdField,
+			"agekey":  cmdAgeKey,
+			"term":    cmdTerm,
+			"transit": cmdTransit,
 		},
 	})
 }

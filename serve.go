@@ -13,7 +13,7 @@ import (
 
 // serveCommand is the command that runs a server.
 func serveCommand() *cobra.Command {
-	var flags config
+	var flags, c config
 	var file string
 	cmd := &cobra.Command{
 		Use:   "serve --data DIR",
@@ -24,13 +24,11 @@ On an empty folder it makes its keys, its certificate authority and a one-time
 invitation for the first administrator, which it prints. SIGTERM lets calls
 under way finish and stops it.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := settings(file, flags)
-			if err != nil {
-				return err
-			}
-			return serve(cmd.Context(), c, cmd.ErrOrStderr())
+		PreRunE: func(*cobra.Command, []string) (err error) { // what is wrong before RunE is wrong usage
+			c, err = settings(file, flags)
+			return err
 		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), c, cmd.ErrOrStderr()) },
 	}
 	cmd.Flags().StringVar(&file, "config", "", "configuration `FILE` (TOML)")
 	cmd.Flags().StringVar(&flags.Data, "data", "", "`DIR` of database and keys")
@@ -44,6 +42,7 @@ under way finish and stops it.`,
 	cmd.Flags().StringArrayVar(&flags.Witnesses, "witness", nil, "public `KEY` of a witness, as lodd witness init prints it; may be repeated")
 	cmd.Flags().StringArrayVar(&flags.Followers, "follower", nil, "`PIN` of a machine that may keep a copy, as lodd follow prints it; may be repeated")
 	cmd.Flags().StringSliceVar(&flags.Addresses, "address", nil, "`HOST:PORT` at which clients reach it, may be repeated")
+	masterKeyFlags(cmd.Flags(), &flags.MasterKey)
 	return cmd
 }
 
@@ -64,6 +63,7 @@ func settings(file string, flags config) (config, error) {
 			*set.key = set.flag
 		}
 	}
+	c.MasterKey = flags.MasterKey.over(c.MasterKey)
 	c.LostCheckpoints = c.LostCheckpoints || flags.LostCheckpoints
 	if len(flags.Addresses) > 0 {
 		c.Addresses = flags.Addresses
@@ -87,7 +87,7 @@ func serve(ctx context.Context, c config, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "lodd: serving on %s, data in %s\n", n.address(), c.Data)
+	fmt.Fprintf(out, "lodd: serving on %s, data in %s, pin %s\n", n.address(), c.Data, n.pin)
 	if invite, ok := n.server.BootstrapInvite(); ok {
 		fmt.Fprintf(out, "lodd: there is no account yet; make the first administrator with\n\n  lodd join %s\n\n", invite)
 	}

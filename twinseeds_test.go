@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/lodd-rct/lodd/client/demo"
 	"github.com/lodd-rct/lodd/randomization"
 )
 
@@ -37,6 +38,7 @@ func drawn(t *testing.T, design randomization.Blocks, secret []byte) (arms, oppo
 	if err != nil {
 		t.Fatal(err)
 	}
+	seed = seed.Contribute([]byte(demo.Contribution))
 	for _, stratum := range []struct {
 		name        string
 		slots, lost int

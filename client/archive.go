@@ -115,7 +115,7 @@ func (a *archiving) takeHead(ctx context.Context, list string) (archivedHead, er
 	if err != nil {
 		return archivedHead{}, err
 	}
-	if err := a.remember(ctx, list, f); err != nil {
+	if err := a.remember(ctx, f); err != nil {
 		return archivedHead{}, err
 	}
 	v, cosigned := f.verified(), f.cosigned

@@ -34,8 +34,13 @@ type Request struct {
 	Repeated bool `json:"repeated,omitempty"`
 }
 
-// created is the kind of a trial's first entry.
-const created = "trial_created"
+// Kinds of entries that are treated apart: a trial's first one, and the two by
+// which a participant is enrolled.
+const (
+	created    = "trial_created"
+	randomized = "randomized"
+	envelope   = "contingency_used"
+)
 
 // asked returns what a receipt was given for.
 func (c *Client) asked(req, reply any, m *loddv1.Receipt) Request {
@@ -61,7 +66,29 @@ func kindOf(req any) string {
 	case *loddv1.TakeLockRequest:
 		return "locked"
 	}
+	if kind := kindOfSealing(req); kind != "" {
+		return kind
+	}
 	return kindOfParticipant(req)
+}
+
+// kindOfSealing is kindOf for what becomes of the seed and the sealed design.
+func kindOfSealing(req any) string {
+	switch req.(type) {
+	case *loddv1.ContributeEntropyRequest:
+		return "entropy_contributed"
+	case *loddv1.AbandonSealingRequest:
+		return "sealing_abandoned"
+	case *loddv1.PrintContingencyRequest:
+		return "contingency_printed"
+	case *loddv1.FreezeAnalysisPlanRequest:
+		return "plan_frozen"
+	case *loddv1.ProposeUnsealingRequest:
+		return "unsealing_proposed"
+	case *loddv1.ApproveUnsealingRequest:
+		return "unsealed"
+	}
+	return ""
 }
 
 // kindOfParticipant is kindOf for what is about a participant.
@@ -76,7 +103,7 @@ func kindOfParticipant(req any) string {
 	case *loddv1.ExcludeRequest:
 		return "excluded"
 	case *loddv1.CommitRandomizationRequest, *loddv1.GetRandomizationRequest:
-		return "randomized"
+		return randomized
 	case *loddv1.SubmitFormRequest:
 		return "form_submitted"
 	case *loddv1.CorrectFormRequest:
@@ -91,6 +118,12 @@ func kindOfParticipant(req any) string {
 		return "error_recorded"
 	case *loddv1.EraseParticipantRequest:
 		return "erased"
+	case *loddv1.CorrectLevelsRequest:
+		return "levels_corrected"
+	case *loddv1.RecordReplacementRequest:
+		return "replaced"
+	case *loddv1.RecordContingencyAllocationRequest:
+		return envelope
 	}
 	return ""
 }
@@ -114,7 +147,7 @@ func participantOf(req, reply any) string {
 // mayBeOthers reports whether the entry may be somebody else's: a question asks
 // for one, and these are done once, whoever asks again.
 func (q Request) mayBeOthers() bool {
-	return q.ID == "" || q.Repeated && (q.Kind == "randomized" || q.Kind == "erased" || q.Kind == created)
+	return q.ID == "" || q.Repeated && (q.Kind == randomized || q.Kind == envelope || q.Kind == "erased" || q.Kind == created)
 }
 
 // mayBeHidden reports whether the server may keep the entry to itself: it shows
@@ -148,7 +181,7 @@ func (r Receipt) answers(entry []byte) error {
 func (q Request) madeBy(e *logv1.Entry) error {
 	kind, participant := about(e)
 	switch {
-	case kind != q.Kind:
+	case kind != q.Kind && (q.Kind != randomized || kind != envelope || !q.mayBeOthers()):
 		return fmt.Errorf("the entry is %q, and %q was asked for", kind, q.Kind)
 	case participant != "" && q.Participant != "" && participant != q.Participant:
 		return errors.New("the entry is about another participant")

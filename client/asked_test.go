@@ -100,6 +100,14 @@ func TestReceiptsOfOthers(t *testing.T) {
 		}
 		return b
 	}
+	opened := func(actor, participant string) []byte {
+		b, err := proto.Marshal(&logv1.Entry{Actor: actor, Kind: &logv1.Entry_ContingencyUsed{ContingencyUsed: &logv1.ContingencyUsed{Participant: participant}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	record := &loddv1.RecordContingencyAllocationRequest{TrialId: "IPS", RequestId: requestOf("P3"), Participant: "P3"}
 	ask := &loddv1.CommitRandomizationRequest{TrialId: "IPS", IntentId: requestOf("P3"), Confirm: "P3"}
 	question := &loddv1.GetRandomizationRequest{TrialId: "IPS", Participant: "P3"}
 	create := &loddv1.CreateTrialRequest{RequestId: requestOf("P3")}
@@ -120,6 +128,13 @@ func TestReceiptsOfOthers(t *testing.T) {
 		{"repeated and hidden", ask, true, nil, 7, true},
 		{"a question", question, false, nil, 7, true},
 		{"a question about another participant", question, false, randomized("kari", "P1", id), 7, false},
+		{"a question about somebody with an envelope", question, false, opened("per", "P3"), 7, true},
+		{"a question about another one with an envelope", question, false, opened("kari", "P1"), 7, false},
+		{"an envelope instead", ask, false, opened("kari", "P3"), 7, false},
+		{"an envelope before", ask, true, opened("per", "P3"), 7, true},
+		{"an envelope recorded before", record, true, opened("per", "P3"), 7, true},
+		{"an envelope of another's", record, false, opened("per", "P3"), 7, false},
+		{"no envelope", record, true, randomized("kari", "P3", id), 7, false},
 		{"a new trial", create, false, nil, 0, true},
 		{"a new trial elsewhere", create, false, nil, 3, false},
 	} {

@@ -115,7 +115,7 @@ func TestStreamsAreRefusedToo(t *testing.T) {
 	m.server.calls()
 	_, err := m.begin().Audit().ListLeaves(t.Context(), &loddv1.ListLeavesRequest{TrialId: "IPS", List: "IPS/conduct", Size: 1})
 	m.wrong(err, "was rewritten")
-	if asked := m.server.calls(); asked != "checkpoint" {
+	if asked := m.server.calls(); asked != "checkpoint report" {
 		t.Errorf("asked %q", asked)
 	}
 }

@@ -42,7 +42,8 @@ func (m memory) cosignedPaths(list string) ([]string, error) {
 // witnessed opens the co-signed checkpoint that came with a head, and holds it
 // against those that were seen before: a server that has shown its log to
 // somebody in another version could leave out what a witness has signed since.
-func (c *Client) witnessed(v *Verified, list, signed string) error {
+func (c *Client) witnessed(ctx context.Context, v *Verified, f followed) error {
+	list, signed := f.list, f.cosigned
 	given := audit.Cosigned{Checkpoint: audit.Checkpoint{Size: -1}}
 	if signed != "" {
 		var err error
@@ -78,7 +79,7 @@ func (c *Client) witnessed(v *Verified, list, signed string) error {
 			v.Displaced = append(v.Displaced, w.Name())
 		}
 		if problem != "" {
-			return c.found(finding{List: list, Remembered: string(b), Given: string(v.Signed), Cosigned: signed, Problem: problem})
+			return c.lost(ctx, f.trial, finding{List: list, Remembered: string(b), Given: string(v.Signed), Cosigned: signed, Problem: problem})
 		}
 	}
 	return nil

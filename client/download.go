@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 
+	"google.golang.org/grpc"
+
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 )
 
-// A Download is what DownloadExport wrote.
+// A Download is what DownloadExport or DownloadReveal wrote.
 type Download struct {
 	// FileName is the server's name for the bundle. It is the server's word:
 	// check it before making a file of it.
@@ -30,23 +32,52 @@ func (c *Client) DownloadExport(ctx context.Context, req *loddv1.DownloadExportR
 	if err != nil {
 		return Download{}, err
 	}
+	return receive(stream, w, progress)
+}
+
+// DownloadReveal writes the bundle of an unsealed trial, which tells every arm,
+// as DownloadExport does.
+func (c *Client) DownloadReveal(ctx context.Context, req *loddv1.DownloadRevealRequest, w io.Writer, progress func(done, total int64)) (Download, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := c.Unsealing().DownloadReveal(ctx, req)
+	if err != nil {
+		return Download{}, err
+	}
+	return receive(stream, w, progress)
+}
+
+// A piece is one of those that a bundle is sent in. The first one tells its name
+// and size.
+type piece interface {
+	GetFileName() string
+	GetSizeBytes() int64
+	GetChunk() []byte
+}
+
+// receive writes a stream of pieces, whole or with an error.
+func receive[M any, P interface {
+	*M
+	piece
+}](stream grpc.ServerStreamingClient[M], w io.Writer, progress func(done, total int64)) (Download, error) {
 	var d Download
 	size := int64(-1)
 	for {
-		piece, err := stream.Recv()
+		m, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
 			return Download{}, err
 		}
+		p := P(m)
 		if size < 0 {
-			d.FileName, size = piece.GetFileName(), piece.GetSizeBytes()
+			d.FileName, size = p.GetFileName(), p.GetSizeBytes()
 		}
-		n, err := w.Write(piece.GetChunk())
+		n, err := w.Write(p.GetChunk())
 		d.Bytes += int64(n)
 		if err != nil {
-			return Download{}, fmt.Errorf("client: write export: %w", err)
+			return Download{}, fmt.Errorf("client: write download: %w", err)
 		}
 		if d.Bytes > size {
 			return Download{}, fmt.Errorf("client: the server sent more than the %d bytes that it announced", size)
@@ -56,7 +87,7 @@ func (c *Client) DownloadExport(ctx context.Context, req *loddv1.DownloadExportR
 		}
 	}
 	if d.Bytes != size {
-		return Download{}, fmt.Errorf("client: the export was cut off after %d bytes of %d: download it again", d.Bytes, max(size, 0))
+		return Download{}, fmt.Errorf("client: the download was cut off after %d bytes of %d: repeat it", d.Bytes, max(size, 0))
 	}
 	return d, nil
 }

@@ -26,14 +26,22 @@ type LogError struct {
 
 	// Evidence is the file that holds what was found; empty if none was written.
 	Evidence string
+
+	// Reported says what became of it that the server was shown what it lacks;
+	// empty if there was nothing to show.
+	Reported string
 }
 
 // Error implements error.
 func (e *LogError) Error() string {
-	if e.Evidence == "" {
-		return e.List + ": " + e.Problem
+	text := e.List + ": " + e.Problem
+	if e.Evidence != "" {
+		text += "; the evidence is in " + e.Evidence
 	}
-	return e.List + ": " + e.Problem + "; the evidence is in " + e.Evidence
+	if e.Reported != "" {
+		text += "; " + e.Reported
+	}
+	return text
 }
 
 // A finding is what doesn't hold, and everything that shows it. It is written as

@@ -155,7 +155,8 @@ func (c *Client) checkReceipt(ctx context.Context, r Receipt) error {
 	if err != nil {
 		return err
 	}
-	if err := c.continues(r.List, seen, now, answer.GetConsistency()); err != nil {
+	f := followed{trial: r.trial(), list: r.List, seen: seen, now: now}
+	if err := c.continues(ctx, f, answer.GetConsistency()); err != nil {
 		return err
 	}
 	wrong := finding{
@@ -170,7 +171,7 @@ func (c *Client) checkReceipt(ctx context.Context, r Receipt) error {
 		wrong.Problem = fmt.Sprintf("the server gave a receipt for entry %d, but its log of %d entries doesn't hold it: %v", r.Index, now.Size, err)
 		return c.found(wrong)
 	}
-	if err := c.remember(ctx, r.List, followed{trial: r.trial(), seen: seen, now: now}); err != nil {
+	if err := c.remember(ctx, f); err != nil {
 		return err
 	}
 	if len(answer.GetEntry()) == 0 && !r.Request.mayBeHidden() && r.Request.Actor != c.config.User {

@@ -174,6 +174,7 @@ func requestID(req any) string {
 func writes(method string) bool {
 	switch method {
 	case loddv1.AuditService_AddCosignature_FullMethodName,
+		loddv1.AuditService_ReportCheckpoint_FullMethodName,
 		loddv1.SessionService_Join_FullMethodName,
 		loddv1.SessionService_Login_FullMethodName,
 		loddv1.SessionService_Logout_FullMethodName,

@@ -35,6 +35,7 @@ type trialServer struct {
 	receipt  func(*loddv1.Receipt) *loddv1.Receipt // what is promised; nil for the truth
 	fail     error                                 // of every proof
 	asked    []string                              // the calls, in order
+	reported []string                              // the heads that it was shown
 	cosigned string
 	hides    bool                  // what the entries are
 	hold     func(context.Context) // is called before a checkpoint is given; may be nil
@@ -174,6 +175,22 @@ func (s *trialServer) AddCosignature(_ context.Context, req *loddv1.AddCosignatu
 	defer s.mu.Unlock()
 	s.cosigned = req.GetCheckpoint()
 	return &loddv1.AddCosignatureResponse{}, nil
+}
+
+// ReportCheckpoint notes what it is shown, and compares it with what it has.
+func (s *trialServer) ReportCheckpoint(_ context.Context, req *loddv1.ReportCheckpointRequest) (*loddv1.ReportCheckpointResponse, error) {
+	if err := s.note("report"); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reported = append(s.reported, req.GetCheckpoint())
+	for n := range len(s.entries) + 1 {
+		if s.head("IPS/conduct", s.entries[:n]) == req.GetCheckpoint() {
+			return &loddv1.ReportCheckpointResponse{}, nil
+		}
+	}
+	return &loddv1.ReportCheckpointResponse{Behind: true}, nil
 }
 
 func (s *trialServer) ListParticipants(context.Context, *loddv1.ListParticipantsRequest) (*loddv1.ListParticipantsResponse, error) {

@@ -49,7 +49,7 @@ func (c *Client) Follow(ctx context.Context, trial, list string) (Verified, erro
 	if err != nil {
 		return Verified{}, err
 	}
-	return f.verified(), c.remember(ctx, list, f)
+	return f.verified(), c.remember(ctx, f)
 }
 
 // VerifyList checks a compartment as Follow does, and that the hashes of its
@@ -64,7 +64,7 @@ func (c *Client) VerifyList(ctx context.Context, trial, list string, progress fu
 		return Verified{}, err
 	}
 	v := f.verified()
-	if err := c.witnessed(&v, list, f.cosigned); err != nil {
+	if err := c.witnessed(ctx, &v, f); err != nil {
 		return Verified{}, err
 	}
 	if err := c.recompute(ctx, recomputation{trial, list, v, progress}); err != nil {
@@ -73,14 +73,14 @@ func (c *Client) VerifyList(ctx context.Context, trial, list string, progress fu
 	if err := c.rememberWitnessed(ctx, list, f.cosigned); err != nil {
 		return Verified{}, err
 	}
-	return v, c.remember(ctx, list, f)
+	return v, c.remember(ctx, f)
 }
 
 // followed is a head that continues the one that was seen before.
 type followed struct {
-	trial     string
-	seen, now head
-	cosigned  string // the co-signed checkpoint that came with it
+	trial, list string
+	seen, now   head
+	cosigned    string // the co-signed checkpoint that came with it
 }
 
 func (f followed) verified() Verified {
@@ -104,50 +104,50 @@ func (c *Client) follow(ctx context.Context, trial, list string) (followed, erro
 	if err != nil {
 		return followed{}, err
 	}
-	if err := c.connected(ctx, trial, list, seen, now); err != nil {
-		return followed{}, err
-	}
-	return followed{trial, seen, now, answer.GetCosigned()}, nil
+	f := followed{trial, list, seen, now, answer.GetCosigned()}
+	return f, c.connected(ctx, f)
 }
 
 // connected asks for the proof that a head continues another one, and checks it.
-func (c *Client) connected(ctx context.Context, trial, list string, seen, now head) error {
+func (c *Client) connected(ctx context.Context, f followed) error {
 	var hashes [][]byte
-	if 0 < seen.Size && seen.Size < now.Size {
-		proof, err := c.Audit().ProveConsistency(ctx, &loddv1.ProveConsistencyRequest{TrialId: trial, List: list, OldSize: seen.Size, NewSize: now.Size})
+	if 0 < f.seen.Size && f.seen.Size < f.now.Size {
+		proof, err := c.Audit().ProveConsistency(ctx, &loddv1.ProveConsistencyRequest{
+			TrialId: f.trial, List: f.list, OldSize: f.seen.Size, NewSize: f.now.Size,
+		})
 		if err != nil {
 			return err
 		}
 		hashes = proof.GetHashes()
 	}
-	return c.continues(list, seen, now, hashes)
+	return c.continues(ctx, f, hashes)
 }
 
 // remember remembers a head that continues the one seen before. If meanwhile
 // another process was shown another one, they are held against each other first:
 // a log that is shown in two versions at once must not pass in both.
-func (c *Client) remember(ctx context.Context, list string, f followed) error {
-	now, before := f.now, f.seen
+func (c *Client) remember(ctx context.Context, f followed) error {
 	for {
 		var seen []byte
-		if before.Size >= 0 {
-			seen = []byte(before.signed)
+		if f.seen.Size >= 0 {
+			seen = []byte(f.seen.signed)
 		}
-		b, err := c.memory.swap(ctx, list, seen, []byte(now.signed))
+		b, err := c.memory.swap(ctx, f.list, seen, []byte(f.now.signed))
 		if err != nil || b == nil {
 			return err
 		}
-		other, err := c.openSeen(b, list)
+		other, err := c.openSeen(b, f.list)
 		if err != nil {
 			return err
 		}
-		if other.Size > now.Size {
-			return c.connected(ctx, f.trial, list, now, other)
+		if other.Size > f.now.Size {
+			f.seen, f.now = f.now, other
+			return c.connected(ctx, f)
 		}
-		if err := c.connected(ctx, f.trial, list, other, now); err != nil {
+		f.seen = other
+		if err := c.connected(ctx, f); err != nil {
 			return err
 		}
-		before = other
 	}
 }
 
@@ -198,15 +198,16 @@ func (c *Client) openCheckpoint(signed []byte, list string) (audit.Checkpoint, e
 
 // continues checks that a head continues the remembered one, if there is one, by
 // a proof from the server.
-func (c *Client) continues(list string, seen, now head, hashes [][]byte) error {
-	f := finding{List: list, Remembered: seen.signed, Given: now.signed, Consistency: hashes}
+func (c *Client) continues(ctx context.Context, of followed, hashes [][]byte) error {
+	seen, now := of.seen, of.now
+	f := finding{List: of.list, Remembered: seen.signed, Given: now.signed, Consistency: hashes}
 	if seen.Size < 0 {
 		return nil
 	}
 	if f.shorter = now.Size < seen.Size; f.shorter {
 		f.Problem = fmt.Sprintf("the log has become shorter: %d entries, but %d were seen before; "+
 			"an older copy of the server was restored, or somebody cut the newest entries", now.Size, seen.Size)
-		return c.found(f)
+		return c.lost(ctx, of.trial, f)
 	}
 	proof, err := openHashes(hashes)
 	if err == nil {
@@ -216,7 +217,7 @@ func (c *Client) continues(list string, seen, now head, hashes [][]byte) error {
 		err = fmt.Errorf("the log was rewritten since it had %d entries: %w", seen.Size, err)
 	}
 	f.Problem = err.Error()
-	return c.found(f)
+	return c.lost(ctx, of.trial, f)
 }
 
 // openHashes reads the hashes of a proof.

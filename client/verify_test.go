@@ -288,13 +288,13 @@ func TestTwoVersionsAtOnce(t *testing.T) {
 		return f
 	}
 	short, a, b, longer := shown("C"), shown("A"), shown("B", "B2"), shown("A", "A2")
-	m.must(c.remember(t.Context(), "IPS/conduct", a))
-	m.wrong(c.remember(t.Context(), "IPS/conduct", b), "was rewritten since it had 2")
-	m.must(c.remember(t.Context(), "IPS/conduct", longer))
-	m.must(c.remember(t.Context(), "IPS/conduct", a)) // late, and a part of what is remembered
-	m.wrong(c.remember(t.Context(), "IPS/conduct", short), "was rewritten since it had 2")
+	m.must(c.remember(t.Context(), a))
+	m.wrong(c.remember(t.Context(), b), "was rewritten since it had 2")
+	m.must(c.remember(t.Context(), longer))
+	m.must(c.remember(t.Context(), a)) // late, and a part of what is remembered
+	m.wrong(c.remember(t.Context(), short), "was rewritten since it had 2")
 	m.server.lie(func() { m.server.entries = []string{first, "B", "B2"} })
-	m.wrong(c.remember(t.Context(), "IPS/conduct", b), "was rewritten since it had 3")
+	m.wrong(c.remember(t.Context(), b), "was rewritten since it had 3")
 	if now, err := c.seen("IPS/conduct"); err != nil || now.signed != longer.now.signed {
 		t.Errorf("remembered %+v, %v", now, err)
 	}

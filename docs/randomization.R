@@ -4,41 +4,58 @@
 # numbers stand in the comments.
 #
 #     Rscript randomization.R list       SEED RATIO DESIGN TRIAL STRATUM N
+#     Rscript randomization.R envelopes  SEED RATIO DESIGN TRIAL STRATUM N
+#     Rscript randomization.R minimize   SEED RATIO DESIGN TRIAL PARTICIPANT ...
 #     Rscript randomization.R commitment TRIAL RATIO DESIGN SEED SALT
 #     Rscript randomization.R contribute SEED ENTROPY
 #     Rscript randomization.R reduce     WORD N [WORD N ...]
-#     Rscript randomization.R lists      < FILE
+#     Rscript randomization.R verify     FOLDER [COMMITMENT]
+#     Rscript randomization.R batch      < FILE
 #
-# SEED, SALT, ENTROPY and WORD are hexadecimal. RATIO is written 1:1. DESIGN is
+# SEED, SALT, ENTROPY, WORD and COMMITMENT are hexadecimal. RATIO is written 1:1.
+# DESIGN is
 #
-#     4x1,6x1,8x1              permuted blocks: each size x its weight
+#     4x1,6x1,8x1                    permuted blocks: each size x its weight
 #     complete
 #     big-stick:TOLERANCE
 #     maximal:TOLERANCE:LENGTH
 #     efron:FAVORED:OF
 #     urn:ALPHA:BETA
+#     minimization:range:FAVORED:OF:3x1,2x2
+#                                    or variance; each factor's levels x its weight
+#     encoded:HEX                    any design, a list too; RATIO is then -
 #
 # list prints the arms of the slots 0 to N-1, where 0 is the first arm of the
-# ratio. lists answers each line of standard input, which holds the words of
-# list, as list would. reduce prints what a random word gives below N, or
-# "reject".
+# ratio; envelopes those of the backup envelopes. minimize goes through the
+# PARTICIPANTs in order: 7:0,2,1 draws the arm of slot 7 for the levels 0, 2 and
+# 1, prints and counts it; 0,2,1=1 counts one who got arm 1 otherwise. reduce
+# prints what a random word gives below N, or "reject".
 #
-# From another script: source() this file and call list_arms().
+# verify checks what was published of an unsealed trial: design.txt and
+# allocations.csv in FOLDER. Take COMMITMENT from a record of the first day. It
+# says that all is well, or what isn't and where, and then exits with 1.
+#
+# batch answers each line of standard input, which holds a command and its words
+# with tabs in between.
+#
+# From another script: source() this file and call list_arms() or verify().
 
 # Section 1: numbers, fields, hashes. All byte strings are raw vectors.
 
-# R has no integers of 64 bits. All numbers of the specification are below 2^32,
-# which a double holds exactly, so that the upper four bytes are zero.
-number <- function(n) {
-  as.raw(c(0, 0, 0, 0, n %/% 2^24, n %/% 2^16 %% 256, n %/% 2^8 %% 256, n %% 256))
-}
+# R has no integers of 64 bits. All numbers of the specification are below 2^53,
+# which a double holds exactly.
+number <- function(n) as.raw(n %/% 256^(7:0) %% 256)
 
 pack <- function(...) {
   do.call(c, lapply(list(...), function(field) c(number(length(field)), field)))
 }
 
+sha256 <- function(message) digest::digest(message, algo = "sha256", serialize = FALSE, raw = TRUE)
+
+# mac is HMAC-SHA-256 for keys of at most 64 bytes; digest::hmac is slower.
 mac <- function(key, message) {
-  digest::hmac(key, message, algo = "sha256", serialize = FALSE, raw = TRUE)
+  key <- c(key, raw(64 - length(key)))
+  sha256(c(xor(key, as.raw(0x5c)), sha256(c(xor(key, as.raw(0x36)), message))))
 }
 
 derive <- function(seed, info) mac(mac(raw(32), seed), c(info, as.raw(1)))
@@ -46,7 +63,9 @@ derive <- function(seed, info) mac(mac(raw(32), seed), c(info, as.raw(1)))
 tag <- function(name) charToRaw(paste0("lodd/randomization/v1/", name))
 
 # Section 2: the design, a list of name, ratio and numbers. The numbers of blocks
-# are the sizes and their weights in turn.
+# are the sizes and their weights in turn, and so are those of minimization,
+# after the measure and the chance. A list has its tolerance as the number, and
+# strata: the arms of each, in names and arms.
 
 encode <- function(design) {
   ratio <- c(length(design$ratio), design$ratio)
@@ -54,30 +73,67 @@ encode <- function(design) {
     "blocks" = c(ratio, length(design$numbers) / 2, design$numbers),
     "complete" = ratio,
     "urn" = c(length(design$ratio), design$numbers),
+    "minimization" = c(ratio, design$numbers[1:3], (length(design$numbers) - 3) / 2, design$numbers[-(1:3)]),
+    "list" = c(ratio, design$numbers, length(design$arms)),
     design$numbers)
-  c(pack(tag(design$name)), do.call(c, lapply(numbers, number)))
+  strata <- Map(function(name, arms) pack(charToRaw(name), as.raw(arms)), design$names, design$arms)
+  do.call(c, c(list(pack(tag(design$name))), lapply(numbers, number), unname(strata)))
+}
+
+decode <- function(bytes) {
+  at <- 0
+  take <- function(n) {
+    if (at + n > length(bytes)) stop("the encoded design is cut short")
+    at <<- at + n
+    bytes[seq_len(n) + at - n]
+  }
+  one <- function() sum(as.numeric(take(8)) * 256^(7:0))
+  some <- function(n) vapply(seq_len(n), function(i) one(), 0)
+  name <- sub(rawToChar(tag("")), "", rawToChar(take(one())), fixed = TRUE)
+  ratio <- if (name == "urn") rep(1, one())
+    else if (name %in% c("blocks", "complete", "minimization", "list")) some(one())
+    else c(1, 1)
+  design <- list(name = name, ratio = ratio)
+  design$numbers <- switch(name,
+    "blocks" = some(2 * one()),
+    "minimization" = { chance <- some(3); c(chance, some(2 * one())) },
+    "list" = one(),
+    some((length(bytes) - at) / 8))
+  if (name == "list") {
+    n <- one()
+    design$names <- character(n)
+    design$arms <- vector("list", n)
+    for (i in seq_len(n)) {
+      design$names[i] <- rawToChar(take(one()))
+      design$arms[[i]] <- as.numeric(take(one()))
+    }
+  }
+  if (!identical(encode(design), bytes)) stop("the encoded design isn't one of version 1")
+  design
 }
 
 # Section 3: seed and commitment.
 
 contribute <- function(seed, entropy) derive(seed, pack(tag("contribution"), entropy))
 
-commitment <- function(trial, design, seed, salt) {
-  message <- pack(tag("commitment"), charToRaw(trial), encode(design), seed, salt)
-  digest::digest(message, algo = "sha256", serialize = FALSE, raw = TRUE)
+commitment <- function(trial, encoded, seed, salt) {
+  sha256(pack(tag("commitment"), charToRaw(trial), encoded, seed, salt))
 }
 
 # Section 4: random words and numbers.
 
-# words returns a function that gives the next 8 random bytes at each call.
-words <- function(seed, trial, stratum, purpose) {
-  key <- derive(seed, pack(tag("stream"), charToRaw(trial), charToRaw(stratum), charToRaw(purpose)))
-  counter <- 0
+stream_key <- function(seed, trial, stratum, purpose) {
+  derive(seed, pack(tag("stream"), charToRaw(trial), charToRaw(stratum), charToRaw(purpose)))
+}
+
+# words returns a function that gives the next 8 random bytes at each call, from
+# the outputs counter, counter + stride, and so on.
+words <- function(key, counter = 0, stride = 1) {
   unread <- raw(0)
   function() {
     if (length(unread) == 0) {
       unread <<- mac(key, number(counter))
-      counter <<- counter + 1
+      counter <<- counter + stride
     }
     word <- unread[1:8]
     unread <<- unread[-(1:8)]
@@ -88,7 +144,9 @@ words <- function(seed, trial, stratum, purpose) {
 # modulo returns the remainder of a big-endian number of any length. With n
 # below 2^44 no step exceeds 2^52, which a double holds exactly.
 modulo <- function(bytes, n) {
-  Reduce(function(x, byte) (x * 256 + byte) %% n, bytes, 0)
+  x <- 0
+  for (byte in bytes) x <- (x * 256 + byte) %% n
+  x
 }
 
 # reduce returns word mod n, or NA if the word is one of the first 2^64 mod n.
@@ -234,42 +292,237 @@ urn <- function(random, ratio, numbers) {
   }
 }
 
-list_arms <- function(seed, design, trial, stratum, n) {
+# A sequence is a function that returns the first n arms, or as many as a list
+# has.
+
+drawn <- function(seed, design, trial, stratum, prefix = "") {
   draw <- list("blocks" = blocks, "complete" = complete, "big-stick" = big_stick,
                "maximal" = maximal, "efron" = efron, "urn" = urn)[[design$name]]
-  more <- draw(words(seed, trial, stratum, design$name), design$ratio, design$numbers)
+  key <- stream_key(seed, trial, stratum, paste0(prefix, design$name))
+  more <- draw(words(key), design$ratio, design$numbers)
   arms <- numeric(0)
-  while (length(arms) < n) arms <- c(arms, more())
-  head(arms, n)
+  function(n) {
+    while (length(arms) < n) arms <<- c(arms, more())
+    head(arms, n)
+  }
 }
 
+sequence_of <- function(seed, design, trial, stratum) {
+  if (design$name != "list") return(drawn(seed, design, trial, stratum))
+  arms <- design$arms[[match(stratum, design$names)]]
+  function(n) head(arms, n)
+}
+
+list_arms <- function(seed, design, trial, stratum, n) sequence_of(seed, design, trial, stratum)(n)
+
+# Section 7: minimization.
+
+minimizer <- function(seed, design, trial) {
+  key <- stream_key(seed, trial, "", "minimization")
+  ratio <- design$ratio
+  measure <- design$numbers[1]
+  favored <- design$numbers[2]
+  of <- design$numbers[3]
+  factors <- matrix(design$numbers[-(1:3)], nrow = 2)
+  common <- Reduce(function(a, b) { n <- a; while (n %% b != 0) n <- n + a; n }, ratio)
+  unit <- common / ratio
+  counts <- lapply(factors[1, ], function(levels) matrix(0, levels, length(ratio)))
+
+  # How much more unlike the arms would be with one participant more in arm.
+  unlike <- function(x, arm) {
+    d <- unit[arm]
+    k <- length(x)
+    if (measure == 2) return(d * (2 * (k * x[arm] - sum(x)) + (k - 1) * d))
+    x[arm] <- x[arm] + d
+    max(x) - min(x)
+  }
+
+  list(
+    fits = function(levels) length(levels) == length(counts) && all(levels < factors[1, ]),
+    next_arm = function(slot, levels) {
+      random <- words(key, slot, 2^32)
+      scores <- vapply(seq_along(ratio), function(arm) {
+        sum(factors[2, ] * mapply(function(m, level) unlike(m[level + 1, ], arm), counts, levels))
+      }, 0)
+      best <- ifelse(scores == min(scores), ratio, 0)
+      preferred <- share(best, below(random, sum(best)))
+      chances <- (of - favored) * ratio
+      chances[preferred + 1] <- chances[preferred + 1] + favored * sum(ratio) - of * min(ratio)
+      share(chances, below(random, sum(chances)))
+    },
+    count = function(levels, arm) {
+      for (i in seq_along(counts)) {
+        at <- cbind(levels[i] + 1, arm + 1)
+        counts[[i]][at] <<- counts[[i]][at] + unit[arm + 1]
+      }
+    })
+}
+
+# Section 8: backup envelopes.
+
+envelopes <- function(seed, design, trial, stratum) {
+  if (design$name %in% c("minimization", "list")) design <- list(name = "complete", ratio = design$ratio)
+  drawn(seed, design, trial, stratum, "contingency/")
+}
+
+# Section 9: checking a trial.
+
+mismatch <- function(...) {
+  stop(structure(class = c("mismatch", "error", "condition"), list(message = paste0(...), call = NULL)))
+}
+
+whole <- function(words) {
+  if (any(!grepl("^(0|[1-9][0-9]*)$", words))) mismatch("allocations.csv: \"", words[1], "\", want a whole number")
+  as.numeric(words)
+}
+
+# replay returns a function that checks the next allocation, a list of words.
+replay <- function(seed, design, trial) {
+  minimized <- if (design$name == "minimization") minimizer(seed, design, trial)
+  strata <- new.env()
+  stratum_of <- function(name) {
+    key <- paste0("stratum ", name)
+    if (is.null(strata[[key]])) {
+      strata[[key]] <- list(sequence = if (is.null(minimized)) sequence_of(seed, design, trial, name),
+                            envelopes = envelopes(seed, design, trial, name))
+    }
+    strata[[key]]
+  }
+  next_slots <- new.env()
+  opened <- new.env()
+
+  function(row) {
+    slot <- whole(row$slot)
+    arm <- if (row$arm == "") -1 else whole(row$arm)
+    levels <- whole(strsplit(row$levels, " ", fixed = TRUE)[[1]])
+    need <- function(ok, part, got, want) {
+      if (!ok) {
+        mismatch("allocation ", row$order, " (", row$kind, ", stratum \"", row$stratum, "\", slot ",
+                 number_text(slot), "): ", part, " ", got, ", want ", want)
+      }
+    }
+    take <- function() {
+      need(design$name != "list" || row$stratum %in% design$names, "stratum", row$stratum, "a stratum of the list")
+      key <- if (is.null(minimized)) paste0("stratum ", row$stratum) else "trial"
+      want <- if (is.null(next_slots[[key]])) 0 else next_slots[[key]]
+      need(slot == want, "slot", number_text(slot), number_text(want))
+      next_slots[[key]] <- want + 1
+    }
+    at <- function(sequence, slots) if (slot < slots) sequence(slot + 1)[slot + 1] else NA
+
+    need(row$kind %in% c("drawn", "contingency", "lost"), "kind", row$kind, "drawn, contingency or lost")
+    if (row$kind == "lost") {
+      need(row$arm == "" && row$participant == "" && row$levels == "", "kind",
+           "lost with a participant, an arm or levels", "lost with none of them")
+      take()
+      return()
+    }
+    if (row$kind == "drawn") {
+      take()
+    } else {
+      key <- paste(slot, row$stratum)
+      need(is.null(opened[[key]]), "slot", number_text(slot), "an envelope that wasn't opened before")
+      opened[[key]] <- TRUE
+    }
+    if (is.null(minimized)) {
+      need(length(levels) == 0, "levels", row$levels, "none")
+    } else {
+      need(minimized$fits(levels), "levels", row$levels, "one level of each factor")
+    }
+    want <- if (row$kind == "contingency") at(stratum_of(row$stratum)$envelopes, 2^24)
+      else if (is.null(minimized)) at(stratum_of(row$stratum)$sequence, 2^24)
+      else if (slot < 2^20) minimized$next_arm(slot, levels)
+      else NA
+    need(!is.na(want), "slot", number_text(slot), "a slot that exists")
+    need(arm == want, "arm", number_text(arm), number_text(want))
+    if (!is.null(minimized)) minimized$count(levels, arm)
+  }
+}
+
+number_text <- function(n) format(n, scientific = FALSE, trim = TRUE)
+
+verify <- function(folder, published = "") {
+  lines <- readLines(file.path(folder, "design.txt"), warn = FALSE)
+  facts <- sub("^[a-z]+: ?", "", lines)
+  names(facts) <- sub(":.*", "", lines)
+  if (facts["format"] != "lodd/randomization/v1/unsealed") mismatch("design.txt isn't of version 1")
+  trial <- facts[["trial"]]
+  encoded <- from_hex(facts["design"])
+  drawn <- from_hex(facts["seed"])
+  got <- to_hex(commitment(trial, encoded, drawn, from_hex(facts["salt"])))
+  for (want in tolower(c(published, facts["commitment"]))) {
+    if (want != "" && want != got) {
+      mismatch("commitment ", got, ", want ", want, ": the trial, the design, the seed or the salt isn't what was committed to")
+    }
+  }
+  seed <- if (facts["entropy"] == "none") drawn else contribute(drawn, from_hex(facts["entropy"]))
+  check <- replay(seed, decode(encoded), trial)
+  rows <- utils::read.csv(file.path(folder, "allocations.csv"), colClasses = "character",
+                          na.strings = character(0), check.names = FALSE)
+  columns <- c("order", "kind", "participant", "stratum", "slot", "arm", "levels")
+  if (!identical(names(rows), columns)) {
+    mismatch("allocations.csv: want the columns ", paste(columns, collapse = ","))
+  }
+  for (i in seq_len(nrow(rows))) {
+    row <- lapply(rows, `[[`, i)
+    if (row$order != number_text(i - 1)) mismatch("allocations.csv: order ", row$order, ", want ", number_text(i - 1))
+    check(row)
+  }
+  n <- number_text(nrow(rows))
+  paste0("the commitment and ", n, " of ", n, " allocations match")
+}
+
+# The command line.
+
 parse_design <- function(ratio, text) {
-  ratio <- as.numeric(strsplit(ratio, ":")[[1]])
+  parts <- strsplit(text, ":", fixed = TRUE)[[1]]
+  if (parts[1] == "encoded") return(decode(from_hex(parts[2])))
+  ratio <- as.numeric(strsplit(ratio, ":", fixed = TRUE)[[1]])
   if (grepl("^[0-9]", text)) {
     return(list(name = "blocks", ratio = ratio, numbers = as.numeric(strsplit(text, "[x,]")[[1]])))
   }
-  parts <- strsplit(text, ":")[[1]]
-  list(name = parts[1], ratio = ratio, numbers = as.numeric(parts[-1]))
+  if (parts[1] == "minimization") parts[2] <- match(parts[2], c("range", "variance"))
+  list(name = parts[1], ratio = ratio, numbers = as.numeric(unlist(strsplit(parts[-1], "[x,]"))))
 }
 
-answer_list <- function(args) {
-  paste(list_arms(from_hex(args[1]), parse_design(args[2], args[3]),
-                  args[4], args[5], as.numeric(args[6])), collapse = " ")
+minimize <- function(seed, ratio, design, trial, ...) {
+  m <- minimizer(from_hex(seed), parse_design(ratio, design), trial)
+  arms <- numeric(0)
+  for (participant in c(...)) {
+    parts <- strsplit(participant, "[:=]")[[1]]
+    if (grepl("=", participant, fixed = TRUE)) {
+      levels <- as.numeric(strsplit(parts[1], ",")[[1]])
+      arm <- as.numeric(parts[2])
+    } else {
+      levels <- as.numeric(strsplit(parts[2], ",")[[1]])
+      arm <- m$next_arm(as.numeric(parts[1]), levels)
+      arms <- c(arms, arm)
+    }
+    m$count(levels, arm)
+  }
+  paste(arms, collapse = " ")
 }
 
 from_hex <- function(text) {
-  starts <- seq(1, by = 2, length.out = nchar(text) / 2)
-  as.raw(vapply(starts, function(i) strtoi(substr(text, i, i + 1), 16), 0))
+  digits <- as.numeric(charToRaw(tolower(text)))
+  digits <- ifelse(digits > 57, digits - 87, digits - 48)
+  odd <- seq(1, by = 2, length.out = length(digits) / 2)
+  as.raw(digits[odd] * 16 + digits[odd + 1])
 }
 
 to_hex <- function(bytes) paste(bytes, collapse = "")
 
-main <- function(command = "", ...) {
+answer <- function(command = "", ...) {
   args <- c(...)
-  answer <- switch(if (command == "reduce") command else paste(command, length(args)),
-    "list 6" = answer_list(args),
-    "lists 0" = paste(vapply(strsplit(readLines(file("stdin")), " "), answer_list, ""), collapse = "\n"),
-    "commitment 5" = to_hex(commitment(args[1], parse_design(args[2], args[3]),
+  form <- if (command %in% c("reduce", "minimize", "verify")) command else paste(command, length(args))
+  switch(form,
+    "list 6" = , "envelopes 6" = {
+      start <- if (command == "list") sequence_of else envelopes
+      arms <- start(from_hex(args[1]), parse_design(args[2], args[3]), args[4], args[5])
+      paste(arms(as.numeric(args[6])), collapse = " ")
+    },
+    "minimize" = minimize(...),
+    "commitment 5" = to_hex(commitment(args[1], encode(parse_design(args[2], args[3])),
                                        from_hex(args[4]), from_hex(args[5]))),
     "contribute 2" = to_hex(contribute(from_hex(args[1]), from_hex(args[2]))),
     "reduce" = {
@@ -277,8 +530,27 @@ main <- function(command = "", ...) {
       answers <- apply(pairs, 2, function(p) reduce(from_hex(p[1]), as.numeric(p[2])))
       paste(ifelse(is.na(answers), "reject", answers), collapse = " ")
     },
+    "verify" = verify(...),
     stop("usage: see the head of randomization.R"))
-  cat(answer, "\n", sep = "")
+}
+
+main <- function(...) {
+  args <- c(...)
+  if (identical(args, "batch")) {
+    input <- file("stdin")
+    lines <- readLines(input, warn = FALSE)
+    close(input)
+    # A word at the end keeps strsplit from dropping an empty one before it.
+    for (line in strsplit(paste0(lines, "\tend"), "\t", fixed = TRUE)) {
+      text <- tryCatch(do.call(answer, as.list(head(line, -1))), mismatch = conditionMessage)
+      cat(text, "\n", sep = "")
+    }
+  } else {
+    failed <- FALSE
+    text <- tryCatch(answer(...), mismatch = function(m) { failed <<- TRUE; conditionMessage(m) })
+    cat(text, "\n", sep = "", file = if (failed) stderr() else stdout())
+    if (failed) quit(status = 1)
+  }
 }
 
 if (sys.nframe() == 0) do.call(main, as.list(commandArgs(trailingOnly = TRUE)))

@@ -5,28 +5,46 @@ Needs Python 3.8 or later and nothing else. See randomization-spec.md, whose
 section numbers stand in the comments.
 
     randomization.py list       SEED RATIO DESIGN TRIAL STRATUM N
+    randomization.py envelopes  SEED RATIO DESIGN TRIAL STRATUM N
+    randomization.py minimize   SEED RATIO DESIGN TRIAL PARTICIPANT …
     randomization.py commitment TRIAL RATIO DESIGN SEED SALT
     randomization.py contribute SEED ENTROPY
     randomization.py reduce     WORD N [WORD N …]
-    randomization.py lists      < FILE
+    randomization.py verify     FOLDER [COMMITMENT]
+    randomization.py batch      < FILE
 
-SEED, SALT, ENTROPY and WORD are hexadecimal. RATIO is written 1:1. DESIGN is
+SEED, SALT, ENTROPY, WORD and COMMITMENT are hexadecimal. RATIO is written 1:1.
+DESIGN is
 
-    4x1,6x1,8x1              permuted blocks: each size x its weight
+    4x1,6x1,8x1                    permuted blocks: each size x its weight
     complete
     big-stick:TOLERANCE
     maximal:TOLERANCE:LENGTH
     efron:FAVORED:OF
     urn:ALPHA:BETA
+    minimization:range:FAVORED:OF:3x1,2x2
+                                   or variance; each factor's levels x its weight
+    encoded:HEX                    any design, a list too; RATIO is then -
 
 list prints the arms of the slots 0 to N-1, where 0 is the first arm of the
-ratio. lists answers each line of standard input, which holds the words of list,
-as list would. reduce prints what a random word gives below N, or "reject".
+ratio; envelopes those of the backup envelopes. minimize goes through the
+PARTICIPANTs in order: 7:0,2,1 draws the arm of slot 7 for the levels 0, 2 and 1,
+prints and counts it; 0,2,1=1 counts one who got arm 1 otherwise. reduce prints
+what a random word gives below N, or "reject".
+
+verify checks what was published of an unsealed trial: design.txt and
+allocations.csv in FOLDER. Take COMMITMENT from a record of the first day. It
+says that all is well, or what isn't and where, and then exits with 1.
+
+batch answers each line of standard input, which holds a command and its words
+with tabs in between.
 """
 
+import csv
+import functools
 import hashlib
 import hmac
-import itertools
+import math
 import os
 import sys
 
@@ -51,16 +69,71 @@ def derive(seed, info):
     return mac(mac(bytes(32), seed), info + b"\x01")
 
 
-# Section 2: the design, a tuple of its name, its ratio and its numbers.
+def raw(name):
+    return name.encode("utf-8", "surrogateescape")
+
+
+def text(name):
+    return name.decode("utf-8", "surrogateescape")
+
+
+# Section 2: the design, a tuple of its name, its ratio and its numbers. Those of
+# blocks and of the factors of minimization come in pairs; those of a list are
+# the tolerance and the arms of each stratum.
 
 def encode(name, ratio, numbers):
+    out = pack(VERSION + name.encode())
+    if name in ("blocks", "complete", "minimization", "list"):
+        out += b"".join(map(number, [len(ratio), *ratio]))
+    if name == "urn":
+        out += number(len(ratio))
+    if name == "list":
+        tolerance, strata = numbers
+        return out + number(tolerance) + number(len(strata)) + b"".join(
+            pack(stratum, bytes(arms)) for stratum, arms in sorted(strata.items()))
+    if name in ("blocks", "minimization"):
+        *numbers, pairs = numbers
+        numbers = [*numbers, len(pairs), *(n for pair in pairs for n in pair)]
+    return out + b"".join(map(number, numbers))
+
+
+def decode(data):
+    rest = memoryview(data)
+
+    def take(n):
+        nonlocal rest
+        if n > len(rest):
+            raise ValueError("the encoded design is cut short")
+        head, rest = bytes(rest[:n]), rest[n:]
+        return head
+
+    def one():
+        return int.from_bytes(take(8), "big")
+
+    def some(n):
+        return [one() for _ in range(n)]
+
+    def pairs():
+        return [tuple(some(2)) for _ in range(one())]
+
+    name = take(one())[len(VERSION):].decode()
+    if name == "urn":
+        ratio = [1] * one()
+    elif name in ("blocks", "complete", "minimization", "list"):
+        ratio = some(one())
+    else:
+        ratio = [1, 1]
     if name == "blocks":
-        numbers = [len(ratio), *ratio, len(numbers), *(n for pair in numbers for n in pair)]
-    elif name == "complete":
-        numbers = [len(ratio), *ratio]
-    elif name == "urn":
-        numbers = [len(ratio), *numbers]
-    return pack(VERSION + name.encode()) + b"".join(map(number, numbers))
+        numbers = [pairs()]
+    elif name == "minimization":
+        numbers = [*some(3), pairs()]
+    elif name == "list":
+        numbers = [one(), {take(one()): list(take(one())) for _ in range(one())}]
+    else:
+        numbers = some(len(rest) // 8)
+    if encode(name, ratio, numbers) != data:
+        raise ValueError("the encoded design isn't one of version 1")
+    return name, ratio, numbers
 
 
 # Section 3: seed and commitment.
@@ -69,20 +142,22 @@ def contribute(seed, entropy):
     return derive(seed, pack(VERSION + b"contribution", entropy))
 
 
-def commitment(trial, design, seed, salt):
-    return hashlib.sha256(pack(VERSION + b"commitment", trial, encode(*design), seed, salt)).digest()
+def commitment(trial, encoded, seed, salt):
+    return hashlib.sha256(pack(VERSION + b"commitment", trial, encoded, seed, salt)).digest()
 
 
 # Section 4: random words and numbers.
 
-def words(seed, trial, stratum, purpose):
-    key = derive(seed, pack(VERSION + b"stream", trial, stratum, purpose.encode()))
-    counter = 0
+def stream_key(seed, trial, stratum, purpose):
+    return derive(seed, pack(VERSION + b"stream", trial, stratum, purpose.encode()))
+
+
+def words(key, counter=0, stride=1):
     while True:
         out = mac(key, number(counter))
         for i in range(0, 32, 8):
             yield out[i:i + 8]
-        counter += 1
+        counter += stride
 
 
 def reduce(word, n):
@@ -118,7 +193,8 @@ def share(parts, x):
 
 # Section 5: blocks.
 
-def blocks(random, ratio, sizes):
+def blocks(random, ratio, numbers):
+    sizes, = numbers
     while True:
         size = sizes[share([weight for _, weight in sizes], below(random, sum(weight for _, weight in sizes)))][0]
         once = [arm for arm, r in enumerate(ratio) for _ in range(r)]
@@ -188,45 +264,239 @@ DRAW = {"blocks": blocks, "complete": complete, "big-stick": big_stick,
         "maximal": maximal, "efron": efron, "urn": urn}
 
 
-def sequence(seed, design, trial, stratum, n):
+class Sequence:
+    """The arms of a stratum, drawn as far as they were asked for."""
+
+    def __init__(self, more, arms=()):
+        self.more, self.arms = more, list(arms)
+
+    def at(self, slot):
+        """The arm of a slot, or None after the end of a list."""
+        while len(self.arms) <= slot:
+            arm = next(self.more, None)
+            if arm is None:
+                return None
+            self.arms.append(arm)
+        return self.arms[slot]
+
+    def first(self, n):
+        return [arm for arm in map(self.at, range(n)) if arm is not None]
+
+
+def sequence(seed, design, trial, stratum):
     name, ratio, numbers = design
-    arms = DRAW[name](words(seed, trial, stratum, name), ratio, numbers)
-    return list(itertools.islice(arms, n))
+    if name == "list":
+        return Sequence(iter(()), numbers[1][stratum])
+    return Sequence(DRAW[name](words(stream_key(seed, trial, stratum, name)), ratio, numbers))
 
 
-def parse_design(ratio, text):
+# Section 7: minimization.
+
+class Minimizer:
+    def __init__(self, seed, design, trial):
+        _, self.ratio, (self.measure, self.favored, self.of, self.factors) = design
+        self.key = stream_key(seed, trial, b"", "minimization")
+        common = functools.reduce(lambda a, b: a * b // math.gcd(a, b), self.ratio)
+        self.unit = [common // r for r in self.ratio]
+        self.counts = [[[0] * len(self.ratio) for _ in range(levels)] for levels, _ in self.factors]
+
+    def fits(self, levels):
+        return len(levels) == len(self.factors) and all(l < f for l, (f, _) in zip(levels, self.factors))
+
+    def unlike(self, levels, arm):
+        """How unlike the arms would be with one participant more in arm."""
+        total = 0
+        for counts, level, (_, weight) in zip(self.counts, levels, self.factors):
+            x = [n + (self.unit[arm] if i == arm else 0) for i, n in enumerate(counts[level])]
+            total += weight * (max(x) - min(x) if self.measure == 1
+                               else len(x) * sum(n * n for n in x) - sum(x)**2)
+        return total
+
+    def next(self, slot, levels):
+        random = words(self.key, slot, 2**32)
+        scores = [self.unlike(levels, arm) for arm in range(len(self.ratio))]
+        best = [r if score == min(scores) else 0 for r, score in zip(self.ratio, scores)]
+        preferred = share(best, below(random, sum(best)))
+        chances = [(self.of - self.favored) * r for r in self.ratio]
+        chances[preferred] += self.favored * sum(self.ratio) - self.of * min(self.ratio)
+        return share(chances, below(random, sum(chances)))
+
+    def count(self, levels, arm):
+        for counts, level in zip(self.counts, levels):
+            counts[level][arm] += self.unit[arm]
+
+
+# Section 8: backup envelopes.
+
+def envelopes(seed, design, trial, stratum):
+    name, ratio, numbers = design
+    if name in ("minimization", "list"):
+        name, numbers = "complete", []
+    return Sequence(DRAW[name](words(stream_key(seed, trial, stratum, "contingency/" + name)), ratio, numbers))
+
+
+# Section 9: checking a trial.
+
+class Mismatch(Exception):
+    pass
+
+
+class Replay:
+    def __init__(self, seed, design, trial):
+        self.minimizer = Minimizer(seed, design, trial) if design[0] == "minimization" else None
+        self.start = functools.lru_cache(None)(lambda stratum: sequence(seed, design, trial, stratum))
+        self.open = functools.lru_cache(None)(lambda stratum: (envelopes(seed, design, trial, stratum), set()))
+        self.listed = design[2][1] if design[0] == "list" else None
+        self.next_slots = {}
+
+    def check(self, order, kind, participant, stratum, slot, arm, levels):
+        def need(ok, part, got, want):
+            if not ok:
+                raise Mismatch(f'allocation {order} ({kind}, stratum "{text(stratum)}", slot {slot}): {part} {got}, want {want}')
+
+        def take():
+            need(self.listed is None or stratum in self.listed, "stratum", text(stratum), "a stratum of the list")
+            key = b"" if self.minimizer else stratum
+            want = self.next_slots.get(key, 0)
+            need(slot == want, "slot", slot, want)
+            self.next_slots[key] = want + 1
+
+        need(kind in ("drawn", "contingency", "lost"), "kind", kind, "drawn, contingency or lost")
+        if kind == "lost":
+            need(arm is None and not participant and not levels,
+                 "kind", "lost with a participant, an arm or levels", "lost with none of them")
+            take()
+            return
+        if kind == "drawn":
+            take()
+        else:
+            drawn, opened = self.open(stratum)
+            need(slot not in opened, "slot", slot, "an envelope that wasn't opened before")
+            opened.add(slot)
+        written = " ".join(map(str, levels))
+        if self.minimizer:
+            need(self.minimizer.fits(levels), "levels", written, "one level of each factor")
+        else:
+            need(not levels, "levels", written, "none")
+        if kind == "contingency":
+            want = drawn.at(slot) if slot < 2**24 else None
+        elif self.minimizer:
+            want = self.minimizer.next(slot, levels) if slot < 2**20 else None
+        else:
+            want = self.start(stratum).at(slot) if slot < 2**24 else None
+        need(want is not None, "slot", slot, "a slot that exists")
+        need(arm == want, "arm", -1 if arm is None else arm, want)
+        if self.minimizer:
+            self.minimizer.count(levels, arm)
+
+
+
+
+def whole(word):
+    if not (word.isascii() and word.isdecimal() and str(int(word)) == word):
+        raise Mismatch(f"allocations.csv: {word!r}, want a whole number")
+    return int(word)
+
+
+def verify(folder, published=""):
+    with open(os.path.join(folder, "design.txt"), encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+        facts = dict(line.rstrip("\r\n").split(": ", 1) for line in file)
+    if facts["format"] != "lodd/randomization/v1/unsealed":
+        raise Mismatch("design.txt isn't of version 1")
+    trial, design, drawn = raw(facts["trial"]), bytes.fromhex(facts["design"]), bytes.fromhex(facts["seed"])
+    got = commitment(trial, design, drawn, bytes.fromhex(facts["salt"])).hex()
+    for want in (published, facts["commitment"]):
+        if want and got != want.lower():
+            raise Mismatch(f"commitment {got}, want {want.lower()}: "
+                           "the trial, the design, the seed or the salt isn't what was committed to")
+    seed = drawn if facts["entropy"] == "none" else contribute(drawn, bytes.fromhex(facts["entropy"]))
+    replay = Replay(seed, decode(design), trial)
+    with open(os.path.join(folder, "allocations.csv"), encoding="utf-8", errors="surrogateescape", newline="") as file:
+        lines = csv.reader(file, strict=True)
+        if next(lines, None) != "order kind participant stratum slot arm levels".split():
+            raise Mismatch("allocations.csv: want the columns order,kind,participant,stratum,slot,arm,levels")
+        n = 0
+        for order, kind, participant, stratum, slot, arm, levels in lines:
+            if order != str(n):
+                raise Mismatch(f"allocations.csv: order {order}, want {n}")
+            replay.check(n, kind, participant, raw(stratum), whole(slot),
+                         whole(arm) if arm else None, [whole(l) for l in levels.split(" ")] if levels else [])
+            n += 1
+    return f"the commitment and {n} of {n} allocations match"
+
+
+# The command line.
+
+def parse_pairs(words):
+    return [tuple(map(int, pair.split("x"))) for pair in words.split(",")]
+
+
+def parse_design(ratio, word):
+    name, *numbers = word.split(":")
+    if name == "encoded":
+        return decode(bytes.fromhex(numbers[0]))
     ratio = [int(r) for r in ratio.split(":")]
-    if text[0].isdigit():
-        return "blocks", ratio, [tuple(map(int, size.split("x"))) for size in text.split(",")]
-    name, *numbers = text.split(":")
+    if word[0].isdigit():
+        return "blocks", ratio, [parse_pairs(word)]
+    if name == "minimization":
+        measure, favored, of, factors = numbers
+        return name, ratio, [["range", "variance"].index(measure) + 1, int(favored), int(of), parse_pairs(factors)]
     return name, ratio, [int(n) for n in numbers]
 
 
-def answer_list(seed, ratio, design, trial, stratum, n):
-    arms = sequence(bytes.fromhex(seed), parse_design(ratio, design),
-                    os.fsencode(trial), os.fsencode(stratum), int(n))
-    print(*arms)
+def minimize(seed, ratio, design, trial, *participants):
+    m = Minimizer(bytes.fromhex(seed), parse_design(ratio, design), raw(trial))
+    arms = []
+    for p in participants:
+        if "=" in p:
+            levels, arm = p.split("=")
+            levels, arm = [int(l) for l in levels.split(",")], int(arm)
+        else:
+            slot, levels = p.split(":")
+            levels = [int(l) for l in levels.split(",")]
+            arm = m.next(int(slot), levels)
+            arms.append(arm)
+        m.count(levels, arm)
+    return " ".join(map(str, arms))
+
+
+def answer(command, *args):
+    if command in ("list", "envelopes") and len(args) == 6:
+        seed, ratio, design, trial, stratum, n = args
+        start = sequence if command == "list" else envelopes
+        arms = start(bytes.fromhex(seed), parse_design(ratio, design), raw(trial), raw(stratum))
+        return " ".join(map(str, arms.first(int(n))))
+    if command == "minimize" and len(args) >= 4:
+        return minimize(*args)
+    if command == "commitment" and len(args) == 5:
+        trial, ratio, design, seed, salt = args
+        encoded = encode(*parse_design(ratio, design))
+        return commitment(raw(trial), encoded, bytes.fromhex(seed), bytes.fromhex(salt)).hex()
+    if command == "contribute" and len(args) == 2:
+        return contribute(*map(bytes.fromhex, args)).hex()
+    if command == "reduce" and args and len(args) % 2 == 0:
+        answers = [reduce(bytes.fromhex(w), int(n)) for w, n in zip(args[::2], args[1::2])]
+        return " ".join("reject" if x is None else str(x) for x in answers)
+    if command == "verify" and len(args) in (1, 2):
+        return verify(*args)
+    sys.exit(__doc__.strip())
 
 
 def main(args):
-    command = args.pop(0) if args else ""
-    if command == "list" and len(args) == 6:
-        answer_list(*args)
-    elif command == "lists" and not args:
-        for line in sys.stdin:
-            answer_list(*line.split())
-    elif command == "commitment" and len(args) == 5:
-        trial, ratio, design, seed, salt = args
-        print(commitment(os.fsencode(trial), parse_design(ratio, design),
-                         bytes.fromhex(seed), bytes.fromhex(salt)).hex())
-    elif command == "contribute" and len(args) == 2:
-        print(contribute(*map(bytes.fromhex, args)).hex())
-    elif command == "reduce" and args and len(args) % 2 == 0:
-        answers = [reduce(bytes.fromhex(w), int(n)) for w, n in zip(args[::2], args[1::2])]
-        print(*("reject" if x is None else x for x in answers))
-    else:
-        sys.exit(__doc__.strip())
+    args = [text(os.fsencode(a)) for a in args]
+    if args == ["batch"]:
+        for line in open(sys.stdin.fileno(), encoding="utf-8", errors="surrogateescape", newline="\n"):
+            try:
+                print(answer(*line.rstrip("\n").split("\t")))
+            except Mismatch as mismatch:
+                print(mismatch)
+        return
+    try:
+        print(answer(*args or [""]))
+    except Mismatch as mismatch:
+        sys.exit(str(mismatch))
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="surrogateescape")
     main(sys.argv[1:])

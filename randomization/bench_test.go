@@ -50,42 +50,58 @@ func benchmarkHash(b *testing.B) (ns float64) {
 
 var counter [8]byte
 
-// BenchmarkVerify1e6 compares 10^6 recorded allocations of 200 strata with what
-// the seed gives, in an order that interleaves the strata.
+// BenchmarkVerify1e6 verifies a reveal of 10^6 allocations of 200 strata, in an
+// order that interleaves them. "x-limit" is as above.
 func BenchmarkVerify1e6(b *testing.B) {
 	const strata = 200
 	perHash := benchmarkHash(b)
 	c := goldenCases[0]
-	start := func() []*randomization.Sequence {
-		sequences := make([]*randomization.Sequence, strata)
-		for i := range sequences {
-			sequences[i] = newSequence(b, c.design, c.trial, fmt.Sprint("stratum ", i))
-		}
-		return sequences
+	sequences, names := make([]*randomization.Sequence, strata), make([]string, strata)
+	for i := range sequences {
+		names[i] = fmt.Sprint("stratum ", i)
+		sequences[i] = newSequence(b, c.design, c.trial, names[i])
 	}
-	recorded := make([]uint8, million)
-	sequences := start()
-	for i := range recorded {
-		recorded[i] = uint8(sequences[i%strata].At(i / strata))
+	r := randomization.Reveal{Trial: c.trial, Design: c.design, Drawn: testSeed(b), Salt: testSalt(b), Allocations: make([]randomization.Allocation, million)}
+	r.Commitment = randomization.Commit(r.Trial, r.Design, r.Drawn, r.Salt)
+	hashes := uint64(0)
+	for i := range r.Allocations {
+		r.Allocations[i] = randomization.Allocation{Kind: randomization.Drawn, Stratum: names[i%strata], Slot: i / strata, Arm: sequences[i%strata].At(i / strata)}
+	}
+	for _, s := range sequences {
+		hashes += s.Hashes()
 	}
 	b.Run("verify", func(b *testing.B) {
-		var hashes uint64
 		b.ReportAllocs()
 		for b.Loop() {
-			sequences := start()
-			for i, arm := range recorded {
-				if got := sequences[i%strata].At(i / strata); got != randomization.Arm(arm) {
-					b.Fatalf("allocation %d is %d, recorded %d", i, got, arm)
-				}
-			}
-			hashes = 0
-			for _, s := range sequences {
-				hashes += s.Hashes()
+			if err := randomization.Verify(r); err != nil {
+				b.Fatal(err)
 			}
 		}
 		perRun := float64(b.Elapsed().Nanoseconds()) / float64(b.N)
 		b.ReportMetric(perRun/million, "ns/allocation")
 		b.ReportMetric(million/perRun*1e9, "allocations/s")
 		b.ReportMetric(perRun/(float64(hashes)*perHash), "x-limit")
+	})
+}
+
+// BenchmarkMinimize allocates and counts one participant after the other: 1:1,
+// three factors of 20, 2 and 3 levels.
+func BenchmarkMinimize(b *testing.B) {
+	perHash := benchmarkHash(b)
+	m, slot := newMinimizer(b, minimization([]int{1, 1}, randomization.Range, 20, 1, 2, 1, 3, 1), "ips"), 0
+	levels := make([]int, 3)
+	b.Run("minimize", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			levels[0], levels[1], levels[2] = slot*7%20, slot*5%2, slot*11%3
+			arm := next(b, m, slot, levels)
+			if slot++; slot < randomization.MaxMinimized {
+				count(b, m, levels, arm)
+			} else {
+				slot = 0
+				m = newMinimizer(b, minimization([]int{1, 1}, randomization.Range, 20, 1, 2, 1, 3, 1), "ips")
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/perHash, "x-limit")
 	})
 }

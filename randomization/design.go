@@ -19,6 +19,12 @@ const (
 	maxLength    = 1024 // of a list of the maximal procedure
 	maxChance    = 1000 // either number of a chance
 	maxBalls     = 1000
+	maxFactors   = 16
+	maxLevels    = 1000 // of a factor
+	maxImportant = 100  // weight of a factor
+	maxMultiple  = 360  // of the numbers of a ratio that minimization weighs
+	maxListed    = 1 << 20
+	maxName      = 1024 // bytes of the name of a stratum in a list
 )
 
 // ErrDesign is wrapped by every error about a design that can't be used.
@@ -27,14 +33,17 @@ var ErrDesign = errors.New("randomization: unusable design")
 // An Arm is the index of an arm in the design's ratio, from 0.
 type Arm int
 
-// A Design says how the sequence of a stratum is drawn. It is one of [Blocks],
-// [Complete], [BigStick], [Maximal], [BiasedCoin] and [Urn]; other packages
-// can't add to these.
+// A Design says how arms are allocated. It is one of [Blocks], [Complete],
+// [BigStick], [Maximal], [BiasedCoin], [Urn], [Minimization] and [List]; other
+// packages can't add to these.
 //
-// Whatever the design, a sequence is drawn from its seed alone: an arm may
-// depend on earlier arms of its own stratum and on nothing else. A design can
-// be written in one way only, because its parts decide what is drawn: Validate
-// refuses numbers that aren't in lowest terms.
+// All but the last two draw the [Sequence] of a stratum from its seed alone: an
+// arm may depend on earlier arms of its own stratum and on nothing else. A List
+// is a sequence for each stratum already. Minimization needs a [Minimizer],
+// because its arms depend on who came before.
+//
+// A design can be written in one way only, because its parts decide what is
+// drawn: Validate refuses numbers that aren't in lowest terms.
 type Design interface {
 	// Validate reports whether the design can be used. Its error wraps
 	// [ErrDesign] and says what to change.
@@ -56,6 +65,11 @@ type Design interface {
 
 	// purpose names the stream of words from which the design draws.
 	purpose() string
+}
+
+// A listDesign is a design whose sequences are drawn from the seed alone.
+type listDesign interface {
+	Design
 
 	// start returns what draws a sequence from its first slot on. It owns what
 	// it keeps of the design, which is valid.

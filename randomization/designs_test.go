@@ -151,7 +151,7 @@ func TestToleranceIsNeverExceeded(t *testing.T) {
 // Arms come in the design's ratio, in whichever order it names them: 5 standard
 // deviations of complete randomization, which varies most.
 func TestOrderOfArmsDoesNotMatterToBalance(t *testing.T) {
-	const n = 60000
+	n := draws(60000)
 	for _, design := range []randomization.Design{
 		randomization.Complete{Ratio: []int{3, 2, 1}},
 		randomization.Complete{Ratio: []int{1, 2, 3}},
@@ -171,8 +171,8 @@ func TestOrderOfArmsDoesNotMatterToBalance(t *testing.T) {
 		}
 		for arm, r := range ratio {
 			p := float64(r) / float64(sum)
-			if d := float64(counts[arm]) - n*p; d*d > 25*n*p*(1-p) {
-				t.Errorf("%T%v: %d of %d in arm %d, want about %.0f", design, design, counts[arm], n, arm, n*p)
+			if d := float64(counts[arm]) - float64(n)*p; d*d > 25*float64(n)*p*(1-p) {
+				t.Errorf("%T%v: %d of %d in arm %d, want about %.0f", design, design, counts[arm], n, arm, float64(n)*p)
 			}
 		}
 	}
@@ -181,7 +181,7 @@ func TestOrderOfArmsDoesNotMatterToBalance(t *testing.T) {
 // What one stratum draws tells nothing of another: pairs of arms at the same
 // slot of two strata come as often as chance has it.
 func TestStrataAreIndependent(t *testing.T) {
-	const strata = 30000
+	strata := draws(30000)
 	for _, design := range []randomization.Design{
 		equalChances([]int{1, 1}, 4, 6),
 		randomization.Complete{Ratio: []int{1, 1}},

@@ -14,6 +14,8 @@ const (
 	tagMaximal      = "lodd/randomization/v1/maximal"
 	tagEfron        = "lodd/randomization/v1/efron"
 	tagUrn          = "lodd/randomization/v1/urn"
+	tagMinimization = "lodd/randomization/v1/minimization"
+	tagList         = "lodd/randomization/v1/list"
 	tagStream       = "lodd/randomization/v1/stream"
 	tagContribution = "lodd/randomization/v1/contribution"
 	tagCommitment   = "lodd/randomization/v1/commitment"
@@ -35,7 +37,7 @@ func (b Blocks) Encode() []byte {
 func DecodeDesign(data []byte) (Design, error) {
 	r := &reader{rest: data}
 	var d Design
-	switch r.tag() {
+	switch string(r.field(maxName)) {
 	case tagBlocks:
 		d = readBlocks(r)
 	case tagComplete:
@@ -48,6 +50,10 @@ func DecodeDesign(data []byte) (Design, error) {
 		d = BiasedCoin{Favored: r.number(maxChance), Of: r.number(maxChance)}
 	case tagUrn:
 		d = Urn{Arms: r.number(maxArms), Alpha: r.number(maxBalls), Beta: r.number(maxBalls)}
+	case tagMinimization:
+		d = readMinimization(r)
+	case tagList:
+		d = readList(r)
 	default:
 		r.bad = true
 	}
@@ -75,16 +81,16 @@ type reader struct {
 	bad  bool
 }
 
-// tag reads the tag of a design.
-func (r *reader) tag() string {
-	n := r.number(len(r.rest))
+// field reads a field of at most limit bytes, after its length.
+func (r *reader) field(limit int) []byte {
+	n := r.number(limit)
 	if n > len(r.rest) {
 		r.bad = true
-		return ""
+		return nil
 	}
-	tag := string(r.rest[:n])
+	field := r.rest[:n]
 	r.rest = r.rest[n:]
-	return tag
+	return field
 }
 
 // numbers reads at most many numbers, after how many they are.

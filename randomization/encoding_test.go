@@ -69,6 +69,12 @@ func TestDecodeDesignIsStrict(t *testing.T) {
 		{"numbers of the maximal procedure in another order", randomization.Maximal{Tolerance: 12, Length: 3}.Encode()},
 		{"unknown tag", append([]byte{0, 0, 0, 0, 0, 0, 0, 4}, "coin"...)},
 		{"tag longer than what there is", []byte{0, 0, 0, 0, 0, 0, 0, 8}},
+		{"minimization of measure 3", minimization([]int{1, 1}, 3, 2, 1).Encode()},
+		{"minimization without factors", minimization([]int{1, 1}, randomization.Range).Encode()},
+		{"list in another order", listOf(listed("oslo", "01"), listed("bergen", "01")).Encode()},
+		{"list cut short", listOf(listed("oslo", "01")).Encode()[:90]},
+		{"list of a million strata", append(listOf().Encode()[:8+26+3*8+8], 0, 0, 0, 0, 0, 0xf, 0xff, 0xff)},
+		{"list with arm 16", bytes.ReplaceAll(listOf(listed("oslo", "01")).Encode(), []byte{0, 1}, []byte{0, 16})},
 		{"unusable design", equalChances([]int{1, 1}, 2).Encode()},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -105,6 +111,15 @@ func TestEncodeIsInjective(t *testing.T) {
 		randomization.BiasedCoin{Favored: 3, Of: 2},
 		randomization.Urn{Arms: 2, Alpha: 0, Beta: 1},
 		randomization.Urn{Arms: 2, Alpha: 1, Beta: 0},
+		minimization([]int{1, 1}, randomization.Range, 2, 1, 3, 1),
+		minimization([]int{1, 1}, randomization.Variance, 2, 1, 3, 1),
+		minimization([]int{1, 1}, randomization.Range, 2, 1),
+		listOf(),
+		listOf(listed("", "")),
+		listOf(listed("oslo", "01")),
+		listOf(listed("oslo", "10")),
+		listOf(listed("oslo", "0"), listed("", "1")),
+		randomization.List{Ratio: []int{1, 1}, Tolerance: 1},
 	} {
 		key, name := hex.EncodeToString(b.Encode()), fmt.Sprintf("%T%v", b, b)
 		if other, ok := seen[key]; ok {
@@ -119,6 +134,9 @@ func TestEncodeIsInjective(t *testing.T) {
 func FuzzDecodeDesign(f *testing.F) {
 	for _, c := range slices.Concat(goldenCases, otherCases) {
 		f.Add(c.design.Encode())
+	}
+	for _, d := range adaptiveDesigns() {
+		f.Add(d.Encode())
 	}
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {

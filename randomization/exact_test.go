@@ -154,7 +154,7 @@ func TestListsFollowTheirExactChances(t *testing.T) {
 		{randomization.Urn{Arms: 3, Alpha: 0, Beta: 1}, 4},
 	} {
 		t.Run(fmt.Sprintf("%T%v", tt.design, tt.design), func(t *testing.T) {
-			const strata = 60000
+			strata := draws(60000)
 			seen := map[string]float64{}
 			for i := range strata {
 				seen[arms(newSequence(t, tt.design, "ips", fmt.Sprint(i)).First(tt.slots))]++

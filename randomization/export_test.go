@@ -62,7 +62,7 @@ func BelowBig(seed Seed, n *big.Int, k int) []*big.Int {
 
 // ModelChance returns the chance that the model of a design gives to a list.
 func ModelChance(d Design, list []int) float64 {
-	model := d.model()
+	model := d.(listDesign).model()
 	var from func(s state, list []int) float64
 	from = func(s state, list []int) float64 {
 		if len(list) == 0 {
@@ -88,7 +88,7 @@ func FirstWord(seed Seed, d Design) uint64 {
 // Enumerate returns the expected numbers of correct and certain guesses of an
 // observer, also for a design that can't be used.
 func Enumerate(d Design, n int) (correct, certain float64) {
-	guesses, _ := newKernel(d).enumerate(n)
+	guesses, _ := newKernel(d.(listDesign)).enumerate(n)
 	for _, g := range guesses {
 		correct += g.correct
 		certain += g.certain
@@ -98,8 +98,33 @@ func Enumerate(d Design, n int) (correct, certain float64) {
 
 // Simulate is a forecast that enumerates nothing.
 func Simulate(d Design, participants, strata int) (Guesses, map[float64]float64, float64) {
-	s := newSimulation(d)
+	s := newSimulation(d.(listDesign))
 	guesses, _ := s.simulatedGuesses(reached(participants, strata), 1)
 	chances, err := s.simulatedImbalance(participants, strata)
 	return guesses, chances, err
+}
+
+// Scores returns what minimization would minimize, for each arm.
+func (m *Minimizer) Scores(levels []int) []int {
+	var scores []int
+	for arm := range m.state().unit {
+		scores = append(scores, m.state().score(levels, arm))
+	}
+	return scores
+}
+
+// Best returns the ratio of the arms that are best, and 0 for others.
+func (m *Minimizer) Best(levels []int) []int { return m.state().best(levels) }
+
+// Chances returns the chances of all arms if one is preferred.
+func (m Minimization) Chances(preferred int) []int { return m.chances(preferred) }
+
+// SlotWords returns the first n words of a slot.
+func (m *Minimizer) SlotWords(slot, n int) []uint64 {
+	s := m.state().slot(slot)
+	words := make([]uint64, n)
+	for i := range words {
+		words[i] = s.word()
+	}
+	return words
 }

@@ -82,6 +82,12 @@ type Forecast struct {
 // can be enumerated in about a second, else by simulation, which is the same at
 // each call.
 //
+// [Minimization] is always simulated, with participants who come with each level
+// of a factor with equal chances, whatever their other levels are: the plan's
+// sites and strata aren't used, for the design has its own, and the observer
+// sees arms and levels of the whole trial. A [List] is refused: what is likely
+// in it depends on how it was drawn.
+//
 // The error wraps [ErrDesign] if the design can't be used; another one says
 // what is wrong with the plan, or that there is too much to compute.
 //
@@ -97,8 +103,19 @@ func NewForecast(d Design, p Plan) (Forecast, error) {
 	if err := p.validate(); err != nil {
 		return Forecast{}, err
 	}
-	s := newSimulation(d)
-	f := Forecast{Blind: largestShare(d.ArmRatio())}
+	switch d := d.(type) {
+	case listDesign:
+		return newSimulation(d).forecast(p)
+	case Minimization:
+		return newTrials(d).forecast(p), nil
+	default:
+		return Forecast{}, errors.New("randomization: forecast: what is likely in a statistician's own list depends on how it was drawn: forecast the design that it was drawn by")
+	}
+}
+
+// forecast computes what a design does whose strata are independent.
+func (s *simulation) forecast(p Plan) (Forecast, error) {
+	f := Forecast{Blind: largestShare(s.design.ArmRatio())}
 	var err error
 	if f.Observer, err = s.guesses(p.Participants, p.Sites*p.Strata, 1); err != nil {
 		return Forecast{}, err
@@ -125,16 +142,16 @@ func largestShare(ratio []int) float64 {
 
 // A simulation has what a forecast of one design needs.
 type simulation struct {
-	design Design
+	design listDesign
 	kernel *kernel
 	random *stream
 }
 
 // newSimulation starts the words of a simulation, which are no secret: the same
 // design must have the same forecast.
-func newSimulation(d Design) *simulation {
+func newSimulation(d listDesign) *simulation {
 	key := pack([]byte("lodd/randomization/v1/forecast"), d.Encode())
-	return &simulation{d, newKernel(d), &stream{mac: hmac.New(sha256.New, key)}}
+	return &simulation{d, newKernel(d), &stream{mac: hmac.New(sha256.New, key), stride: 1}}
 }
 
 // errTooMuch is returned for what can't be computed in reasonable time.

@@ -98,6 +98,23 @@ var otherCases = []goldenCase{
 	{"1:1:1", "urn:1:3", "ips", "tromsø/kvinne", randomization.Urn{Arms: 3, Alpha: 1, Beta: 3}},
 }
 
+// draws returns how many draws of n a test takes. With -short, which goes with
+// the race detector, it takes few: what they show isn't about races.
+func draws(n int) int {
+	if testing.Short() {
+		return n / 20
+	}
+	return n
+}
+
+// longForecast skips a test that reckons for seconds.
+func longForecast(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("a long forecast, in which nothing runs beside anything")
+	}
+}
+
 // arms writes a list as the second implementations do.
 func arms(list []randomization.Arm) string {
 	return strings.Trim(fmt.Sprint(list), "[]")

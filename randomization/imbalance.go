@@ -57,8 +57,12 @@ func (s *simulation) imbalance(participants, strata int) Imbalance {
 	for ahead, chance := range chances {
 		out.Chances = append(out.Chances, ImbalanceChance{ahead, chance})
 	}
-	slices.SortFunc(out.Chances, func(a, b ImbalanceChance) int { return cmp.Compare(a.Ahead, b.Ahead) })
+	out.sort()
 	return out
+}
+
+func (i *Imbalance) sort() {
+	slices.SortFunc(i.Chances, func(a, b ImbalanceChance) int { return cmp.Compare(a.Ahead, b.Ahead) })
 }
 
 // simulatedImbalance plays whole trials.

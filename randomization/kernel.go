@@ -21,7 +21,7 @@ type step struct {
 	chance    float64
 }
 
-func newKernel(d Design) *kernel {
+func newKernel(d listDesign) *kernel {
 	k := &kernel{model: d.model(), arms: len(d.ArmRatio()), ids: map[state]int{}}
 	k.id(state{})
 	return k

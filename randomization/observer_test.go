@@ -157,13 +157,13 @@ func TestObserverOfOurSequences(t *testing.T) {
 		{[]int{4, 6, 8}, .6651, .0238},
 	} {
 		t.Run(fmt.Sprint(tt.sizes), func(t *testing.T) {
-			const strata, slots = 10000, 12
+			strata, slots := draws(10000), 12
 			var correct, certain sample
 			o, design := newObserver(tt.sizes...), equalChances([]int{1, 1}, tt.sizes...)
 			for i := range strata {
 				c, k := o.play(newSequence(t, design, "ips", fmt.Sprint("stratum ", i)).First(slots))
-				correct.add(c / slots)
-				certain.add(k / slots)
+				correct.add(c / float64(slots))
+				certain.add(k / float64(slots))
 			}
 			correct.check(t, "correct guesses", tt.correct)
 			certain.check(t, "certain assignments", tt.certain)

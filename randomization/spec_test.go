@@ -1,69 +1,17 @@
 package randomization_test
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"slices"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/lodd-rct/lodd/randomization"
 )
 
-// A script is one of the further implementations of the specification.
-type script func(t *testing.T, stdin string, args ...string) string
-
-func TestPythonGivesTheSameLists(t *testing.T) { compareWithGolden(t, pythonScript(t)) }
-
-func TestRGivesTheSameLists(t *testing.T) { compareWithGolden(t, rScript(t)) }
-
-// compareWithGolden runs a script on what the golden files were made from.
-func compareWithGolden(t *testing.T, run script) {
-	seed, salt := fmt.Sprintf("%x", testSeed(t).Bytes()), fmt.Sprintf("%x", testSalt(t).Bytes())
-	lists := slices.Concat(goldenAnswers(t, "testdata/sequences.golden"), goldenAnswers(t, "testdata/other-sequences.golden"))
-	commitments := goldenAnswers(t, "testdata/commitments.golden")
-	published := slices.Concat(commitments[:len(goldenCases)], goldenAnswers(t, "testdata/other-commitments.golden"))
-	for i, c := range slices.Concat(goldenCases, otherCases) {
-		got := run(t, "", "list", seed, c.ratio, c.sizes, c.trial, c.stratum, fmt.Sprint(goldenSlots))
-		if diff := cmp.Diff(strings.Fields(lists[i]), strings.Fields(got)); diff != "" {
-			t.Errorf("%s %s %q %q (-Go +script):\n%s", c.ratio, c.sizes, c.trial, c.stratum, diff)
-		}
-		got = run(t, "", "commitment", c.trial, c.ratio, c.sizes, seed, salt)
-		if got != published[i] {
-			t.Errorf("commitment to %s %s %q is %q, want %q", c.ratio, c.sizes, c.trial, got, published[i])
-		}
-	}
-	for i, entropy := range contributions {
-		want := commitments[len(goldenCases)+i]
-		if got := run(t, "", "contribute", seed, fmt.Sprintf("%x", entropy)); got != want {
-			t.Errorf("contribution %q gives %q, want %q", entropy, got, want)
-		}
-	}
-	words, want := []string{"reduce"}, []string{}
-	for _, tt := range reductions {
-		words = append(words, fmt.Sprintf("%016x", tt.word), fmt.Sprint(tt.n))
-		if tt.ok {
-			want = append(want, fmt.Sprint(tt.want))
-		} else {
-			want = append(want, "reject")
-		}
-	}
-	if diff := cmp.Diff(want, strings.Fields(run(t, "", words...))); diff != "" {
-		t.Errorf("%q (-want +script):\n%s", words, diff)
-	}
-}
-
 // The worked example in the specification is what the code does.
 func TestSpecificationExample(t *testing.T) {
-	text, err := os.ReadFile("../docs/randomization-spec.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	spec := strings.Join(strings.Fields(string(text)), "")
+	spec := specification(t)
 	c, seed, salt := goldenCases[0], testSeed(t), testSalt(t)
 	sequence := newSequence(t, c.design, c.trial, c.stratum)
 	words := randomization.Words(seed, c.trial, c.stratum, 8)
@@ -119,38 +67,44 @@ func goldenAnswers(t *testing.T, file string) []string {
 	return answers
 }
 
-func runner(program, file string) script {
-	return func(t *testing.T, stdin string, args ...string) string {
-		t.Helper()
-		cmd := exec.CommandContext(t.Context(), program, append([]string{file}, args...)...)
-		cmd.Stdin = strings.NewReader(stdin)
-		out, err := cmd.Output()
-		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-			t.Fatalf("%s %q: %v\n%s", file, args, err, exit.Stderr)
+// The worked examples of minimization, of a list and of envelopes, too.
+func TestSpecificationExampleOfAdaptiveDesigns(t *testing.T) {
+	spec := specification(t)
+	design := minimization([]int{2, 1}, randomization.Range, 2, 1, 3, 1)
+	list := listOf(listed("bergen", "0110"), listed("oslo", "101"))
+	list.Tolerance = 1
+	wants := []string{
+		fmt.Sprintf("design%x", design.Encode()),
+		fmt.Sprintf("info%x", randomization.StreamInfo("ips", "", "minimization")),
+		fmt.Sprintf("design%x", list.Encode()),
+		"envelopes1:1" + arms(newContingency(t, equalChances([]int{1, 1}, 4, 6, 8), "ips", "oslo").First(24)) + "blocks of",
+		"envelopes2:1" + arms(newContingency(t, design, "ips", "oslo").First(24)) + "minimization or",
+	}
+	m := newMinimizer(t, design, "ips")
+	for slot, levels := range [][]int{{0, 2}, {1, 2}, {0, 2}, {0, 1}, {1, 0}, {1, 2}} {
+		words, best, scores := m.SlotWords(slot, 2), m.Best(levels), m.Scores(levels)
+		preferred := 0
+		if words[0]%uint64(best[0]+best[1]) >= uint64(best[0]) {
+			preferred = 1
 		}
-		if err != nil {
-			t.Fatal(err)
+		parts, arm := design.Chances(preferred), next(t, m, slot, levels)
+		count(t, m, levels, arm)
+		row := fmt.Sprintf("| %d | %s | %s | `%016x` | %d | `%016x` | %s | %d | %d |", slot, numbers(levels), numbers(scores), words[0], preferred, words[1], numbers(parts), words[1]%10, arm)
+		wants = append(wants, row)
+	}
+	for _, want := range wants {
+		if !strings.Contains(spec, strings.Join(strings.Fields(want), "")) {
+			t.Errorf("docs/randomization-spec.md lacks %s", want)
 		}
-		return strings.TrimSuffix(string(out), "\n")
 	}
 }
 
-// needProgram returns the path of a program, or skips the test.
-func needProgram(t *testing.T, name, hint string) string {
+// specification returns the page without white space.
+func specification(t *testing.T) string {
 	t.Helper()
-	path, err := exec.LookPath(name)
+	text, err := os.ReadFile("../docs/randomization-spec.md")
 	if err != nil {
-		skip(t, name+" is missing: "+hint)
+		t.Fatal(err)
 	}
-	return path
-}
-
-// skip skips a test that needs something beside Go; in CI it must not be
-// missing.
-func skip(t *testing.T, reason string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(reason)
-	}
-	t.Skip(reason)
+	return strings.Join(strings.Fields(string(text)), "")
 }

@@ -45,7 +45,7 @@ func TestOrdersAreEquallyLikely(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			seen := map[string]float64{}
-			for _, block := range newSequence(t, tt.design, "ips", "oslo").Blocks(60000) {
+			for _, block := range newSequence(t, tt.design, "ips", "oslo").Blocks(draws(60000)) {
 				if len(block) == tt.size {
 					seen[arms(block)]++
 				}
@@ -76,7 +76,7 @@ func TestSizesFollowTheirWeights(t *testing.T) {
 		}
 		counts, next := make([]float64, 3), make([]float64, 9)
 		last := -1
-		for _, block := range newSequence(t, design, "ips", "oslo").Blocks(60000) {
+		for _, block := range newSequence(t, design, "ips", "oslo").Blocks(draws(60000)) {
 			i := len(block)/2 - 2
 			counts[i]++
 			if last >= 0 {
@@ -104,7 +104,7 @@ func TestSizesFollowTheirWeights(t *testing.T) {
 // of two.
 func TestBelowIsUniform(t *testing.T) {
 	for _, n := range []int{2, 3, 4, 6, 15, 20} {
-		ns := make([]uint64, 60000)
+		ns := make([]uint64, draws(60000))
 		for i := range ns {
 			ns[i] = uint64(n)
 		}

@@ -14,6 +14,7 @@ import (
 type stream struct {
 	mac     hash.Hash
 	counter uint64 // of the next output of mac
+	stride  uint64 // from one output to the next
 	out     [sha256.Size]byte
 	unread  []byte // tail of out
 }
@@ -21,7 +22,7 @@ type stream struct {
 // newStream returns the stream that seed, which isn't zero, keeps for one
 // purpose in one stratum of one trial.
 func newStream(seed Seed, trial, stratum, purpose string) *stream {
-	return &stream{mac: hmac.New(sha256.New, seed.derive(streamInfo(trial, stratum, purpose)))}
+	return &stream{mac: hmac.New(sha256.New, seed.derive(streamInfo(trial, stratum, purpose))), stride: 1}
 }
 
 // streamInfo names a stream for [Seed.derive].
@@ -33,7 +34,7 @@ func streamInfo(trial, stratum, purpose string) []byte {
 func (s *stream) word() uint64 {
 	if len(s.unread) == 0 {
 		binary.BigEndian.PutUint64(s.out[:8], s.counter)
-		s.counter++
+		s.counter += s.stride
 		s.mac.Reset()
 		s.mac.Write(s.out[:8])
 		s.unread = s.mac.Sum(s.out[:0])

@@ -23,16 +23,7 @@ import (
 type auditService struct {
 	loddv1.UnimplementedAuditServiceServer
 	*core
-	verifier note.Verifier // of the log's own key
-	witness  sync.Mutex    // held while a co-signed checkpoint is replaced
-}
-
-func newAuditService(k *core) (*auditService, error) {
-	v, err := note.NewVerifier(k.config.Keys.LogVerifier)
-	if err != nil {
-		return nil, fmt.Errorf("server: key of the log: %w", err)
-	}
-	return &auditService{core: k, verifier: v}, nil
+	witness sync.Mutex // held while a co-signed checkpoint is replaced
 }
 
 // leavesAtOnce is the size of one piece of a stream of hashes.
@@ -63,6 +54,10 @@ func (s *auditService) ListCompartments(ctx context.Context, req *loddv1.ListCom
 	return &loddv1.ListCompartmentsResponse{Lists: compartments(t, a)}, nil
 }
 
+// errNoCompartment is the answer to a list that isn't there, and to one that the
+// caller may not check.
+var errNoCompartment = fmt.Errorf("compartment: %w", trial.ErrNotFound)
+
 // listed is a request about one compartment.
 type listed interface {
 	GetTrialId() string
@@ -77,7 +72,7 @@ func (s *auditService) list(ctx context.Context, req listed) (string, error) {
 		return "", err
 	}
 	if !slices.Contains(compartments(t, a), req.GetList()) {
-		return "", fmt.Errorf("compartment: %w", trial.ErrNotFound)
+		return "", errNoCompartment
 	}
 	return req.GetList(), nil
 }
@@ -200,8 +195,24 @@ func (s *auditService) checkpoint(ctx context.Context, list string) ([]byte, aud
 	if err != nil {
 		return nil, audit.Checkpoint{}, err
 	}
-	c, err := audit.OpenCheckpoint(signed, note.VerifierList(s.verifier))
+	c, err := audit.OpenCheckpoint(signed, note.VerifierList(s.fence.verifier))
 	return signed, c, err
+}
+
+func (s *auditService) ReportCheckpoint(ctx context.Context, req *loddv1.ReportCheckpointRequest) (*loddv1.ReportCheckpointResponse, error) {
+	t, a, err := s.enter(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	shown, list, err := s.fence.open(req.GetCheckpoint())
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(compartments(t, a), list) {
+		return nil, errNoCompartment
+	}
+	behind, err := s.fence.behind(ctx, list, shown)
+	return &loddv1.ReportCheckpointResponse{Behind: behind}, err
 }
 
 // hashes returns hashes as they travel.

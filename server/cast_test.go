@@ -29,6 +29,24 @@ var cast = []struct{ user, role, site, team string }{
 // people.
 func newTrial(t *testing.T, config func(*server.Config)) *world {
 	t.Helper()
+	w := newUnsealed(t, config)
+	_, err := w.trials().SealDesign(w.as("cus"), &loddv1.SealDesignRequest{TrialId: "T1", RequestId: w.id(), FileName: "design.yaml", Design: w.file("design.yaml")})
+	w.must(err)
+	w.open()
+	return w
+}
+
+// open opens enrolment.
+func (w *world) open() {
+	w.t.Helper()
+	_, err := w.trials().OpenEnrolment(w.as("cus"), &loddv1.OpenEnrolmentRequest{TrialId: "T1", RequestId: w.id()})
+	w.must(err)
+}
+
+// newUnsealed returns a world with the trial T1, whose design isn't sealed yet,
+// and its people.
+func newUnsealed(t *testing.T, config func(*server.Config)) *world {
+	t.Helper()
 	w := newWorld(t, config)
 	w.bootstrap()
 	w.createTrial()
@@ -40,10 +58,6 @@ func newTrial(t *testing.T, config func(*server.Config)) *world {
 		}
 		w.must(w.grant(by, p.user, p.role, p.site, p.team))
 	}
-	_, err := w.trials().SealDesign(w.as("cus"), &loddv1.SealDesignRequest{TrialId: "T1", RequestId: w.id(), FileName: "design.yaml", Design: w.file("design.yaml")})
-	w.must(err)
-	_, err = w.trials().OpenEnrolment(w.as("cus"), &loddv1.OpenEnrolmentRequest{TrialId: "T1", RequestId: w.id()})
-	w.must(err)
 	return w
 }
 
@@ -88,3 +102,5 @@ func (w *world) delivery() loddv1.DeliveryServiceClient {
 
 func (w *world) exports() loddv1.ExportServiceClient { return loddv1.NewExportServiceClient(w.conn) }
 func (w *world) audit() loddv1.AuditServiceClient    { return loddv1.NewAuditServiceClient(w.conn) }
+
+func (w *world) sealing() loddv1.SealingServiceClient { return loddv1.NewSealingServiceClient(w.conn) }

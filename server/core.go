@@ -28,6 +28,7 @@ type core struct {
 	codes     *authn.Codes
 	devices   *authn.Devices
 	guard     *authz.Guard
+	fence     *fence
 
 	// joining is held while an account is made, so that the password that is
 	// kept is that of the person who got the name. It guards bootstrap.
@@ -59,8 +60,13 @@ func newCore(c Config) (*core, error) {
 	if err != nil {
 		return nil, err
 	}
+	fence, err := newFence(c)
+	if err != nil {
+		return nil, err
+	}
 	stopping := make(chan struct{})
 	return &core{
+		fence:    fence,
 		stopping: stopping, stop: sync.OnceFunc(func() { close(stopping) }),
 		config: c, ledger: c.Ledger, people: c.Ledger.People(),
 		sessions: sessions, passwords: passwords, limiter: authn.NewLimiter(),

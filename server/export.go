@@ -91,8 +91,11 @@ func (s *exportService) DownloadExport(req *loddv1.DownloadExportRequest, out gr
 	if _, err := c.trial.Do(ctx, c.by(c.access.Role()), trial.Exported{Lock: lock, View: export.Pooled}); err != nil {
 		return err
 	}
-	w := &chunkWriter{send: out.Send, next: &loddv1.DownloadExportResponse{
-		FileName: export.Name(c.trial.ID(), lock, export.Pooled), SizeBytes: int64(size),
+	next := &loddv1.DownloadExportResponse{FileName: export.Name(c.trial.ID(), lock, export.Pooled), SizeBytes: int64(size)}
+	w := &chunkWriter{send: func(chunk []byte) error {
+		m := next
+		m.Chunk, next = chunk, &loddv1.DownloadExportResponse{}
+		return out.Send(m)
 	}}
 	if err := s.bundle(ctx, w, c.trial, src); err != nil {
 		return err
@@ -143,17 +146,17 @@ func (c *counter) Write(p []byte) (int, error) {
 
 // A chunkWriter sends what is written to it in pieces.
 type chunkWriter struct {
-	send func(*loddv1.DownloadExportResponse) error
-	next *loddv1.DownloadExportResponse
+	send func(chunk []byte) error // keeps what it is given
+	next []byte
 }
 
 // Write implements [io.Writer].
 func (w *chunkWriter) Write(p []byte) (n int, err error) {
 	for len(p) > 0 {
-		take := min(len(p), chunkBytes-len(w.next.GetChunk()))
-		w.next.Chunk = append(w.next.Chunk, p[:take]...)
+		take := min(len(p), chunkBytes-len(w.next))
+		w.next = append(w.next, p[:take]...)
 		p, n = p[take:], n+take
-		if len(w.next.GetChunk()) == chunkBytes {
+		if len(w.next) == chunkBytes {
 			if err := w.flush(); err != nil {
 				return n, err
 			}
@@ -162,12 +165,12 @@ func (w *chunkWriter) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// flush sends what is left, and the first piece also if it is empty.
+// flush sends what is left.
 func (w *chunkWriter) flush() error {
-	if len(w.next.GetChunk()) == 0 && w.next.GetFileName() == "" {
+	if len(w.next) == 0 {
 		return nil
 	}
-	err := w.send(w.next)
-	w.next = &loddv1.DownloadExportResponse{}
-	return err
+	chunk := w.next
+	w.next = nil
+	return w.send(chunk)
 }

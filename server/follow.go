@@ -54,8 +54,9 @@ func (s *followService) Follow(req *loddv1.FollowRequest, out grpc.ServerStreami
 	if err := out.SendHeader(header); err != nil {
 		return err
 	}
-	if longer, err := f.meet(out.Context()); longer || err != nil {
-		return err
+	fenced := s.compare(out.Context(), req.GetHeads()) // and the follower is answered all the same
+	if longer, err := f.meet(out.Context()); longer || err != nil || fenced != nil {
+		return errors.Join(err, fenced)
 	}
 	rescan := time.NewTicker(followRescan)
 	defer rescan.Stop()
@@ -81,6 +82,21 @@ func (s *followService) Follow(req *loddv1.FollowRequest, out grpc.ServerStreami
 			return err
 		}
 	}
+}
+
+// compare looks whether the follower has entries that this server was brought
+// back without. A head that this server hasn't signed proves nothing.
+func (s *followService) compare(ctx context.Context, heads []*loddv1.ListHead) error {
+	var errs []error
+	for _, h := range heads {
+		shown, list, err := s.fence.open(h.GetCheckpoint())
+		if err != nil || list != h.GetList() {
+			continue
+		}
+		_, err = s.fence.behind(ctx, list, shown)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // pause waits, so that a busy log costs a follower a few signatures a second and

@@ -145,10 +145,10 @@ func TestRecordDeathAndError(t *testing.T) {
 		return err
 	}
 	refused(t, wrong("tc-osl", "S-1", "regret"), codes.InvalidArgument, "")
-	refused(t, wrong("tc-osl", "S-2", "duplicate"), codes.FailedPrecondition, "NOT_RANDOMIZED")
-	refused(t, wrong("tc-bgo", "S-1", "duplicate"), codes.NotFound, "NOT_FOUND")
+	refused(t, wrong("tc-osl", "S-2", "not-eligible"), codes.FailedPrecondition, "NOT_RANDOMIZED")
+	refused(t, wrong("tc-bgo", "S-1", "not-eligible"), codes.NotFound, "NOT_FOUND")
 	w.must(wrong("tc-osl", "S-1", "wrong-stratum"))
-	refused(t, wrong("pi", "S-1", "duplicate"), codes.AlreadyExists, "EXISTS")
+	refused(t, wrong("pi", "S-1", "not-eligible"), codes.AlreadyExists, "EXISTS")
 
 	w.wait(200 * day)
 	refused(t, died("S-1", "2026-03-01"), codes.InvalidArgument, "")

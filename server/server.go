@@ -40,8 +40,8 @@ type Config struct {
 	Keys   *keys.Keys
 
 	// Credentials keep the sealed password hashes, under names that begin with
-	// "cred/", and co-signed checkpoints, under "witness/". They are no part of the
-	// log, so that they can be replaced.
+	// "cred/", co-signed checkpoints, under "witness/", and which losses are noted,
+	// under "restored/". They are no part of the log, so that they can be replaced.
 	Credentials Map
 	// NotFound is what Credentials.Get's error wraps if there is no value.
 	NotFound error
@@ -130,13 +130,9 @@ func New(c Config) (*Server, error) {
 	if k.guard, err = authz.New(authz.Config{Methods: methods, People: k.people.View, Trial: k.knows, Followers: followers}); err != nil {
 		return nil, err
 	}
-	audits, err := newAuditService(k)
-	if err != nil {
-		return nil, err
-	}
 	s := &Server{k, grpc.NewServer(append(transport(c), chain(c, k)...)...)}
 	k.register(s.grpc)
-	loddv1.RegisterAuditServiceServer(s.grpc, audits)
+	loddv1.RegisterAuditServiceServer(s.grpc, &auditService{core: k})
 	return s, nil
 }
 
@@ -231,6 +227,7 @@ func (s *Server) Stop(ctx context.Context) {
 
 // register adds the services.
 func (k *core) register(s *grpc.Server) {
+	exporting := newQueue(exportsAtOnce, exportsWaiting) // one for all that hold a trial's past
 	loddv1.RegisterSessionServiceServer(s, &sessionService{core: k})
 	loddv1.RegisterPeopleServiceServer(s, &peopleService{core: k})
 	loddv1.RegisterTrialServiceServer(s, &trialService{core: k})
@@ -240,9 +237,9 @@ func (k *core) register(s *grpc.Server) {
 	loddv1.RegisterAssessmentServiceServer(s, &assessmentService{core: k})
 	loddv1.RegisterParticipantServiceServer(s, &participantService{core: k})
 	loddv1.RegisterSealingServiceServer(s, &sealingService{core: k})
-	loddv1.RegisterUnsealingServiceServer(s, &unsealingService{core: k})
+	loddv1.RegisterUnsealingServiceServer(s, &unsealingService{core: k, exporting: exporting})
 	loddv1.RegisterFollowServiceServer(s, &followService{core: k})
-	loddv1.RegisterExportServiceServer(s, &exportService{core: k, exporting: newQueue(exportsAtOnce, exportsWaiting)})
+	loddv1.RegisterExportServiceServer(s, &exportService{core: k, exporting: exporting})
 }
 
 // knows reports whether there is a trial of this name.

@@ -44,28 +44,21 @@ func (s *trialService) SealDesign(ctx context.Context, req *loddv1.SealDesignReq
 	if err != nil {
 		return nil, err
 	}
-	var ratio []int
-	if err := c.trial.View(func(t *trial.State) error {
-		for _, arm := range t.Protocol().Arms {
-			ratio = append(ratio, arm.Ratio)
-		}
-		return nil
-	}); err != nil {
+	var p trial.Protocol
+	if err := c.trial.View(func(t *trial.State) error { p = *t.Protocol(); return nil }); err != nil {
 		return nil, err
 	}
-	design, err := protocol.ParseRandomization(fileName(req.GetFileName(), "design"), req.GetDesign(), ratio)
+	list := protocol.List{Data: req.GetList(), Format: req.GetListFormat()}
+	design, err := protocol.ParseDesign(fileName(req.GetFileName(), "design"), req.GetDesign(), list, &p)
 	if err != nil {
 		return nil, err
 	}
-	commitment, r, err := c.trial.Seal(ctx, c.by(c.access.Role()), design)
+	then, r, err := c.trial.Seal(ctx, c.by(c.access.Role()), design, req.GetSecondParty())
 	if err != nil {
 		return nil, err
 	}
-	record := sealing{
-		trial: c.trial.ID(), server: s.config.Name, commitment: commitment, custodian: c.access.User,
-		receipt: r, logKey: s.config.Keys.LogVerifier, exportKey: s.config.Keys.ExportVerifier,
-	}
-	return &loddv1.SealDesignResponse{Commitment: commitment, Receipt: receipt(r), Record: record.String()}, nil
+	record := s.sealing(c.trial.ID(), then, r)
+	return &loddv1.SealDesignResponse{Commitment: record.commitment(), Receipt: receipt(r), Record: record.String()}, nil
 }
 
 func (s *trialService) OpenEnrolment(ctx context.Context, req *loddv1.OpenEnrolmentRequest) (*loddv1.OpenEnrolmentResponse, error) {

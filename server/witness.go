@@ -59,7 +59,7 @@ func (s *auditService) AddCosignature(ctx context.Context, req *loddv1.AddCosign
 // its size is bounded.
 func (s *auditService) openCosigned(ctx context.Context, list string, signed []byte) (audit.Cosigned, error) {
 	bad := func(err error) (audit.Cosigned, error) { return audit.Cosigned{}, rpcerr.Field("checkpoint", err) }
-	c, err := audit.OpenCosigned(signed, s.verifier, s.config.Witnesses...)
+	c, err := audit.OpenCosigned(signed, s.fence.verifier, s.config.Witnesses...)
 	switch {
 	case err != nil:
 		return bad(err)

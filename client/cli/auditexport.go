@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lodd-rct/lodd/audit"
+	"github.com/lodd-rct/lodd/audit/durable"
 )
 
 func (a *app) auditExport() *cobra.Command {
@@ -68,13 +69,14 @@ func (a *app) exportLog(c trialCall, path string) error {
 	return a.write(archived(r, path, replayed))
 }
 
-// nameFile makes a file durable and gives it its name, which nothing has.
+// nameFile makes a file durable and gives it its name. It replaces nothing: the
+// error wraps fs.ErrExist if something has got that name meanwhile.
 func nameFile(f *os.File, path string) error {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("write log: %w", err)
+		return fmt.Errorf("write file: %w", err)
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("write log: %w", err)
+	if err := durable.Move(f.Name(), path); err != nil {
+		return fmt.Errorf("write file: %w", err)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,5 +83,27 @@ func TestAuditExportNamesTheFile(t *testing.T) {
 	}
 	if o := w.run("audit", "export", "other.zip"); o.code != exitUsage || !strings.Contains(o.stderr, "give it with --out") {
 		t.Errorf("exit %d, %s", o.code, o.stderr)
+	}
+}
+
+// A file that came while the log was downloaded and verified isn't replaced.
+func TestNameFileReplacesNothing(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "log.zip")
+	for _, content := range []string{"first", "second"} {
+		f, err := os.CreateTemp(dir, ".lodd-*.part")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if _, err := f.WriteString(content); err != nil {
+			t.Fatal(err)
+		}
+		if err := nameFile(f, path); errors.Is(err, fs.ErrExist) != (content == "second") {
+			t.Errorf("%s: %v", content, err)
+		}
+	}
+	if b, err := os.ReadFile(path); err != nil || string(b) != "first" {
+		t.Errorf("the file holds %q, %v", b, err)
 	}
 }

@@ -125,9 +125,9 @@ func (a *app) root() *cobra.Command {
 		a.joinCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand(),
 		a.inviteCommand(), a.accountCommand(), a.roleCommand(),
 		a.protocolCommand(), a.trialCommand(),
-		a.screeningCommand(), a.participantCommand(), a.randomizeCommand(), a.teamCommand(),
+		a.screeningCommand(), a.participantCommand(), a.randomizeCommand(), a.contingencyCommand(), a.teamCommand(),
 		a.worklistCommand(), a.formCommand(), a.visitCommand(),
-		a.lockCommand(), a.exportCommand(), a.verifyCommand(), a.auditCommand(), a.witnessCommand(),
+		a.lockCommand(), a.exportCommand(), a.unsealCommand(), a.verifyCommand(), a.auditCommand(), a.witnessCommand(),
 		a.versionCommand(),
 	)
 	if a.deps.ParseDesign != nil {

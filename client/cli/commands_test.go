@@ -34,10 +34,17 @@ func TestCommands(t *testing.T) {
 		"GetBuiltinProtocol": &loddv1.GetBuiltinProtocolResponse{Protocol: []byte("id: IPS\n"), Design: []byte("blocks: [4, 6]\n")},
 		"CreateTrial":        &loddv1.CreateTrialResponse{TrialId: "IPS", Receipt: receipt},
 		"SealDesign":         &loddv1.SealDesignResponse{Commitment: "c0ffee", Receipt: receipt, Record: "SEALING RECORD\n"},
-		"OpenEnrolment":      &loddv1.OpenEnrolmentResponse{Receipt: receipt},
-		"CloseEnrolment":     &loddv1.CloseEnrolmentResponse{Receipt: receipt},
-		"Reconcile":          &loddv1.ReconcileResponse{Receipt: receipt},
-		"ListTrials":         &loddv1.ListTrialsResponse{Trials: []*loddv1.TrialSummary{{TrialId: "IPS", Title: text, State: "open"}}},
+		"ContributeEntropy":  &loddv1.ContributeEntropyResponse{Receipt: receipt},
+		"AbandonSealing":     &loddv1.AbandonSealingResponse{Receipt: receipt},
+		"GetSealingRecord": &loddv1.GetSealingRecordResponse{
+			Commitment: "c0ffee", Sealed: at, Custodian: "cus", Entropy: []byte("dice"), Contributor: "ts", Abandoned: 1, Text: "SEALING RECORD\n", Svg: "<svg/>\n",
+		},
+		"RecordContingencyAllocation": &loddv1.RecordContingencyAllocationResponse{Participant: "OSL-0007", Receipt: receipt},
+
+		"OpenEnrolment":  &loddv1.OpenEnrolmentResponse{Receipt: receipt},
+		"CloseEnrolment": &loddv1.CloseEnrolmentResponse{Receipt: receipt},
+		"Reconcile":      &loddv1.ReconcileResponse{Receipt: receipt},
+		"ListTrials":     &loddv1.ListTrialsResponse{Trials: []*loddv1.TrialSummary{{TrialId: "IPS", Title: text, State: "open"}}},
 		"GetTrial": func(req proto.Message) any {
 			if id := req.(*loddv1.GetTrialRequest).GetTrialId(); id == "STOPPED" {
 				return &loddv1.GetTrialResponse{TrialId: id, Title: text, State: "fenced"}
@@ -65,7 +72,8 @@ func TestCommands(t *testing.T) {
 			return &loddv1.EraseParticipantResponse{Receipt: r}
 		},
 		"RecordDeath": &loddv1.RecordDeathResponse{Receipt: receipt},
-		"RecordError": &loddv1.RecordErrorResponse{Receipt: receipt},
+		"RecordError": &loddv1.RecordErrorResponse{Receipt: receipt}, "CorrectLevels": &loddv1.CorrectLevelsResponse{Receipt: receipt},
+		"RecordReplacement": &loddv1.RecordReplacementResponse{Receipt: receipt},
 		"PrepareRandomization": &loddv1.PrepareRandomizationResponse{
 			IntentId: "30313233-3435-4637-b839-616263646566", Expires: at, Participant: "OSL-0007", Site: "OSL",
 			ConsentVersion: "2", ConsentOn: "2026-10-01", Levels: map[string]string{"sex": "f", "age": "old"},
@@ -94,6 +102,7 @@ func TestCommands(t *testing.T) {
 		"ListEntries": []proto.Message{
 			&loddv1.ListEntriesResponse{List: "IPS/conduct", Index: 0, At: at, Actor: "kari", Role: "coordinator", Kind: "screened", Detail: `{"site":"OSL"}`, LeafHash: []byte{1, 2}},
 			&loddv1.ListEntriesResponse{List: "IPS/conduct", Index: 1, At: at, Actor: "kari", Role: "coordinator", Kind: "randomized"},
+			&loddv1.ListEntriesResponse{List: "IPS/conduct", Index: 2, At: at, Actor: "kari", Role: "coordinator", Kind: "levels_corrected"},
 		},
 	}
 	nb := []string{"--lang", "nb", "--output", "table"}
@@ -109,6 +118,8 @@ func TestCommands(t *testing.T) {
 		{"trial", []string{
 			"protocol show ips", "protocol show ips --design", "trial create -f - < id: IPS", "trial seal -f - -y < blocks: [4]", "trial open", "trial close -y",
 			"trial list", "trial list # nb", "trial show", "trial show # nb", "trial use IPS", "trial show --trial STOPPED # nb",
+			"trial seal -f - -y --second-party < blocks: [4]", "trial contribute --commitment C0FFEE --entropy dice", "trial contribute --yes < 4261 # nb",
+			"trial abandon --reason design-fault --confirm IPS # nb", "trial sealing-record", "trial sealing-record # nb",
 			"trial reconcile --confirm IPS", "trial reconcile --lost OSL/sex=f=2 --lost BGO/sex=m=1 --confirm IPS # nb",
 		}},
 		{"screening", []string{
@@ -121,11 +132,15 @@ func TestCommands(t *testing.T) {
 			"participant list", "participant list # nb", "participant list -o csv", "participant list -o jsonl", "participant list --state to-erase -o csv",
 			"participant withdraw OSL-8 --scope follow-up --reason burden --on 2026-11-01", "participant withdraw OSL-8 --scope data --reason other --confirm OSL-8 # nb",
 			"participant erase OSL-8 --confirm OSL-8", "participant erase OSL-9 --confirm OSL-9 # nb",
-			"participant died OSL-8 --on 2026-11-02", "participant error OSL-8 --kind duplicate", "visit missed OSL-8 m6 --reason too-ill",
+			"participant died OSL-8 --on 2026-11-02", "participant error OSL-8 --kind not-eligible",
+			"participant error OSL-8 --kind duplicate --of OSL-7 # nb", "participant correct-levels OSL-8 --set sex=f --set age=old --reason misread",
+			"participant correct-levels OSL-8 --set sex=f,age=old --reason changed-source # nb", "participant replace OSL-8 --by OSL-9", "participant replace OSL-8 --by OSL-9 # nb", "visit missed OSL-8 m6 --reason too-ill",
 		}},
 		{"randomize", []string{
 			"randomize prepare --screening OSL-0007", "randomize prepare --screening OSL-0007 # nb", "randomize commit 30313233-3435-4637-b839-616263646566 --confirm OSL-0007",
-			"randomize commit 30313233-3435-4637-b839-616263646566 --confirm OSL-0007 # nb", "randomize status 30313233-3435-4637-b839-616263646566", "randomize status OSL-0007", "team list", "team list # nb",
+			"randomize commit 30313233-3435-4637-b839-616263646566 --confirm OSL-0007 # nb", "randomize status 30313233-3435-4637-b839-616263646566", "randomize status OSL-0007",
+			"contingency record OSL-0007 --envelope 3 --witness tove --on 2026-11-20 --reason server-down --confirm OSL-0007",
+			"contingency record OSL-0007 --envelope 3 --witness tove --reason network-down --confirm OSL-0007 # nb", "team list", "team list # nb",
 		}},
 		{"form", []string{
 			"worklist list", "worklist list --overdue --due 30d # nb", "form show job", "form show job # nb", "form export-template job",

@@ -31,8 +31,13 @@ chances. Numbers are exact where all pasts can be enumerated; else they are
 simulated, and two standard errors are told. The same question always has the
 same answer.
 
+Minimization has neither strata nor sequences: its factors and how many levels
+each has stand in the file, and the observer knows the levels, too. Of a
+statistician's own list nothing is foretold: show the design that it was drawn by.
+
 Like the randomization file itself, what this prints is for the list custodian.`,
-		example: "  lodd design -f randomization.yaml --participants 202 --sites 7 --svg design.svg",
+		example: `  lodd design -f randomization.yaml --participants 202 --sites 7 --svg design.svg
+  lodd design -f minimization.yaml --participants 202 --lang nb`,
 	}, func(ctx context.Context, _ []string) error { return a.runDesign(ctx, f) })
 	fileFlag(cmd, &f.file)
 	cmd.Flags().IntVar(&f.plan.Participants, "participants", 0, "`N` participants are planned")

@@ -19,6 +19,7 @@ var designFiles = []string{
 	"design: maximal\ntolerance: 3\nlength: 12\n",
 	"design: efron\nchance: 2/3\n",
 	"design: urn\nalpha: 0\nbeta: 1\n",
+	"design: minimization\nfactors: [{id: site, levels: 3, weight: 2}, {id: sex, levels: 2}]\nmeasure: range\nchance: 4/5\n",
 }
 
 // What the list custodian reads of each design, in both languages.
@@ -37,6 +38,7 @@ func TestDesignIsExplained(t *testing.T) {
 		{designFiles[0], "--participants 30 --sites 2 --strata 4"},
 		{"design: blocks\nblock_sizes: [4]\n", "--participants 60"},
 		{designFiles[3], "--participants 60 --sites 2"},
+		{"design: minimization\nfactors: [{id: site, levels: 2}]\nmeasure: variance\nchance: 19/20\n", "--participants 60 --sites 2"},
 	} {
 		o := w.mustRun(append([]string{"design", "-o", "table", "-f", w.file("r.yaml", tt.file)}, strings.Fields(tt.line)...)...)
 		b.WriteString("# " + tt.line + "\n" + o.stdout + o.stderr + "\n")
@@ -121,6 +123,8 @@ func TestDesignRefuses(t *testing.T) {
 		{designFiles[0], "--participants 9 --ratio 2:2", exitUsage, "ratio 2:2 is not in lowest terms"},
 		{designFiles[0], "--participants 9 --ratio 2:1", exitInvalid, "r.yaml:2: randomization: block_sizes: block size 4"},
 		{designFiles[2], "--participants 9 --ratio 2:1", exitInvalid, "r.yaml:1: randomization: design: big-stick is defined for arms in the ratio 1:1"},
+		{"design: list\n", "--participants 9", exitInvalid, "r.yaml:1: randomization: design: a statistician's own list is read when it is sealed"},
+		{"design: minimization\nfactors: [site]\nmeasure: range\nchance: 4/5\n", "--participants 9", exitInvalid, "write {id: site, weight: 1, levels: 2}"},
 		{"design: coin\nblocks: 4\n", "--participants 9", exitInvalid, "r.yaml:2: unknown key \"blocks\""},
 		{designFiles[0], "--participants 9 r.yaml", exitUsage, "give it with -f"},
 	} {

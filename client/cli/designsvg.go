@@ -9,13 +9,20 @@ import (
 )
 
 // The drawing, in pixels: bars of the imbalance above, those of the guesses
-// below.
+// below. Letters are at most 6.5 wide on average.
 const (
 	svgWidth, svgHeight = 720, 470
 	svgLeft, svgRight   = 60, 700
 	svgTop, svgBase     = 60, 280
-	svgRow              = 28 // of a guess
-	svgLabel            = 400
+	svgRow              = 28  // of a guess
+	svgLabel            = 440 // where the bars of guesses begin: behind the longest label
+)
+
+// The colors of what is told, of what is certain, and of what is left.
+const (
+	svgBlue   = "#2b6cb0"
+	svgOrange = "#c05621"
+	svgGrey   = "#e2e8f0"
 )
 
 // svg draws the forecast.
@@ -25,11 +32,13 @@ func (v designView) svg() string {
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" font-family="sans-serif" font-size="12" fill="#222">`+"\n", svgWidth, svgHeight)
 	fmt.Fprintf(&b, "<title>%s</title>\n", html.EscapeString(v.name()))
 	fmt.Fprintf(&b, `<rect width="%d" height="%d" fill="#fff"/>`+"\n", svgWidth, svgHeight)
-	svgText(&b, svgLeft, 24, v.name()+", "+say("note.design-participants", v.plan.Participants, v.plan.Sites, v.plan.Strata))
+	svgText(&b, svgLeft, 24, v.name()+", "+v.size())
 	svgText(&b, svgLeft, 44, say("note.design-imbalance"))
 	v.svgImbalance(&b)
 	y := svgBase + 60
-	svgText(&b, svgLeft, y, say("note.design-guesses")+": "+strings.ToLower(say("note.design-correct")+" / "+say("note.design-certain")))
+	svgText(&b, svgLeft, y, say("note.design-guesses"))
+	fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="end"><tspan fill="%s">%s</tspan> / <tspan fill="%s">%s</tspan></text>`+"\n", svgRight, y,
+		svgBlue, html.EscapeString(strings.ToLower(say("note.design-correct"))), svgOrange, html.EscapeString(strings.ToLower(say("note.design-certain"))))
 	f := v.forecast
 	blind := randomization.Guesses{Correct: randomization.Estimate{Value: f.Blind}}
 	for _, row := range []struct {
@@ -37,7 +46,7 @@ func (v designView) svg() string {
 		of   *randomization.Guesses
 	}{
 		{say("note.design-blind"), &blind},
-		{say("note.design-all"), &f.Observer},
+		{v.observer(), &f.Observer},
 		{say("note.design-shared-own"), f.SharedOwn},
 	} {
 		if row.of != nil {
@@ -64,12 +73,14 @@ func (v designView) svgImbalance(b *strings.Builder) {
 	if highest == 0 {
 		return
 	}
-	step := float64(svgRight-svgLeft) / float64(len(shown))
-	every := 1 + len(shown)/16 // as many labels as there is room for
-	for i, c := range shown {
-		x, tall := svgLeft+float64(i)*step, c.Chance/highest*(svgBase-svgTop)
-		fmt.Fprintf(b, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="#2b6cb0"/>`+"\n", x+step*.1, svgBase-tall, step*.8, tall)
-		if i%every == 0 {
+	unit := gap(shown)
+	step := float64(svgRight-svgLeft) / ((shown[len(shown)-1].Ahead-shown[0].Ahead)/unit + 1)
+	free := 0.0 // from where there is room for a label
+	for _, c := range shown {
+		x, tall := svgLeft+(c.Ahead-shown[0].Ahead)/unit*step, c.Chance/highest*(svgBase-svgTop)
+		fmt.Fprintf(b, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%s"/>`+"\n", x+step*.1, svgBase-tall, step*.8, tall, svgBlue)
+		if x >= free {
+			free = x + 40
 			fmt.Fprintf(b, `<text x="%.1f" y="%d" text-anchor="middle">%s</text>`+"\n", x+step/2, svgBase+16, html.EscapeString(v.number(c.Ahead)))
 		}
 	}
@@ -77,17 +88,29 @@ func (v designView) svgImbalance(b *strings.Builder) {
 	fmt.Fprintf(b, `<path d="M%d %dH%d" stroke="#222"/>`+"\n", svgLeft, svgBase, svgRight)
 }
 
+// gap returns the least distance of two imbalances, so that the axis is true to
+// scale.
+func gap(shown []randomization.ImbalanceChance) float64 {
+	least := 1.0
+	for i := 1; i < len(shown); i++ {
+		if d := shown[i].Ahead - shown[i-1].Ahead; i == 1 || d < least {
+			least = d
+		}
+	}
+	return least
+}
+
 // svgGuess draws the share of correct guesses, and within it the certain ones.
 func (v designView) svgGuess(b *strings.Builder, y int, name string, g randomization.Guesses) {
-	const wide = svgRight - svgLabel - 110
+	const wide = svgRight - svgLabel - 100
 	svgText(b, svgLeft, y, name)
 	for _, bar := range []struct {
 		share float64
 		fill  string
-	}{{1, "#e2e8f0"}, {g.Correct.Value, "#2b6cb0"}, {g.Certain.Value, "#c05621"}} {
+	}{{1, svgGrey}, {g.Correct.Value, svgBlue}, {g.Certain.Value, svgOrange}} {
 		fmt.Fprintf(b, `<rect x="%d" y="%d" width="%.1f" height="16" fill="%s"/>`+"\n", svgLabel, y-12, wide*bar.share, bar.fill)
 	}
-	svgText(b, svgRight-104, y, v.bare(g.Correct)+" / "+v.bare(g.Certain))
+	fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="end">%s</text>`+"\n", svgRight, y, html.EscapeString(v.bare(g.Correct)+" / "+v.bare(g.Certain)))
 }
 
 func svgText(b *strings.Builder, x, y int, text string) {

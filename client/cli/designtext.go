@@ -24,8 +24,10 @@ func (v designView) text() string {
 	say, f := v.words.say, v.forecast
 	writeCells(w, []string{say("note.design-guesses"), say("note.design-correct"), say("note.design-certain")})
 	writeCells(w, []string{say("note.design-blind"), v.share(randomization.Estimate{Value: f.Blind}), ""})
-	v.guesses(w, say("note.design-all"), &f.Observer)
-	v.guesses(w, say("note.design-own"), &f.Observer)
+	v.guesses(w, v.observer(), &f.Observer)
+	if !v.minimizes() {
+		v.guesses(w, say("note.design-own"), &f.Observer)
+	}
 	v.guesses(w, say("note.design-shared-all"), f.SharedAll)
 	v.guesses(w, say("note.design-shared-own"), f.SharedOwn)
 	writeCells(w, nil)
@@ -91,34 +93,73 @@ func (v designView) exactness() string {
 	return v.words.say("note.design-simulated", 100*v.forecast.Imbalance.Error)
 }
 
+// minimizes reports whether the design looks at the levels of all participants,
+// so that it has neither strata nor sequences.
+func (v designView) minimizes() bool {
+	_, ok := v.design.(randomization.Minimization)
+	return ok
+}
+
+// observer names the observer who knows most.
+func (v designView) observer() string {
+	if v.minimizes() {
+		return v.words.say("note.design-all-levels")
+	}
+	return v.words.say("note.design-all")
+}
+
 // advice returns what the numbers mean, in sentences.
 func (v designView) advice() []string {
 	say, f := v.words.say, v.forecast
-	where := say("note.design-sites", v.plan.Sites)
-	if v.plan.Strata > 1 {
-		where = say("note.design-strata", v.plan.Sites, v.plan.Strata)
+	knows := "note.design-observer"
+	if v.minimizes() {
+		knows = "note.design-observer-levels"
 	}
-	at95 := v.number(f.Imbalance.Quantile(.95))
-	balance := say("note.design-open", where, v.name(), v.plan.Participants, at95)
-	if f.Imbalance.Bounded {
-		balance = say("note.design-reach", where, v.name(), f.Imbalance.Bound, v.plan.Participants, at95)
-	}
-	sentences := []string{balance, say("note.design-observer", v.bare(f.Observer.Correct), v.bare(randomization.Estimate{Value: f.Blind}), v.bare(f.Observer.Certain))}
+	sentences := []string{v.balance(), say(knows, v.bare(f.Observer.Correct), v.bare(randomization.Estimate{Value: f.Blind}), v.bare(f.Observer.Certain))}
 	if f.SharedOwn != nil {
 		sentences = append(sentences, say("note.design-separate", v.bare(f.SharedOwn.Correct)))
 	}
 	predictable := f.Observer.Correct.Value-f.Blind > muchGuessed || f.Observer.Certain.Value > muchCertain
 	unbalanced := f.Imbalance.Quantile(.95) > muchUnbalanced*float64(v.plan.Participants)
+	much, far := "note.design-predictable", "note.design-unbalanced"
+	if v.minimizes() {
+		much, far = "note.design-predictable-levels", "note.design-unbalanced-levels"
+	}
 	if predictable {
-		sentences = append(sentences, say("note.design-predictable"))
+		sentences = append(sentences, say(much))
 	}
 	if unbalanced {
-		sentences = append(sentences, say("note.design-unbalanced"))
+		sentences = append(sentences, say(far))
 	}
 	if !predictable && !unbalanced {
 		sentences = append(sentences, say("note.design-fits"))
 	}
 	return append(sentences, v.fit()...)
+}
+
+// balance says how far apart the arms can get.
+func (v designView) balance() string {
+	say, f := v.words.say, v.forecast
+	at95 := v.number(f.Imbalance.Quantile(.95))
+	if v.minimizes() {
+		return say("note.design-open-levels", v.name(), v.plan.Participants, at95)
+	}
+	where := say("note.design-sites", v.plan.Sites)
+	if v.plan.Strata > 1 {
+		where = say("note.design-strata", v.plan.Sites, v.plan.Strata)
+	}
+	if f.Imbalance.Bounded {
+		return say("note.design-reach", where, v.name(), f.Imbalance.Bound, v.plan.Participants, at95)
+	}
+	return say("note.design-open", where, v.name(), v.plan.Participants, at95)
+}
+
+// size says for how many participants the forecast is, and where.
+func (v designView) size() string {
+	if v.minimizes() {
+		return v.words.say("note.design-planned", v.plan.Participants)
+	}
+	return v.words.say("note.design-participants", v.plan.Participants, v.plan.Sites, v.plan.Strata)
 }
 
 // fit says whether the strata are as large as the design needs them.
@@ -163,6 +204,12 @@ func (v designView) name() string {
 		return say("note.design-efron", fmt.Sprintf("%d/%d", d.Favored, d.Of))
 	case randomization.Urn:
 		return say("note.design-urn", fmt.Sprintf("UD(%d,%d)", d.Alpha, d.Beta))
+	case randomization.Minimization:
+		var levels []string
+		for _, f := range d.Factors {
+			levels = append(levels, fmt.Sprint(f.Levels))
+		}
+		return say("note.design-minimization", strings.Join(levels, " × "), fmt.Sprintf("%d/%d", d.Favored, d.Of))
 	default:
 		return fmt.Sprintf("%T", d)
 	}

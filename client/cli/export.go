@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -112,25 +114,20 @@ func (a *app) fetch(c trialCall, lock int32, w io.Writer) (client.Download, erro
 	return c.DownloadExport(c.ctx, &loddv1.DownloadExportRequest{TrialId: c.trial, RequestId: c.request, Lock: lock}, w, show)
 }
 
-// keep makes a file durable and gives it its name. A file of that name is
-// replaced only by the same bytes: the same lock gives the same export, unless
-// somebody's data were destroyed in between.
+// keep makes a file durable and gives it its name. A file that has the name
+// already must hold the same bytes, and stays: the same lock gives the same
+// export, unless somebody's data were destroyed in between.
 func keep(f *os.File, path string) error {
-	if err := f.Sync(); err != nil {
-		return fmt.Errorf("write export: %w", err)
+	err := nameFile(f, path)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
 	}
-	same, err := sameContent(f, path)
+	same, err := sameContent(f.Name(), path)
 	if err != nil {
 		return err
 	}
 	if !same {
 		return fmt.Errorf("%s exists and is another export: move it away, or give another folder with --to", path)
-	}
-	if err := f.Close(); err != nil {
-		return fmt.Errorf("write export: %w", err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("write export: %w", err)
 	}
 	return nil
 }

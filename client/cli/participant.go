@@ -11,7 +11,8 @@ import (
 
 func (a *app) participantCommand() *cobra.Command {
 	return noun("participant", "List participants and record what happens to them",
-		a.participantList(), a.participantWithdraw(), a.participantErase(), a.participantDied(), a.participantError())
+		a.participantList(), a.participantWithdraw(), a.participantErase(), a.participantDied(),
+		a.participantError(), a.participantCorrectLevels(), a.participantReplace())
 }
 
 func (a *app) participantList() *cobra.Command {
@@ -156,22 +157,6 @@ func (a *app) participantDied() *cobra.Command {
 		return a.write(receiptOf("death", answer.GetReceipt(), "participant", c.args[0]))
 	})
 	required(cmd, &on, "on", "the date, `YYYY-MM-DD`")
-	return cmd
-}
-
-func (a *app) participantError() *cobra.Command {
-	var kind string
-	cmd := a.inTrial(spec{
-		use: "error NUMBER", short: "Flag a randomization as made in error", args: cobra.ExactArgs(1),
-		long: "Flag a randomization as made in error. The participant keeps the allocation, and\nnobody else gets it.",
-	}, func(c trialCall) error {
-		answer, err := c.Participants().RecordError(c.ctx, &loddv1.RecordErrorRequest{TrialId: c.trial, RequestId: c.request, Participant: c.args[0], Kind: kind})
-		if err != nil {
-			return err
-		}
-		return a.write(receiptOf("error", answer.GetReceipt(), "participant", c.args[0], "kind", code(kind)))
-	})
-	required(cmd, &kind, "kind", "`not-eligible|wrong-stratum|duplicate`")
 	return cmd
 }
 

@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
+
+	logv1 "github.com/lodd-rct/lodd/proto/lodd/log/v1"
 )
 
 // The two languages have the same texts, with the same arguments.
@@ -55,8 +57,19 @@ func sources(t *testing.T) string {
 	return b.String()
 }
 
+// Every kind of entry has a name in the list of the log.
+func TestEveryKindOfEntryHasAName(t *testing.T) {
+	kinds := (&logv1.Entry{}).ProtoReflect().Descriptor().Oneofs().ByName("kind").Fields()
+	for i := range kinds.Len() {
+		if key := "state." + string(kinds.Get(i).Name()); catalogue("en")[key] == nil || catalogue("nb")[key] == nil {
+			t.Errorf("%s is missing", key)
+		}
+	}
+}
+
 // Every text that the code names is there, and none is there that nothing
-// names. States come from the server: they stand in the comments of the API.
+// names. States come from the server: they stand in the comments of the API, or
+// are kinds of entries.
 func TestCatalogueIsNeitherShortNorLong(t *testing.T) {
 	code := sources(t)
 	api, err := filepath.Glob("../../proto/lodd/v1/*.proto")
@@ -64,12 +77,16 @@ func TestCatalogueIsNeitherShortNorLong(t *testing.T) {
 		t.Fatal(err, len(api))
 	}
 	words := code
-	for _, f := range append(api, "../../proto/lodd/v1/errors.proto") {
+	for _, f := range append(api, "../../proto/lodd/log/v1/entry.proto") {
 		text, err := os.ReadFile(f)
 		if err != nil {
 			t.Fatal(err)
 		}
 		words += string(text)
+	}
+	states := map[string]bool{}
+	for _, word := range regexp.MustCompile(`[a-z]+([-_][a-z0-9]+)*`).FindAllString(words, -1) {
+		states[word] = true
 	}
 	texts := catalogue("en")
 	for _, m := range regexp.MustCompile(`"((?:error|hint|note|ask)\.[A-Za-z_-]+)"`).FindAllStringSubmatch(code, -1) {
@@ -84,7 +101,7 @@ func TestCatalogueIsNeitherShortNorLong(t *testing.T) {
 		case "column":
 			used = strings.Contains(code, `"`+name+`"`)
 		case "state":
-			used = regexp.MustCompile(`\b` + regexp.QuoteMeta(name) + `\b`).MatchString(words)
+			used = states[name]
 		case "reason", "hint":
 			used = used || strings.Contains(words, "ERROR_REASON_"+name+" =") || strings.Contains(code, `"`+name+`"`)
 		}

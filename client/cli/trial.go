@@ -1,12 +1,8 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -37,7 +33,8 @@ func (a *app) protocolCommand() *cobra.Command {
 
 func (a *app) trialCommand() *cobra.Command {
 	return noun("trial", "Set trials up and look at them",
-		a.trialCreate(), a.trialSeal(), a.trialOpen(), a.trialClose(), a.trialReconcile(), a.trialList(), a.trialShow(), a.trialUse())
+		a.trialCreate(), a.trialSeal(), a.trialContribute(), a.trialAbandon(), a.trialSealingRecord(),
+		a.trialOpen(), a.trialClose(), a.trialReconcile(), a.trialList(), a.trialShow(), a.trialUse())
 }
 
 func (a *app) trialCreate() *cobra.Command {
@@ -69,79 +66,12 @@ func fileFlag(cmd *cobra.Command, path *string) {
 	}
 }
 
-func (a *app) trialSeal() *cobra.Command {
-	var path, record string
-	cmd := a.inTrial(spec{
-		use: "seal", short: "Draw the seed and seal the randomization design, for good", args: byFlag("-f"),
-		long: `Draw the seed and seal the randomization design, for good.
-
-Nobody is shown the seed or the design again before unsealing. Keep the sealing
-record in the trial master file: with it anybody can check later that neither
-was changed.`,
-	}, func(c trialCall) error {
-		file, err := a.readInput(path)
-		if err != nil {
-			return err
-		}
-		if err := a.confirm(c.ctx, "ask.seal", c.trial); err != nil {
-			return err
-		}
-		out, err := a.createRecord(record)
-		if err != nil {
-			return err
-		}
-		answer, err := c.Trials().SealDesign(c.ctx, &loddv1.SealDesignRequest{TrialId: c.trial, RequestId: c.request, FileName: fileName(path), Design: file})
-		if err != nil {
-			return errors.Join(err, discard(out))
-		}
-		r := receiptOf("sealing", answer.GetReceipt(), "trial", c.trial, "commitment", answer.GetCommitment())
-		if out == nil {
-			r.columns, r.rows[0] = append(r.columns, "record"), append(r.rows[0], answer.GetRecord())
-			return a.write(r)
-		}
-		_, err = out.WriteString(answer.GetRecord())
-		if err := errors.Join(err, out.Sync(), out.Close()); err != nil {
-			return &hintError{fmt.Errorf("write: %w", err), a.words.say("hint.record", c.request)}
-		}
-		a.note("note.record", record)
-		return a.write(r)
-	})
-	fileFlag(cmd, &path)
-	cmd.Flags().StringVar(&record, "record", "", "write the sealing record to this `FILE`")
-	return cmd
-}
-
 // fileName returns the name of a file for the server's messages about it.
 func fileName(path string) string {
 	if path == "-" {
 		return "standard input"
 	}
 	return filepath.Base(path)
-}
-
-// createRecord makes the file of a sealing record, for its owner alone, before
-// anything is sealed: where it can't be written shows while it is not too late.
-// It returns nil for no path.
-func (a *app) createRecord(path string) (*os.File, error) {
-	if path == "" {
-		return nil, nil
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil, &usageError{a.words.say("error.exists", path)}
-	}
-	if err != nil {
-		return nil, &usageError{strings.TrimPrefix(err.Error(), "open ")}
-	}
-	return f, nil
-}
-
-// discard closes and removes a file that nothing was written to.
-func discard(f *os.File) error {
-	if f == nil {
-		return nil
-	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 func (a *app) trialOpen() *cobra.Command {

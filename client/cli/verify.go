@@ -22,36 +22,62 @@ import (
 // keyFile is where a key may lie beside a bundle.
 const keyFile = "export.key"
 
+// verifying is what lodd verify is told.
+type verifying struct{ key, record, archive string }
+
 func (a *app) verifyCommand() *cobra.Command {
-	var key string
+	var v verifying
 	cmd := a.local(spec{
-		use: "verify FILE", short: "Verify an export or a log, without a server", args: cobra.ExactArgs(1),
-		long: `Verify an export or a log, without a server: every byte of it, against the public
-key of the server that made it. The key is that of --key, else of your profile.
-Else an export is verified with the key in the file export.key beside FILE, and a
-log (lodd audit export) with the key inside it. If the whole trial is in a log,
-the rules of the trial are applied to every entry of it again.`,
-	}, func(ctx context.Context, args []string) error {
-		f, err := os.Open(args[0])
-		if err != nil {
-			return &usageError{strings.TrimPrefix(err.Error(), "open ")}
-		}
-		defer f.Close()
-		info, err := f.Stat()
-		if err != nil {
-			return fmt.Errorf("verify: %w", err)
-		}
-		if audit.HasArchive(f, info.Size()) {
-			return a.verifyArchive(ctx, f, key, args[0])
-		}
-		manifest, err := a.verifyWith(f, key, args[0])
-		if err != nil {
+		use: "verify FILE", short: "Verify an export, a log or an unsealed trial, without a server", args: cobra.ExactArgs(1),
+		long: `Verify an export, a log or an unsealed trial, without a server: every byte of it,
+against the public key of the server that made it. The key is that of --key, else
+of your profile. Else an export is verified with the key in the file export.key
+beside FILE, and a log (lodd audit export) with the key inside it. If the whole
+trial is in a log, the rules of the trial are applied to every entry of it again.
+
+Of an unsealed trial (lodd unseal download) the commitment and every allocation
+are computed again. Give the sealing record that was kept since day 0 with
+--record: the commitment there is what all must follow from. With --archive it is
+also checked that the log has these allocations and no other.`,
+		example: "  lodd verify IPS-lock1-pooled.zip\n  lodd verify IPS-log.zip\n  lodd verify IPS-unsealed.zip --record sealing-record.txt --archive IPS-log.zip",
+	}, func(ctx context.Context, args []string) error { return a.verify(ctx, args[0], v) })
+	cmd.Flags().StringVar(&v.key, "key", "", "public `KEY`, or a file that holds it")
+	cmd.Flags().StringVar(&v.record, "record", "", "the sealing record of an unsealed trial, a `FILE`")
+	cmd.Flags().StringVar(&v.archive, "archive", "", "the log of an unsealed trial, a `FILE` of lodd audit export")
+	return cmd
+}
+
+func (a *app) verify(ctx context.Context, path string, v verifying) error {
+	record, err := a.readRecord(v.record)
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return &usageError{strings.TrimPrefix(err.Error(), "open ")}
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	isArchive := audit.HasArchive(f, info.Size())
+	var manifest audit.Manifest
+	if !isArchive {
+		if manifest, err = a.verifyWith(f, v.key, path); err != nil {
 			return err
 		}
-		return a.writeVerified(manifest, args[0])
-	})
-	cmd.Flags().StringVar(&key, "key", "", "public `KEY`, or a file that holds it")
-	return cmd
+	}
+	switch {
+	case manifest.View == unsealedView:
+		return a.verifyReveal(ctx, f, manifest, v.archive, record)
+	case record != nil || v.archive != "":
+		return &usageError{a.words.say("error.not-unsealed", path)}
+	case isArchive:
+		return a.verifyArchive(ctx, f, v.key, path)
+	default:
+		return a.writeVerified(manifest, path)
+	}
 }
 
 // verifyWith verifies a bundle with the given key, else with that of the profile
@@ -167,26 +193,20 @@ func (a *app) writeVerified(m audit.Manifest, path string) error {
 	return err
 }
 
-// sameContent reports whether a file doesn't exist or holds the same as f.
-func sameContent(f *os.File, path string) (bool, error) {
-	other, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return true, nil
+// sameContent reports whether two files hold the same.
+func sameContent(a, b string) (bool, error) {
+	var sums [2][sha256.Size]byte
+	for i, path := range []string{a, b} {
+		f, err := os.Open(path)
+		if err != nil {
+			return false, fmt.Errorf("compare with what exists: %w", err)
+		}
+		h := sha256.New()
+		_, err = io.Copy(h, f)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return false, fmt.Errorf("compare with what exists: %w", err)
+		}
+		h.Sum(sums[i][:0])
 	}
-	if err != nil {
-		return false, fmt.Errorf("compare with what exists: %w", err)
-	}
-	defer other.Close()
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return false, fmt.Errorf("compare with what exists: %w", err)
-	}
-	ours, theirs := sha256.New(), sha256.New()
-	_, err = io.Copy(ours, f)
-	if err == nil {
-		_, err = io.Copy(theirs, other)
-	}
-	if err != nil {
-		return false, fmt.Errorf("compare with what exists: %w", err)
-	}
-	return bytes.Equal(ours.Sum(nil), theirs.Sum(nil)), nil
+	return sums[0] == sums[1], nil
 }

@@ -28,7 +28,8 @@ type Config struct {
 	// Dir is an existing folder for protocol, exports, checkpoints, keys and
 	// sealing record.
 	Dir string
-	// Open leaves something to do at the end, for whoever signs in afterwards.
+	// Open leaves something to do at the end, for whoever signs in afterwards: the
+	// trial isn't unsealed then.
 	Open bool
 	// Restored, if it isn't nil, makes the server believe that it was restored
 	// from an older copy, which lacks a randomization at the first site. The
@@ -54,6 +55,7 @@ func cast() []Person {
 		{User: "olav", Name: "Olav Blind", Role: "assessor"},
 		{User: "mona", Name: "Mona Data", Role: "monitor"},
 		{User: "per", Name: "Per Leder", Role: "investigator"},
+		{User: "stine", Name: "Stine Tall", Role: "statistician"},
 		{User: "aud", Name: "Aud Tilsyn", Role: "auditor"},
 		{User: "ina", Name: "Ina Jobb", Role: "treatment-team", Site: "OSL", Team: "ips"},
 		{User: "ivar", Name: "Ivar Jobb", Role: "treatment-team", Site: "BGO", Team: "ips"},
@@ -86,6 +88,8 @@ type story struct {
 	keys     *loddv1.WhoAmIResponse
 	enrolled []enrolled
 	bundles  []string
+	// recomputed is how many allocations were computed again.
+	recomputed int
 }
 
 // An enrolled participant as the story knows it.
@@ -125,9 +129,10 @@ func Play(ctx context.Context, c Config) (Result, error) {
 		{"follow-up at 12 months", s.twelveMonths},
 		{"second lock", s.secondLock},
 		{"restore", s.restore},
+		{"unsealing", s.unseal},
 		{"audit", s.audit},
 	} {
-		if act.title == "restore" && s.Restored == nil {
+		if act.title == "restore" && s.Restored == nil || act.title == "unsealing" && s.Open {
 			continue
 		}
 		s.say("")
@@ -151,6 +156,9 @@ func (s *story) result() Result {
 	}
 	r.Line = fmt.Sprintf("verified: %d bundles, %d of %d receipts, every compartment of the log, and sums that close",
 		len(s.bundles), len(s.enrolled), len(s.enrolled))
+	if s.recomputed > 0 {
+		r.Line += fmt.Sprintf("; %d of %d allocations computed again", s.recomputed, len(s.enrolled))
+	}
 	return r
 }
 

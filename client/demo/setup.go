@@ -49,12 +49,12 @@ func (s *story) seal(ctx context.Context, design []byte) error {
 	if err != nil {
 		return err
 	}
-	sealed, err := custodian.Trials().SealDesign(ctx, &loddv1.SealDesignRequest{TrialId: s.trial, RequestId: id, FileName: "randomization.yaml", Design: design})
+	sealed, err := custodian.Trials().SealDesign(ctx, &loddv1.SealDesignRequest{TrialId: s.trial, RequestId: id, FileName: "randomization.yaml", Design: design, SecondParty: true})
 	if err != nil {
 		return err
 	}
 	s.say("kari sealed the design; commitment %s", sealed.GetCommitment())
-	if err := s.write("sealing-record.txt", []byte(sealed.GetRecord()), nil); err != nil {
+	if err := s.contribute(ctx, sealed.GetCommitment()); err != nil {
 		return err
 	}
 	if id, err = s.requestID(); err != nil {

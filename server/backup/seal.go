@@ -17,7 +17,7 @@ import (
 // ParseRecipients parses recipients, each as age writes them: "age1…".
 func ParseRecipients(texts []string) ([]age.Recipient, error) {
 	if len(texts) == 0 {
-		return nil, errors.New("backup: no recipient is named, and a backup is never written in the clear: make a key with age-keygen and name its public half")
+		return nil, errors.New("backup: no recipient is named, and a backup is never written in the clear: make a key with age-keygen and name its public half with --recipient age1...")
 	}
 	var all []age.Recipient
 	for _, text := range texts {
@@ -49,7 +49,7 @@ func ReadIdentities(paths []string) ([]age.Identity, error) {
 		all = append(all, ids...)
 	}
 	if len(all) == 0 {
-		return nil, errors.New("backup: no identity is named")
+		return nil, errors.New("backup: no identity is named: give with --identity FILE the secret age key of a recipient")
 	}
 	return all, nil
 }
@@ -70,8 +70,13 @@ func Seal(path string, recipients []age.Recipient, f func(io.Writer) error) (siz
 			err = errors.Join(err, os.Remove(tmp.Name()))
 		}
 	}()
-	size, err = encrypt(tmp, recipients, f)
-	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+	var source error // what f says is about what it read, and whole as it is
+	size, err = encrypt(tmp, recipients, func(w io.Writer) error { source = f(w); return source })
+	err = errors.Join(err, tmp.Sync(), tmp.Close())
+	if source != nil {
+		return 0, source
+	}
+	if err != nil {
 		return 0, fmt.Errorf("backup: write %s: %w", path, err)
 	}
 	err = durable.Move(tmp.Name(), path)

@@ -71,16 +71,13 @@ func (p *pooled) members(ctx context.Context, out Output) ([]audit.Member, error
 	plain, revealing := p.tables()
 	suffix := "." + out.Format.Name()
 	plain = append(plain, dictionary(slices.Concat(plain, revealing), suffix))
-	members := []audit.Member{{Name: "README.txt", Format: "text", Open: audit.Bytes([]byte(readme(p.src, len(revealing) > 0)))}}
-	for _, h := range p.src.Heads {
-		signed, err := h.Sign(out.Log)
-		if err != nil {
-			return nil, fmt.Errorf("export: %w", err)
-		}
-		members = append(members, audit.Member{
-			Name: fmt.Sprintf("checkpoints/%s.txt", h.Compartment), Format: "tlog-checkpoint", Open: audit.Bytes(signed),
-		})
+	mistakes := slices.ContainsFunc(plain, func(t Table) bool { return t.Name == mistakesName })
+	members := []audit.Member{{Name: "README.txt", Format: "text", Open: audit.Bytes([]byte(readme(p.src, mistakes, len(revealing) > 0)))}}
+	heads, err := checkpoints(p.src.Heads, out)
+	if err != nil {
+		return nil, err
 	}
+	members = append(members, heads...)
 	for _, t := range append(plain, revealing...) {
 		n, err := t.Count(ctx)
 		if err != nil {
@@ -88,6 +85,21 @@ func (p *pooled) members(ctx context.Context, out Output) ([]audit.Member, error
 		}
 		members = append(members, audit.Member{
 			Name: t.Name + suffix, Format: out.Format.Name(), Records: n, Open: open(ctx, t, n, out.Format),
+		})
+	}
+	return members, nil
+}
+
+// checkpoints returns heads of the log as signed files.
+func checkpoints(heads []Head, out Output) ([]audit.Member, error) {
+	var members []audit.Member
+	for _, h := range heads {
+		signed, err := h.Sign(out.Log)
+		if err != nil {
+			return nil, fmt.Errorf("export: %w", err)
+		}
+		members = append(members, audit.Member{
+			Name: fmt.Sprintf("checkpoints/%s.txt", h.Compartment), Format: "tlog-checkpoint", Open: audit.Bytes(signed),
 		})
 	}
 	return members, nil

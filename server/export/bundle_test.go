@@ -29,6 +29,15 @@ func TestPooledBundleIsGolden(t *testing.T) {
 	w := newWorld(t, "seed")
 	w.story()
 	b := w.bundle(1)
+	if b.files["mistakes.csv"] != "" {
+		t.Error("there are mistakes in a story without any")
+	}
+	golden(t, "pooled", b)
+}
+
+// golden compares a bundle with a file in testdata, or writes it with -update.
+func golden(t *testing.T, name string, b bundle) {
+	t.Helper()
 	var got strings.Builder
 	for _, name := range b.names {
 		if !strings.HasPrefix(name, "checkpoints/") && !strings.HasPrefix(name, "manifest.") {
@@ -38,7 +47,7 @@ func TestPooledBundleIsGolden(t *testing.T) {
 			got.WriteString("-- " + name + " --\n" + strings.ReplaceAll(b.files[name], "\r\n", "\n"))
 		}
 	}
-	const file = "testdata/pooled.golden"
+	file := "testdata/" + name + ".golden"
 	if *update {
 		if err := os.WriteFile(file, []byte(got.String()), 0o600); err != nil {
 			t.Fatal(err)

@@ -52,6 +52,9 @@ func (s Source) rowKey(id trial.ParticipantID) string {
 // are apart from the others.
 func (p *pooled) tables() (plain, revealing []Table) {
 	plain = []Table{p.participants(), p.visits(), p.consort()}
+	if t, ok := p.mistakes(); ok {
+		plain = append(plain, t)
+	}
 	var open, closed []Form
 	for _, f := range p.src.Forms {
 		if f.reveals() {

@@ -14,6 +14,9 @@ block or a place in the randomization list.
   participants   one row for each randomized participant
   visits         the window and the status of each visit after the baseline
   consort        the flow of participants, all arms together
+{{- if .Mistakes}}
+  mistakes       what was recorded about randomizations afterwards
+{{- end}}
   corrections    every corrected item: date, old and new value
   forms/         one file for each form, one row for each time it was filled in
   dictionary     every column of every file
@@ -26,6 +29,15 @@ block or a place in the randomization list.
 Participants appear under row keys: pseudonyms of this view, the same in every
 lock of this trial. Rows are sorted by them, so their order means nothing.
 
+{{if .Mistakes -}}
+Nothing in mistakes moved anybody: whoever was randomized in a wrong stratum, in
+error or by a backup envelope stays as randomized, and keeps the place in
+consort: duplicates and other errors are counted as in-error at every visit, and
+a replaced participant and the one who replaces each count as one randomized.
+Somebody who was allocated by a backup envelope is randomized on the day on which
+it was opened.
+
+{{end -}}
 To check that nothing was changed, with the server's public export key:
 
   lodd verify {{.Name}}
@@ -48,6 +60,14 @@ Dette er den samlede visningen av lås {{.Lock.Number}} i studien {{.Trial}}. De
 tilgang til gruppetilhørighet: ingen fil her røper gruppe, blokk eller plass i
 randomiseringslisten. Deltakerne står under radnøkler (pseudonymer), og radene er
 sortert etter dem. dictionary forklarer hver kolonne.
+{{- if .Mistakes}}
+
+mistakes viser hva som ble registrert om randomiseringer etterpå: rettede
+faktorer, dubletter, erstatninger og reservekonvolutter. Ingen er flyttet:
+alle er der de ble randomisert, dubletter og andre feil telles som in-error ved
+hvert besøk, og både den som ble erstattet og den som erstatter, telles som
+randomisert.
+{{- end}}
 {{- if .Revealing}}
 
 Mappen revealing/ har skjemaer med svar som kan røpe gruppen: hold den unna dem
@@ -59,14 +79,14 @@ radnøklene under revised_by: slett disse radene i tidligere kopier.
 `
 
 // readme returns the text that explains the bundle, with CRLF.
-func readme(src Source, revealing bool) string {
+func readme(src Source, mistakes, revealing bool) string {
 	var b strings.Builder
 	t := template.Must(template.New("README.txt").Parse(readmeText))
 	if err := t.Execute(&b, struct {
 		Source
-		Name, At  string
-		Revealing bool
-	}{src, Name(src.Trial, src.Lock.Number, Pooled), stamp(src.Lock.At), revealing}); err != nil {
+		Name, At            string
+		Mistakes, Revealing bool
+	}{src, Name(src.Trial, src.Lock.Number, Pooled), stamp(src.Lock.At), mistakes, revealing}); err != nil {
 		panic(err) // only if the template names a field that isn't there
 	}
 	return strings.ReplaceAll(b.String(), "\n", "\r\n")

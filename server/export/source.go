@@ -1,10 +1,11 @@
 // Package export turns a lock into neutral tables and those into one signed
-// bundle.
+// bundle, and an unsealed trial into another one.
 //
-// What it writes is a function of the log up to the lock, and of nothing else:
-// no clock, no map order. The pooled view is blind by its types. A [Source] has
-// no field in which an arm, a stratum or a place in a sequence could travel, so
-// nothing here can tell one.
+// What it writes is a function of the log up to the lock, or to the unsealing,
+// and of nothing else: no clock, no map order. The pooled view is blind by its
+// types. A [Source] has no field in which an arm, a stratum or a place in a
+// sequence could travel, so nothing that is made of it can tell one; a [Reveal]
+// is another type, for another view.
 package export
 
 import (
@@ -30,6 +31,10 @@ type Source struct {
 	// Erased are those whom the lock held when it was taken and whose data were
 	// destroyed since.
 	Erased []trial.ParticipantID
+
+	// Mistakes are what was recorded about randomizations afterwards, by
+	// participant, oldest first.
+	Mistakes map[trial.ParticipantID][]Mistake
 
 	// Participant returns one of Participants.
 	Participant func(trial.ParticipantID) Participant
@@ -62,6 +67,27 @@ type Participant struct {
 	Stopped, Withdrew, Died trial.Date
 	Error                   trial.Code // the kind of randomization in error, or empty
 	FollowUps               []FollowUp // in the order of the visits
+}
+
+// A Mistake is what was recorded about a randomization afterwards. None depends
+// on the arm. The number of a backup envelope is left out: two people can look up
+// the arm behind it.
+type Mistake struct {
+	Kind  trial.Code // one of [MistakeKinds]
+	Field trial.Code // what Old and New are of: a factor, of, by or opened_on
+	// Old and New are the values before and after, either of which may be empty.
+	Old, New string
+	// Other is the participant whose row key is New.
+	Other  trial.ParticipantID
+	On     trial.Date // when it was recorded
+	Reason trial.Code // or empty
+}
+
+// MistakeKinds are the kinds of mistakes: levels that were corrected after the
+// randomization, a duplicate of somebody, a replacement by somebody, and a
+// randomization by a backup envelope.
+func MistakeKinds() []trial.Code {
+	return []trial.Code{"levels-corrected", "duplicate", "replaced", "contingency"}
 }
 
 // A FollowUp is how a visit stands.

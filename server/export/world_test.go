@@ -37,7 +37,8 @@ type world struct {
 	trial    *ledger.Trial
 	now      time.Time
 	requests uint64
-	signer   note.Signer // of log and exports
+	levels   []trial.Code // of whoever is screened
+	signer   note.Signer  // of log and exports
 	verifier note.Verifier
 }
 
@@ -66,6 +67,11 @@ func (s *stream) Read(b []byte) (int, error) {
 // are drawn from seed.
 func newWorld(t *testing.T, seed string) *world {
 	t.Helper()
+	return newWorldOf(t, seed, protocol(t))
+}
+
+func newWorldOf(t *testing.T, seed string, p trial.Protocol) *world {
+	t.Helper()
 	w := &world{t: t, store: &storetest.Memory{}, seed: seed, now: time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)}
 	private, public, err := note.GenerateKey(&stream{name: "signing key"}, "example.org")
 	w.must(err)
@@ -74,13 +80,13 @@ func newWorld(t *testing.T, seed string) *world {
 	w.verifier, err = note.NewVerifier(public)
 	w.must(err)
 	w.open("first")
-	_, err = w.ledger.Create(t.Context(), w.by("custodian"), protocol(t))
+	_, err = w.ledger.Create(t.Context(), w.by("custodian"), p)
 	w.must(err)
 	w.trial, err = w.ledger.Trial("TRIAL-1")
 	w.must(err)
 	_, _, err = w.trial.Seal(t.Context(), w.by("custodian"), randomization.Blocks{
 		Ratio: []int{1, 1}, Sizes: []randomization.BlockSize{{Size: 4, Weight: 1}, {Size: 6, Weight: 1}},
-	})
+	}, false)
 	w.must(err)
 	w.do("investigator", trial.EnrolmentOpened{})
 	return w
@@ -149,7 +155,7 @@ func (w *world) today() trial.Date {
 func (w *world) screen(p trial.ParticipantID, site trial.SiteID) {
 	w.t.Helper()
 	_, err := w.trial.Screen(w.t.Context(), w.by("coordinator"), trial.Screened{
-		Participant: p, Site: site, On: w.today(), Consent: trial.ConsentGiven{Version: "1", On: w.today()},
+		Participant: p, Site: site, Levels: w.levels, On: w.today(), Consent: trial.ConsentGiven{Version: "1", On: w.today()},
 	}, ledger.Answers{"adult": true})
 	w.must(err)
 }

@@ -46,9 +46,6 @@ func (f *follower) session(ctx context.Context, c *client.Follower) (took bool, 
 	}
 	feed, err := c.Follow(ctx, req)
 	if err != nil {
-		if refusal, ok := errors.AsType[*client.Error](err); ok && isDenied(refusal) {
-			f.say("the server does not know this follower: list its pin %s under followers in the server's configuration, and start the server again", f.own)
-		}
 		return false, &cutOff{err}
 	}
 	if err := f.learn(ctx, feed.LogKey); err != nil {

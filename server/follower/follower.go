@@ -185,7 +185,7 @@ func (f *follower) run(ctx context.Context, certificate tls.Certificate) error {
 	for wait := f.config.Wait; ; wait = min(2*wait, longestWait) {
 		took, err := f.session(ctx, c)
 		if ctx.Err() != nil || final(err) {
-			return err
+			return f.denied(err)
 		}
 		if took {
 			wait = f.config.Wait
@@ -211,8 +211,19 @@ func final(err error) bool {
 		return true
 	}
 	_, stranger := errors.AsType[*client.CertificateError](err)
-	refusal, ok := errors.AsType[*client.Error](err)
-	return stranger || ok && !errors.Is(err, client.ErrNotReached) && isDenied(refusal)
+	return stranger || isDenied(err)
 }
 
-func isDenied(e *client.Error) bool { return e.Code == codes.PermissionDenied }
+func isDenied(err error) bool {
+	refusal, ok := errors.AsType[*client.Error](err)
+	return ok && refusal.Code == codes.PermissionDenied && !errors.Is(err, client.ErrNotReached)
+}
+
+// denied says what to do about a refusal, which isn't wrapped: what there is to
+// say to a person of another role is of no use to a machine.
+func (f *follower) denied(err error) error {
+	if !isDenied(err) {
+		return err
+	}
+	return fmt.Errorf("the server does not know this follower: list its pin %s under followers in the server's configuration, and start the server again", f.own)
+}

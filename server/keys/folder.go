@@ -3,10 +3,12 @@ package keys
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 )
 
 // A folder holds one key a file. A file is never changed once it has its name.
@@ -96,6 +98,37 @@ func (f folder) sync() error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// maxSecret is the most bytes of a secret with the end of its line.
+const maxSecret = 4 << 10
+
+// ReadSecret returns the first line of a file, such as one with a passphrase or a
+// token. The file must be closed to everyone but its owner and its group, which
+// is where systemd shows whom it lets read a credential.
+func ReadSecret(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("keys: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", fmt.Errorf("keys: %w", err)
+	}
+	if mode := info.Mode().Perm(); mode&0o007 != 0 && runtime.GOOS != "windows" {
+		return "", fmt.Errorf("keys: %s has mode %04o, so that everybody here can read the secret: run \"chmod 600 %s\", and take another secret if somebody may have read it", path, mode, path)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	if err != nil {
+		return "", fmt.Errorf("keys: read %s: %w", path, err)
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	line = strings.TrimSuffix(line, "\r")
+	if line == "" || len(line) > maxSecret {
+		return "", fmt.Errorf("keys: the first line of %s is empty or longer than %d bytes: it must be the secret", path, maxSecret)
+	}
+	return line, nil
 }
 
 // private refuses a file or folder that anyone but its owner can use.

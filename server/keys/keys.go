@@ -1,6 +1,7 @@
 // Package keys keeps the server's own keys on disk: the master key of the
 // vault, the keys that sign log checkpoints and exports, and the certificate
-// authority that vouches for the server. It never overwrites a key.
+// authority that vouches for the server. The master key may lie sealed, with a
+// passphrase or a key management service. It never overwrites a key.
 package keys
 
 import (
@@ -9,7 +10,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -36,6 +36,11 @@ type Config struct {
 	// the server. localhost and the loopback addresses are always added.
 	Hosts []string
 
+	// Seal is how the master key is sealed; nil means in clear. The other keys
+	// always lie in clear. With a Seal, a new master key never lies there. A key
+	// that lies there otherwise is refused: see [Reseal].
+	Seal Seal
+
 	// Now is the time of the start. The server's certificate is valid from a
 	// day before, for clients whose clocks are behind, until 825 days after.
 	Now time.Time
@@ -60,18 +65,11 @@ type Keys struct {
 	server    tls.Certificate
 }
 
-// Master is the key from which the vault derives its keys. It doesn't print:
-// every verb of package fmt and every encoder of text shows it as "sealed".
-type Master [32]byte
-
-// Format implements [fmt.Formatter].
-func (Master) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "sealed") }
+// Format implements [fmt.Formatter]: keys don't print.
+func (Keys) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "sealed") }
 
 // MarshalText implements [encoding.TextMarshaler], for JSON and structured logs.
-func (Master) MarshalText() ([]byte, error) { return []byte("sealed"), nil }
-
-// Format implements [fmt.Formatter]: keys don't print.
-func (*Keys) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "sealed") }
+func (Keys) MarshalText() ([]byte, error) { return []byte("sealed"), nil }
 
 // Master returns the master key.
 func (k *Keys) Master() Master { return k.master }
@@ -100,12 +98,14 @@ func Load(dir string, c Config) (*Keys, error) {
 		return nil, err
 	}
 	k := &Keys{}
+	if k.master, err = f.master(c); err != nil {
+		return nil, err
+	}
 	for _, key := range []struct {
 		file string
 		make func() ([]byte, error)
 		read func([]byte) error
 	}{
-		{"master.key", c.newMaster, k.readMaster},
 		{"log.key", c.newSigner("log"), readSigner(&k.LogSigner, &k.LogVerifier)},
 		{"export.key", c.newSigner("export"), readSigner(&k.ExportSigner, &k.ExportVerifier)},
 		{"tls-ca.key", c.newAuthority, k.readAuthority},
@@ -115,32 +115,13 @@ func Load(dir string, c Config) (*Keys, error) {
 			return nil, err
 		}
 		if err := key.read(text); err != nil {
-			return nil, fmt.Errorf("keys: read %s: %w; restore it from the backup of the keys", f.path(key.file), err)
+			return nil, fmt.Errorf("keys: read %s: %w; %s", f.path(key.file), err, toRestore)
 		}
 	}
 	if err := k.certify(c.Now, names); err != nil {
 		return nil, fmt.Errorf("keys: certify the server: %w", err)
 	}
 	return k, nil
-}
-
-const masterType = "LODD MASTER KEY"
-
-func (c Config) newMaster() ([]byte, error) {
-	var m Master
-	if _, err := io.ReadFull(c.Random, m[:]); err != nil {
-		return nil, err
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: masterType, Bytes: m[:]}), nil
-}
-
-func (k *Keys) readMaster(text []byte) error {
-	b, rest := pem.Decode(text)
-	if b == nil || b.Type != masterType || len(b.Bytes) != len(k.master) || len(rest) > 0 {
-		return errors.New("this is no whole master key")
-	}
-	copy(k.master[:], b.Bytes)
-	return nil
 }
 
 // newSigner returns how to make the key that signs what purpose names.

@@ -79,7 +79,8 @@ func open(e trial.Event) trial.Event {
 		e.Sealed = nil
 		return e
 	case trial.DesignSealed:
-		return trial.DesignSealed{} // seed and salt are drawn anew each time
+		e.Commitment = [32]byte{} // seed and salt are drawn anew each time
+		return e
 	case trial.Locked:
 		return trial.Locked{} // filled in when it is decided
 	default:

@@ -235,14 +235,13 @@ func (t *Trial) decide(ctx context.Context, b *appending, c *call) error {
 	if c.follow != nil {
 		events = append(events, c.follow)
 	}
+	if err := t.sealArms(ctx, events); errors.Is(err, trial.ErrListUsedUp) {
+		c.err = err
+		return nil
+	} else if err != nil {
+		return err
+	}
 	for i, e := range events {
-		if a, ok := e.(trial.Allocated); ok {
-			var err error
-			if a.Sealed, err = t.sealArm(ctx, t.deck, a); err != nil {
-				return err
-			}
-			e, events[i] = a, a
-		}
 		if i == 0 {
 			in := t.state.Compartment(e)
 			c.at = place{in, b.next(t.state, in)}

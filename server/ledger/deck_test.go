@@ -27,12 +27,12 @@ func TestEveryDesignIsSealedAlike(t *testing.T) {
 				t.Fatal(err)
 			}
 			by := w.as(trial.Custodian)
-			first, _, err := w.trial().Seal(t.Context(), by, d)
+			first, _, err := w.trial().Seal(t.Context(), by, d, false)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if again, r, err := w.trial().Seal(t.Context(), by, d); err != nil || !r.Repeated || again != first {
-				t.Errorf("the request repeated: %s, %+v, %v; want %s", again, r, err, first)
+			if again, r, err := w.trial().Seal(t.Context(), by, d, false); err != nil || !r.Repeated || again.Commitment != first.Commitment {
+				t.Errorf("the request repeated: %+v, %+v, %v; want %+v", again, r, err, first)
 			}
 			w.do(trial.Coordinator, trial.EnrolmentOpened{})
 			for i := range 5 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/server/export"
 	"github.com/lodd-rct/lodd/server/trial"
 )
@@ -44,7 +43,7 @@ func (t *Trial) AtLock(ctx context.Context, n int) (export.Source, error) {
 			src.Participants = append(src.Participants, p.ID)
 		}
 	}
-	src.Flow = at.Flow()
+	src.Flow, src.Mistakes = at.Flow(), at.mistakes
 	for _, f := range at.Protocol().Forms {
 		in, _, err := t.Instrument(f.ID)
 		if err != nil {
@@ -59,7 +58,8 @@ func (t *Trial) AtLock(ctx context.Context, n int) (export.Source, error) {
 // A past is the state of a trial at a lock, folded for one export.
 type past struct {
 	*trial.State
-	missed map[trial.ParticipantID]map[trial.VisitID]trial.Code // why a visit was missed
+	missed   map[trial.ParticipantID]map[trial.VisitID]trial.Code // why a visit was missed
+	mistakes map[trial.ParticipantID][]export.Mistake
 }
 
 // foldTo folds the trial up to a lock. Allocations are in a compartment that a
@@ -67,7 +67,7 @@ type past struct {
 // before it. They are applied as they stand, sealed: without them the state
 // could not check that every randomization has one.
 func (t *Trial) foldTo(ctx context.Context, lock trial.Lock) (past, error) {
-	at := past{&trial.State{}, map[trial.ParticipantID]map[trial.VisitID]trial.Code{}}
+	at := past{&trial.State{}, map[trial.ParticipantID]map[trial.VisitID]trial.Code{}, map[trial.ParticipantID][]export.Mistake{}}
 	to := Position{
 		trial.Conduct: lock.Conduct, trial.Outcome: lock.Outcome,
 		trial.Allocation: t.config.Log.Len(t.List(trial.Allocation)),
@@ -83,6 +83,7 @@ func (t *Trial) foldTo(ctx context.Context, lock trial.Lock) (past, error) {
 		if !ok {
 			return past{}, fmt.Errorf("ledger: trial %s: entry %d of %s is a %T", t.id, l.Index, l.In, l.Event)
 		}
+		at.noteMistake(l.At, e)
 		if err := at.Apply(l.Meta(), e); err != nil {
 			return past{}, fmt.Errorf("ledger: trial %s: %w", t.id, err)
 		}
@@ -164,14 +165,11 @@ func (t *Trial) headsAt(ctx context.Context, lock trial.Lock) ([]export.Head, er
 		in   trial.Compartment
 		size int64
 	}{{trial.Conduct, lock.Conduct}, {trial.Outcome, lock.Outcome}} {
-		name := t.List(c.in)
-		root, err := t.config.Log.RootAt(ctx, name, c.size)
+		h, err := t.head(ctx, c.in, c.size)
 		if err != nil {
 			return nil, fmt.Errorf("ledger: lock %d of %s: %w", lock.Number, t.id, err)
 		}
-		heads = append(heads, export.Head{
-			Compartment: c.in, List: name, Checkpoint: audit.Checkpoint{Origin: t.config.Log.Origin(name), Size: c.size, Root: root},
-		})
+		heads = append(heads, h)
 	}
 	return heads, nil
 }

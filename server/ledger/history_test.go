@@ -121,7 +121,7 @@ func (h *history) recruit(w *world, life int) {
 	if err != nil {
 		h.Fatal(err)
 	}
-	_, _, err = t.Seal(h.Context(), h.by(trial.Custodian), design)
+	_, _, err = t.Seal(h.Context(), h.by(trial.Custodian), design, false)
 	must(err)
 	_, err = t.Do(h.Context(), h.by(trial.Coordinator), trial.EnrolmentOpened{})
 	must(err)

@@ -32,6 +32,9 @@ func newJournal(c Config) *journal {
 // Format implements [fmt.Formatter]: a journal holds a key.
 func (*journal) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "sealed") }
 
+// MarshalText implements [encoding.TextMarshaler], for JSON and structured logs.
+func (*journal) MarshalText() ([]byte, error) { return []byte("sealed"), nil }
+
 // marshal returns the bytes of entry index of a list, with a fresh nonce.
 func (j *journal) marshal(list string, index int64, e entry.Entry) ([]byte, error) {
 	if _, err := io.ReadFull(j.random, e.Nonce[:]); err != nil {

@@ -52,7 +52,7 @@ func correct(p ledger.Place, patch ledger.Patch, reason string) request {
 
 func seal(b randomization.Blocks) request {
 	return func(ctx context.Context, w *world, by ledger.Caller) (ledger.Receipt, error) {
-		_, r, err := w.trial().Seal(ctx, by, b)
+		_, r, err := w.trial().Seal(ctx, by, b, false)
 		return r, err
 	}
 }

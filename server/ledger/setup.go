@@ -3,13 +3,10 @@ package ledger
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/lodd-rct/lodd/audit"
-	"github.com/lodd-rct/lodd/randomization"
 	"github.com/lodd-rct/lodd/server/trial"
 	"github.com/lodd-rct/lodd/server/trial/entry"
 )
@@ -94,57 +91,4 @@ func canonical(p trial.Protocol) ([]byte, error) {
 		out, err = append(out, b...), errors.Join(err, errF)
 	}
 	return out, err
-}
-
-// Seal draws the seed and seals it with the design. It returns the commitment,
-// for a repeated request that of the first.
-//
-// The design's ratio must be that of the protocol's arms. The error wraps
-// [randomization.ErrDesign] if the design can't be used.
-func (t *Trial) Seal(ctx context.Context, by Caller, design randomization.Design) (string, Receipt, error) {
-	if err := design.Validate(); err != nil {
-		return "", Receipt{}, err
-	}
-	commitment, sealed, err := t.sealDeck(ctx, design)
-	if err != nil {
-		return "", Receipt{}, err
-	}
-	a, err := t.do(&call{
-		ctx: ctx, by: by, done: make(chan struct{}),
-		proposal: trial.DesignSealed{Commitment: commitment},
-		follow:   trial.DesignKept{Sealed: sealed},
-		unless: func(s *trial.State) error {
-			var ratio []int
-			for _, arm := range s.Protocol().Arms {
-				ratio = append(ratio, arm.Ratio)
-			}
-			if !slices.Equal(ratio, design.ArmRatio()) {
-				return &trial.Invalid{Field: "design", Problem: fmt.Sprintf("ratio %v, but the protocol has %v", design.ArmRatio(), ratio)}
-			}
-			return nil
-		},
-	})
-	if err != nil {
-		return "", Receipt{}, err
-	}
-	e, ok := a.Events[0].(trial.DesignSealed)
-	if !ok {
-		return "", Receipt{}, ErrReused
-	}
-	if a.Receipt.Repeated {
-		if err := t.sealedAs(design); err != nil {
-			return "", Receipt{}, err
-		}
-	}
-	return hex.EncodeToString(e.Commitment[:]), a.Receipt, nil
-}
-
-// sealedAs returns [ErrReused] unless design is the one that is sealed.
-func (t *Trial) sealedAs(design randomization.Design) error {
-	return t.View(func(*trial.State) error {
-		if t.deck == nil || !bytes.Equal(t.deck.design.Encode(), design.Encode()) {
-			return ErrReused
-		}
-		return nil
-	})
 }

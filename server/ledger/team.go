@@ -48,7 +48,7 @@ func (t *Trial) Members(ctx context.Context, by Caller, teams []Team) ([]Member,
 		}
 		slices.SortFunc(members, func(a, b *trial.Participant) int { return cmp.Compare(a.Receipt, b.Receipt) })
 		for _, p := range members {
-			arm, err := t.deck.arm(p.Stratum, p.Slot)
+			arm, err := t.deck.held(p)
 			if err != nil {
 				return fmt.Errorf("ledger: trial %s: %w", t.id, err)
 			}

@@ -36,7 +36,7 @@ type Trial struct {
 type fold struct {
 	state    *trial.State
 	requests map[trial.RequestID]packed
-	deck     *deck
+	deck     *deck // nil while no design is sealed
 	forms    map[trial.FormID]*instrument.Instrument
 }
 
@@ -154,6 +154,14 @@ func (t *Trial) fold1(ctx context.Context, f *fold, in trial.Compartment, m tria
 			return fmt.Errorf("entry %d of %s: %w", m.Index, in, err)
 		}
 		f.deck = d
+	case trial.EntropyContributed:
+		d, err := f.deck.contribute(e.Entropy)
+		if err != nil {
+			return fmt.Errorf("entry %d of %s: %w", m.Index, in, err)
+		}
+		f.deck = d
+	case trial.SealingAbandoned:
+		f.deck = nil
 	case trial.Allocated:
 		return t.checkArm(ctx, f, m.Index, e)
 	}

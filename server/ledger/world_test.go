@@ -199,7 +199,7 @@ func (w *world) recruit() {
 	if _, err := w.ledger.Create(w.Context(), w.as(trial.Administrator), protocol()); err != nil {
 		w.Fatal(err)
 	}
-	if _, _, err := w.trial().Seal(w.Context(), w.as(trial.Custodian), design); err != nil {
+	if _, _, err := w.trial().Seal(w.Context(), w.as(trial.Custodian), design, false); err != nil {
 		w.Fatal(err)
 	}
 	w.do(trial.Coordinator, trial.EnrolmentOpened{})

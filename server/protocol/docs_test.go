@@ -17,7 +17,7 @@ func TestReferenceNamesEveryKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	words := slices.Concat(protocolKeys, textKeys, armKeys, factorKeys, levelKeys, siteKeys, visitKeys, criterionKeys,
-		consentKeys, formKeys, randomizationKeys, blockSizeKeys)
+		consentKeys, formKeys, randomizationKeys, blockSizeKeys, weighedKeys)
 	for _, v := range []any{instrument.Item{}, instrument.Option{}, instrument.Check{}} {
 		for f := range reflect.TypeOf(v).Fields() {
 			key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
@@ -55,8 +55,16 @@ func TestReferenceExamples(t *testing.T) {
 	if len(blocks) < 2 {
 		t.Fatalf("%d examples, want the items and the randomization files", len(blocks))
 	}
+	fits := rehearsal()
+	fits.Sites = slices.Delete(fits.Sites, 1, 2)
+	_, table, _ := strings.Cut(string(data), "```csv\n")
+	table, _, _ = strings.Cut(table, "```")
 	for _, example := range blocks[1:] {
-		if _, err := ParseRandomization("example", []byte(example), []int{1, 1}); err != nil {
+		list := List{}
+		if strings.Contains(example, "design: list") {
+			list = List{[]byte(table), ListCSV}
+		}
+		if _, err := ParseDesign("example", []byte(example), list, fits); err != nil {
 			t.Error(err)
 		}
 	}

@@ -9,22 +9,24 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/lodd-rct/lodd/randomization"
+	"github.com/lodd-rct/lodd/server/trial"
 )
 
 // The keys of the randomization file.
 var (
-	randomizationKeys = []string{"design", "block_sizes", "tolerance", "length", "chance", "alpha", "beta"}
+	randomizationKeys = []string{"design", "block_sizes", "tolerance", "length", "chance", "alpha", "beta", "factors", "measure"}
 	blockSizeKeys     = []string{"size", "chance"}
+	weighedKeys       = []string{"id", "weight", "levels"}
 )
 
 // A namedDesign is a design as a randomization file names it.
 type namedDesign struct {
 	name string
-	keys []string // beside "design", all required
+	keys []string // beside "design", all required but the tolerance of a list
 
-	// read reads the design for arms of a ratio. Only if there are no faults is
+	// read reads the design for what it must fit. Only if there are no faults is
 	// what it returns used.
-	read func(f fields, ratio []int) randomization.Design
+	read func(f fields, to frame) randomization.Design
 
 	// key is where a fault of the whole design is shown.
 	key string
@@ -38,16 +40,41 @@ var namedDesigns = []namedDesign{
 	{"maximal", []string{"tolerance", "length"}, readMaximal, "length"},
 	{"efron", []string{"chance"}, readEfron, "chance"},
 	{"urn", []string{"alpha", "beta"}, readUrn, "alpha"},
+	{"minimization", []string{"factors", "measure", "chance"}, readMinimization, "factors"},
+	{"list", []string{"tolerance"}, readList, "design"},
+}
+
+// A frame is what a design must fit, and what comes with the file.
+type frame struct {
+	ratio    []int
+	protocol *trial.Protocol // nil if only the ratio of its arms is known
+	list     List
 }
 
 // permutedBlocks is another name of blocks, which older files have.
 const permutedBlocks = "permuted-blocks"
 
 // ParseRandomization reads a randomization file; name is its name in messages,
-// ratio that of the protocol's arms. The file says what the protocol must not:
-// the design, which would let a reader predict the next arm. The error joins
-// one [*Error] for each thing that is wrong, in the order of lines.
+// ratio that of the protocol's arms, of which no more is known: minimization
+// must say how many levels its factors have, and a statistician's own list can't
+// be read. The file says what the protocol must not: the design, which would let
+// a reader predict the next arm. The error joins one [*Error] for each thing that
+// is wrong, in the order of lines.
 func ParseRandomization(name string, data []byte, ratio []int) (randomization.Design, error) {
+	return parseRandomization(name, data, frame{ratio: ratio})
+}
+
+// ParseDesign reads a randomization file as [ParseRandomization] does, for a
+// protocol, with the statistician's own list if that is the design.
+func ParseDesign(name string, data []byte, list List, p *trial.Protocol) (randomization.Design, error) {
+	to := frame{protocol: p, list: list}
+	for _, arm := range p.Arms {
+		to.ratio = append(to.ratio, arm.Ratio)
+	}
+	return parseRandomization(name, data, to)
+}
+
+func parseRandomization(name string, data []byte, to frame) (randomization.Design, error) {
 	d := &document{file: name}
 	top := d.parse(data)
 	if top == nil {
@@ -57,9 +84,15 @@ func ParseRandomization(name string, data []byte, ratio []int) (randomization.De
 	var design randomization.Design
 	if named, ok := designOf(f); ok {
 		onlyKeysOf(f, named)
-		design = named.read(f, slices.Clone(ratio))
+		design = named.read(f, to)
+		if l, ok := design.(randomization.List); ok && len(d.faults) == 0 {
+			return readTable(l, to)
+		}
+		if len(to.list.Data) > 0 && named.name != "list" {
+			f.bad("design", "%s is drawn, but a list is given too: give none, or use the design list", named.name)
+		}
 		if len(d.faults) == 0 {
-			checkDesign(f, named, design, ratio)
+			checkDesign(f, named, design, to.ratio)
 		}
 	}
 	if err := d.err(); err != nil {
@@ -109,23 +142,23 @@ func checkDesign(f fields, n namedDesign, design randomization.Design, ratio []i
 	}
 }
 
-func readBlocks(f fields, ratio []int) randomization.Design {
-	b := randomization.Blocks{Ratio: ratio}
+func readBlocks(f fields, to frame) randomization.Design {
+	b := randomization.Blocks{Ratio: slices.Clone(to.ratio)}
 	for _, n := range f.elements("block_sizes", 1, 16) {
 		b.Sizes = append(b.Sizes, blockSize(f.d, n))
 	}
 	return b
 }
 
-func readComplete(_ fields, ratio []int) randomization.Design {
-	return randomization.Complete{Ratio: ratio}
+func readComplete(_ fields, to frame) randomization.Design {
+	return randomization.Complete{Ratio: slices.Clone(to.ratio)}
 }
 
-func readBigStick(f fields, _ []int) randomization.Design {
+func readBigStick(f fields, _ frame) randomization.Design {
 	return randomization.BigStick{Tolerance: f.required("tolerance", 1, 64)}
 }
 
-func readMaximal(f fields, _ []int) randomization.Design {
+func readMaximal(f fields, _ frame) randomization.Design {
 	m := randomization.Maximal{Tolerance: f.required("tolerance", 1, 64), Length: f.required("length", 4, 1024)}
 	if m.Tolerance == 1 {
 		checkDesign(f, namedDesign{key: "tolerance"}, randomization.BigStick{Tolerance: 1}, []int{1, 1})
@@ -133,20 +166,25 @@ func readMaximal(f fields, _ []int) randomization.Design {
 	return m
 }
 
-// readEfron reads a chance as people write it, 2/3: no decimal number is it.
-func readEfron(f fields, _ []int) randomization.Design {
-	text := f.word("chance")
-	favored, of, ok := strings.Cut(text, "/")
-	x, errX := strconv.Atoi(favored)
-	y, errY := strconv.Atoi(of)
-	if text != "" && (!ok || errX != nil || errY != nil) {
-		f.bad("chance", "%q, want a fraction as 2/3", text)
-	}
-	return randomization.BiasedCoin{Favored: x, Of: y}
+func readEfron(f fields, _ frame) randomization.Design {
+	favored, of := f.fraction("chance", "2/3")
+	return randomization.BiasedCoin{Favored: favored, Of: of}
 }
 
-func readUrn(f fields, ratio []int) randomization.Design {
-	return randomization.Urn{Arms: len(ratio), Alpha: f.required("alpha", 0, 1000), Beta: f.required("beta", 0, 1000)}
+// fraction reads a chance as people write it, 2/3: no decimal number is it.
+func (f fields) fraction(key, example string) (x, y int) {
+	text := f.word(key)
+	over, under, ok := strings.Cut(text, "/")
+	x, errX := strconv.Atoi(over)
+	y, errY := strconv.Atoi(under)
+	if text != "" && (!ok || errX != nil || errY != nil) {
+		f.bad(key, "%q, want a fraction as %s", text, example)
+	}
+	return x, y
+}
+
+func readUrn(f fields, to frame) randomization.Design {
+	return randomization.Urn{Arms: len(to.ratio), Alpha: f.required("alpha", 0, 1000), Beta: f.required("beta", 0, 1000)}
 }
 
 // required returns a number from low to high, which must be there.

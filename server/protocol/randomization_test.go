@@ -83,8 +83,8 @@ func TestParseRandomizationRefuses(t *testing.T) {
 	const design = "design: permuted-blocks\n"
 	for _, tt := range []struct{ data, want string }{
 		{"", `1: the file is empty`},
-		{"design: coin\nblock_sizes: [4]", `1: randomization: design: "coin", want one of blocks, complete, big-stick, maximal, efron, urn`},
-		{"design: coin\nbeta: x", `1: randomization: design: "coin", want one of blocks, complete, big-stick, maximal, efron, urn`},
+		{"design: coin\nblock_sizes: [4]", `1: randomization: design: "coin", want one of blocks, complete, big-stick, maximal, efron, urn, minimization, list`},
+		{"design: coin\nbeta: x", `1: randomization: design: "coin", want one of blocks, complete, big-stick, maximal, efron, urn, minimization, list`},
 		{"design: complete\nblock_sizes: [4]", `2: randomization: block_sizes: the design complete has no such key; it has design`},
 		{"design: maximal\nbeta: 1\ntolerance: 3\nlength: 24", `2: randomization: beta: the design maximal has no such key; it has design, tolerance, length`},
 		{"design: big-stick", `1: randomization: key "tolerance" is missing`},
@@ -105,7 +105,7 @@ func TestParseRandomizationRefuses(t *testing.T) {
 		{"block_sizes: [4]", `1: randomization: key "design" is missing`},
 		{design, `1: randomization: key "block_sizes" is missing`},
 		{design + "block_size: [4]", `1: randomization: key "block_sizes" is missing
-2: unknown key "block_size"; expected one of design, block_sizes, tolerance, length, chance, alpha, beta`},
+2: unknown key "block_size"; expected one of design, block_sizes, tolerance, length, chance, alpha, beta, factors, measure`},
 		{design + "block_sizes: 4", `2: randomization: block_sizes: the number 4, want a list`},
 		{design + "block_sizes: []", `2: randomization: block_sizes: 0 given, want 1 to 16`},
 		{design + "block_sizes:\n  - 4\n  - 0", `4: block size: size: 0, want 1 to 256`},

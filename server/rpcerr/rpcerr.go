@@ -19,6 +19,7 @@ import (
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 	"github.com/lodd-rct/lodd/server/authn"
 	"github.com/lodd-rct/lodd/server/ledger"
+	"github.com/lodd-rct/lodd/server/trial"
 )
 
 // Domain is the domain of the reasons of refusal.
@@ -64,6 +65,9 @@ func Status(err error) *status.Status {
 	}
 	if s := invalid(err); s != nil {
 		return s
+	}
+	if e, ok := errors.AsType[*trial.NotReady](err); ok { // what is missing is no secret, and the point
+		return refusal(codes.FailedPrecondition, e.Error(), loddv1.ErrorReason_ERROR_REASON_NOT_READY)
 	}
 	for _, row := range Table() {
 		if errors.Is(err, row.Err) {

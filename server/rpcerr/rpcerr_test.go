@@ -123,6 +123,13 @@ func TestStatus(t *testing.T) {
 			sent{Code: codes.InvalidArgument, Message: "2 things are wrong with the request; nothing was done", Fields: []string{"a: x", "b: y"}},
 		},
 		{
+			"what is missing", fmt.Errorf("T1: %w", &trial.NotReady{Missing: []string{"lock", "analysis-plan"}}),
+			sent{
+				Code: codes.FailedPrecondition, Message: "the trial can't be unsealed yet; it needs first: lock, analysis-plan",
+				Reason: "lodd.v1 NOT_READY",
+			},
+		},
+		{
 			"an identifier", &rpcerr.IdentifierError{Field: "reason"},
 			sent{
 				Code: codes.InvalidArgument, Message: "reason: holds a national identity number, which must not enter this program; take it out",

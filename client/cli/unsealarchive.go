@@ -1,0 +1,180 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/lodd-rct/lodd/audit"
+	logv1 "github.com/lodd-rct/lodd/proto/lodd/log/v1"
+	"github.com/lodd-rct/lodd/randomization"
+)
+
+// holdToLog checks a reveal against an archive of the log: the heads in the
+// bundle are those of the same lists, the log has these allocations in this order
+// and no other, and it was bound to this commitment, contribution and order of
+// arms.
+func (a *app) holdToLog(ctx context.Context, r *reveal, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return &usageError{strings.TrimPrefix(err.Error(), "open ")}
+	}
+	defer f.Close()
+	log, err := a.readArchive(ctx, f, a.profile.LogKey)
+	if err != nil {
+		return err
+	}
+	if log.Trial != r.Trial {
+		return &notVerifiedError{message: a.words.say("error.archive-trial", log.Trial, r.Trial)}
+	}
+	if a.profile.LogKey == "" { // as when the archive itself is verified
+		fmt.Fprintf(a.deps.Stderr, "lodd: %s\n", visible(a.words.say("note.key-inside", log.Key)))
+	}
+	c := &logCheck{reveal: r, at: map[int64]int{}}
+	for i, e := range r.entries {
+		if r.Allocations[i].Kind != randomization.Lost {
+			c.at[e.allocation] = i
+		}
+	}
+	for _, name := range []string{r.Trial + "/conduct", r.Trial + "/allocation"} {
+		i := slices.IndexFunc(log.Lists, func(l audit.ArchivedList) bool { return l.List == name })
+		if i < 0 || !log.Lists[i].Whole() {
+			return &usageError{a.words.say("error.archive-part", name)}
+		}
+		if err := c.read(log, name); err != nil {
+			return err
+		}
+	}
+	if err := c.end(); err != nil {
+		return err
+	}
+	r.archive = true
+	return nil
+}
+
+// A logCheck compares a reveal with the log that it was made of.
+type logCheck struct {
+	*reveal
+	at         map[int64]int // allocations by their entries
+	inLog      []string      // arms by their numbers
+	commitment []byte
+	entropy    []byte
+	next       int // of Allocations: the first that the log wasn't compared with
+}
+
+// read reads a list as far as the bundle was made of it.
+func (c *logCheck) read(log *audit.ArchiveReader, name string) error {
+	i := slices.IndexFunc(c.manifest.Compartments, func(l audit.Compartment) bool { return l.List == name })
+	if i < 0 {
+		return c.differs(name + " has no head in the bundle")
+	}
+	head := c.manifest.Compartments[i]
+	var tree audit.Tree
+	for e, err := range log.Entries(name) {
+		if err != nil {
+			return fmt.Errorf("verify: %w", err)
+		}
+		if tree.Size() == head.Size {
+			break
+		}
+		leaf := audit.Leaf(e.Entry)
+		tree.Add(leaf)
+		var entry logv1.Entry
+		if err := proto.Unmarshal(e.Entry, &entry); err != nil {
+			return c.differs(fmt.Sprintf("entry %d of %s: %v", e.Index, name, err))
+		}
+		if err := c.entry(&entry, e.Index, hex.EncodeToString(leaf[:])); err != nil {
+			return err
+		}
+	}
+	if tree.Size() != head.Size || tree.Root().String() != head.Root {
+		return c.differs(fmt.Sprintf("the first %d entries of %s", head.Size, name))
+	}
+	return nil
+}
+
+// entry compares what an entry says.
+func (c *logCheck) entry(e *logv1.Entry, index int64, hash string) error {
+	switch {
+	case e.GetTrialCreated() != nil:
+		for _, arm := range e.GetTrialCreated().GetArms() {
+			c.inLog = append(c.inLog, arm.GetId())
+		}
+	case e.GetDesignSealed() != nil:
+		c.commitment, c.entropy = e.GetDesignSealed().GetCommitment(), nil
+	case e.GetEntropyContributed() != nil:
+		c.entropy = e.GetEntropyContributed().GetEntropy()
+	case e.GetRandomized() != nil || e.GetContingencyUsed() != nil:
+		return c.randomized(index, hash)
+	case e.GetAllocated() != nil:
+		return c.allocated(e.GetAllocated(), index, hash)
+	}
+	return nil
+}
+
+// randomized finds the allocation of an entry of conduct.
+func (c *logCheck) randomized(index int64, hash string) error {
+	for c.next < len(c.Allocations) && c.Allocations[c.next].Kind == randomization.Lost {
+		c.next++
+	}
+	if c.next == len(c.Allocations) || c.entries[c.next].conduct != index || c.entries[c.next].conductHash != hash {
+		return c.differs(fmt.Sprintf("allocation %d: entry %d of conduct randomized somebody else", c.next, index))
+	}
+	c.next++
+	return nil
+}
+
+// allocated compares an entry of allocation with the allocation that names it.
+func (c *logCheck) allocated(e *logv1.Allocated, index int64, hash string) error {
+	i, ok := c.at[index]
+	if !ok || c.entries[i].allocationHash != hash {
+		return c.differs(fmt.Sprintf("entry %d of allocation is no allocation of the bundle", index))
+	}
+	a := c.Allocations[i]
+	_, adaptive := c.Design.(randomization.Minimization) // its slots are those of the whole trial
+	contingency := a.Kind == randomization.Contingency
+	switch {
+	case e.GetStratum() != a.Stratum:
+		return c.differs(fmt.Sprintf("allocation %d: stratum %q, and the log has %q", i, a.Stratum, e.GetStratum()))
+	case e.GetContingency() != contingency, int(e.GetSlot()) != a.Slot && (contingency || !adaptive):
+		return c.differs(fmt.Sprintf("allocation %d: %s slot %d, and the log has slot %s", i, a.Kind, a.Slot, strconv.FormatInt(e.GetSlot(), 10)))
+	case a.Participant != erased && e.GetParticipant() != a.Participant:
+		return c.differs(fmt.Sprintf("allocation %d is of another participant in the log", i))
+	}
+	return nil
+}
+
+// erased stands in a bundle for who withdrew from the data.
+const erased = "erased"
+
+// end compares what was found on the way.
+func (c *logCheck) end() error {
+	for c.next < len(c.Allocations) && c.Allocations[c.next].Kind == randomization.Lost {
+		c.next++
+	}
+	switch {
+	case c.next < len(c.Allocations):
+		return c.differs(fmt.Sprintf("allocation %d is not in the log", c.next))
+	case !bytes.Equal(c.commitment, c.Commitment[:]):
+		return c.differs("the commitment in the log is " + hex.EncodeToString(c.commitment))
+	case c.Contributed != (c.entropy != nil) || !bytes.Equal(c.entropy, c.Entropy):
+		return c.differs("the contribution to the seed")
+	}
+	for i, name := range c.arms {
+		if name != "" && (i >= len(c.inLog) || c.inLog[i] != name) {
+			return c.differs(fmt.Sprintf("arm %d is called %q", i, name))
+		}
+	}
+	return nil
+}
+
+func (c *logCheck) differs(what string) error {
+	return &notVerifiedError{message: "the log differs from the bundle: " + what}
+}

@@ -1,0 +1,200 @@
+package demo
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/lodd-rct/lodd/client"
+	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+	"github.com/lodd-rct/lodd/randomization"
+	"github.com/lodd-rct/lodd/randomization/table"
+)
+
+// Contribution is the statistician's part of the seed: 20 throws of a die.
+const Contribution = "4 2 6 6 1 3 5 2 2 6 1 4 3 3 5 6 1 2 4 5"
+
+const plan = "Statistical analysis plan 1.0: analyse everybody as randomized.\n"
+
+// contribute adds the statistician's part to the seed, to which the server is
+// bound by then, and keeps the sealing record.
+func (s *story) contribute(ctx context.Context, commitment string) error {
+	c, id, err := s.asking(ctx, "stine")
+	if err != nil {
+		return err
+	}
+	if _, err := c.Sealing().ContributeEntropy(ctx, &loddv1.ContributeEntropyRequest{
+		TrialId: s.trial, RequestId: id, Entropy: []byte(Contribution), Commitment: commitment,
+	}); err != nil {
+		return err
+	}
+	s.say("stine added 20 throws of a die to the seed, which the server could not know when it was bound to its part")
+	record, err := c.Sealing().GetSealingRecord(ctx, &loddv1.GetSealingRecordRequest{TrialId: s.trial})
+	if err != nil {
+		return err
+	}
+	return s.write("sealing-record.svg", []byte(record.GetSvg()), s.write("sealing-record.txt", []byte(record.GetText()), nil))
+}
+
+// unseal ends the trial: two people unseal it, and what its allocations followed
+// from is downloaded and checked against the sealing record of the first day.
+func (s *story) unseal(ctx context.Context) error {
+	c, id, err := s.asking(ctx, "per")
+	if err != nil {
+		return err
+	}
+	propose := &loddv1.ProposeUnsealingRequest{TrialId: s.trial, RequestId: id}
+	if _, err := c.Unsealing().ProposeUnsealing(ctx, propose); !client.HasReason(err, loddv1.ErrorReason_ERROR_REASON_NOT_READY) {
+		return fmt.Errorf("a trial that goes on can be unsealed, or the refusal was another: %w", err)
+	}
+	s.say("refused: to unseal the trial while enrolment is open")
+	if err := s.freeze(ctx); err != nil {
+		return err
+	}
+	if _, err := c.Unsealing().ProposeUnsealing(ctx, propose); err != nil {
+		return err
+	}
+	approve := &loddv1.ApproveUnsealingRequest{TrialId: s.trial, Confirm: s.trial}
+	if approve.RequestId, err = s.requestID(); err != nil {
+		return err
+	}
+	if _, err := c.Unsealing().ApproveUnsealing(ctx, approve); !client.HasReason(err, loddv1.ErrorReason_ERROR_REASON_SAME_PERSON) {
+		return fmt.Errorf("one person unseals a trial, or the refusal was another: %w", err)
+	}
+	s.say("per proposed to unseal the trial; refused: that per approves it too")
+	if c, approve.RequestId, err = s.asking(ctx, "kari"); err != nil {
+		return err
+	}
+	if _, err := c.Unsealing().ApproveUnsealing(ctx, approve); err != nil {
+		return err
+	}
+	s.say("kari approved: the trial is unsealed")
+	return s.reveal(ctx)
+}
+
+// freeze closes enrolment, takes a lock if something was entered since the last
+// one, and freezes the analysis plan.
+func (s *story) freeze(ctx context.Context) error {
+	c, id, err := s.asking(ctx, "per")
+	if err != nil {
+		return err
+	}
+	if _, err := c.Trials().CloseEnrolment(ctx, &loddv1.CloseEnrolmentRequest{TrialId: s.trial, RequestId: id}); err != nil {
+		return err
+	}
+	now, err := c.Unsealing().GetUnsealing(ctx, &loddv1.GetUnsealingRequest{TrialId: s.trial})
+	if err != nil {
+		return err
+	}
+	if slices.Contains(now.GetMissing(), "lock") {
+		if c, id, err = s.asking(ctx, "mona"); err != nil {
+			return err
+		}
+		if _, err := c.Exports().TakeLock(ctx, &loddv1.TakeLockRequest{TrialId: s.trial, RequestId: id}); err != nil {
+			return err
+		}
+	}
+	if c, id, err = s.asking(ctx, "stine"); err != nil {
+		return err
+	}
+	digest := sha256.Sum256([]byte(plan))
+	_, err = c.Unsealing().FreezeAnalysisPlan(ctx, &loddv1.FreezeAnalysisPlanRequest{TrialId: s.trial, RequestId: id, Digest: digest[:], Version: "1.0"})
+	s.say("per closed enrolment, and stine froze the analysis plan: SHA-256 %x", digest[:8])
+	return s.write("analysis-plan.txt", []byte(plan), err)
+}
+
+// reveal downloads the bundle of the unsealed trial and checks it as anybody can
+// who has kept the sealing record.
+func (s *story) reveal(ctx context.Context) error {
+	c, id, err := s.asking(ctx, "stine")
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	d, err := c.DownloadReveal(ctx, &loddv1.DownloadRevealRequest{TrialId: s.trial, RequestId: id}, &b, nil)
+	if err != nil {
+		return err
+	}
+	name := filepath.Base(d.FileName) // the server's word
+	if err := s.write(name, b.Bytes(), nil); err != nil {
+		return err
+	}
+	m, err := s.verify(name)
+	if err != nil {
+		return err
+	}
+	r, err := s.recompute(b.Bytes())
+	if err != nil {
+		return err
+	}
+	n := 0
+	for _, a := range r.Allocations {
+		if a.Kind == randomization.Drawn {
+			n++
+		}
+	}
+	if n != len(s.enrolled) || m.Blinded || m.View != "unsealed" {
+		return fmt.Errorf("%s holds %d allocations, want %d, unblinded", name, n, len(s.enrolled))
+	}
+	s.bundles, s.recomputed = append(s.bundles, name), n
+	s.say("stine downloaded %s: %d of %d allocations follow from the commitment on the sealing record", name, n, n)
+	return s.tamper(r, name)
+}
+
+// recompute reads the randomization out of a bundle and computes it again, with
+// the commitment of the sealing record.
+func (s *story) recompute(bundle []byte) (r randomization.Reveal, err error) {
+	z, err := zip.NewReader(bytes.NewReader(bundle), int64(len(bundle)))
+	if err != nil {
+		return r, err
+	}
+	var files [2]io.ReadCloser
+	for i, name := range []string{table.DesignFile, table.AllocationsFile} {
+		if files[i], err = z.Open("unsealed/" + name); err != nil {
+			return r, err
+		}
+		defer files[i].Close()
+	}
+	if r, err = table.ReadReveal(files[0], files[1]); err != nil {
+		return r, err
+	}
+	record, err := os.ReadFile(s.path("sealing-record.txt"))
+	if err != nil {
+		return r, err
+	}
+	published := regexp.MustCompile(`(?m)^Commitment: +([0-9a-f]{64})$`).FindSubmatch(record)
+	if published == nil {
+		return r, errors.New("the sealing record has no commitment")
+	}
+	if r.Commitment, err = randomization.ParseCommitment(string(published[1])); err != nil {
+		return r, err
+	}
+	return r, randomization.Verify(r)
+}
+
+// tamper changes the bundle, and what is in it, and wants to be told.
+func (s *story) tamper(r randomization.Reveal, name string) error {
+	if err := s.flip(name); err != nil {
+		return err
+	}
+	i := len(r.Allocations) / 2
+	for r.Allocations[i].Kind != randomization.Drawn {
+		i++
+	}
+	r.Allocations[i].Arm = 1 - r.Allocations[i].Arm
+	wrong, ok := errors.AsType[*randomization.Mismatch](randomization.Verify(r))
+	if !ok || wrong.Index != i {
+		return fmt.Errorf("another arm of allocation %d was not noticed: %v", i, wrong)
+	}
+	s.say("one arm changed on purpose: %s", strings.TrimPrefix(wrong.Error(), "randomization: "))
+	return nil
+}
