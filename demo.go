@@ -43,7 +43,7 @@ It starts a server on a loopback address with a clock of its own, and plays 14
 months of a trial of individual placement and support: 30 people are screened
 and 24 randomized, some leave, one dies, two locks are exported and verified.
 Then the server stays, with a sign-in for each role. All data are synthetic.`,
-		Args: cobra.NoArgs,
+		Args:    cobra.NoArgs,
 		PreRunE: func(*cobra.Command, []string) error { return o.check() },
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.seeded = cmd.Flags().Changed("seed")

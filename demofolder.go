@@ -96,9 +96,13 @@ func (o demoOptions) folders() (data, out string, clean func(), err error) {
 // tellOlder says which folders other demos have left, or still use.
 func (o demoOptions) tellOlder() {
 	files, _ := os.ReadDir(os.TempDir()) // MkdirTemp says what is wrong with it
+	var older []string
 	for _, f := range files {
 		if f.IsDir() && strings.HasPrefix(f.Name(), demoPrefix) {
-			fmt.Fprintf(o.stderr, "lodd: another demo lies in %s: if none runs, it was killed, and the folder can be removed\n", filepath.Join(os.TempDir(), f.Name()))
+			older = append(older, filepath.Join(os.TempDir(), f.Name()))
 		}
+	}
+	if len(older) > 0 {
+		fmt.Fprintf(o.stderr, "lodd: other demos lie in %s: remove the folders of those that were killed\n", strings.Join(older, ", "))
 	}
 }

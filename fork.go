@@ -281,9 +281,7 @@ lodd: nobody is randomized until the custodian of each trial has compared it wit
 lodd:   what the sites hold, and run: lodd trial reconcile
 `)
 	if known || r.doubts != "" {
-		fmt.Fprint(out, `lodd: erasures, accounts and passwords that came after this copy are not in it:
-lodd:   repeat them
-`)
+		fmt.Fprint(out, "lodd: erasures, accounts and passwords that came after this copy are not in it:\nlodd:   repeat them\n")
 	}
 	fmt.Fprint(out, `lodd: a client, witness or follower that saw a lost entry refuses this server and
 lodd:   is right to: see "After a restore" in docs/backup.md

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"math/rand/v2"
@@ -10,19 +11,22 @@ import (
 	"testing"
 	"time"
 
+	gocmp "github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/client"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+	"github.com/lodd-rct/lodd/randomization"
 	"github.com/lodd-rct/lodd/server/ledger"
 	"github.com/lodd-rct/lodd/server/trial"
 )
 
 // Whenever a server is killed in the middle of randomizations, and however often:
 // no randomization that was answered is missing, each participant has at most
-// one slot, and no slot is used twice or left out. Whoever was not answered
-// repeats the request, with the same ids, to the next server.
+// one slot, and the arms of each stratum are the beginning of its sequence, which
+// is drawn again here from the seed: no slot is used twice or left out. Whoever
+// was not answered repeats the request, with the same ids, to the next server.
 func TestKilledServerLosesNoRandomization(t *testing.T) {
 	kills := 20
 	switch {
@@ -31,7 +35,20 @@ func TestKilledServerLosesNoRandomization(t *testing.T) {
 	case testing.Short():
 		kills = 4
 	}
-	k := recruit(t, 40*kills)
+	killAndRepeat(t, kills, killBlocks)
+}
+
+// With minimization an arm depends on all that came before, so that one that was
+// lost or counted twice would change the next.
+func TestKilledServerGoesOnMinimizing(t *testing.T) {
+	killAndRepeat(t, 3, randomization.Minimization{
+		Ratio: []int{1, 1}, Factors: []randomization.Factor{{Weight: 1, Levels: 2}}, Measure: randomization.Range, Favored: 4, Of: 5,
+	})
+}
+
+func killAndRepeat(t *testing.T, kills int, design randomization.Design) {
+	t.Helper()
+	k := recruit(t, 40*kills, design)
 	for life := range kills {
 		if life%5 == 4 {
 			k.dieEarly()
@@ -62,6 +79,8 @@ type killed struct {
 	*testing.T
 	dir, pin string
 	random   *rand.Rand
+	design   randomization.Design
+	seed     bytes.Buffer // and the salt, as they were drawn
 
 	mu                   sync.Mutex // guards the fields below
 	people               []*person
@@ -106,7 +125,7 @@ func (k *killed) answerAll() {
 	}
 }
 
-// serve runs a server with 16 callers. If kill ends it, the callers give up; if
+// serve runs a server with 64 callers. If kill ends it, the callers give up; if
 // not, they go on until everybody is answered.
 func (k *killed) serve(kill func(*running)) {
 	k.Helper()
@@ -116,9 +135,9 @@ func (k *killed) serve(kill func(*running)) {
 	defer cancel()
 	token := k.signIn(address, "tove")
 	var wg sync.WaitGroup
-	for range 4 {
+	for range 8 {
 		c := k.dial(address, token)
-		for range 4 {
+		for range 8 {
 			wg.Go(func() { k.call(ctx, c) })
 		}
 	}
@@ -224,6 +243,8 @@ func (k *killed) check() {
 	}
 	enrolled := map[string]int64{} // index of the randomization
 	slots := map[trial.Stratum]int{}
+	drawn := map[trial.ParticipantID]randomization.Arm{}
+	draw := k.draws()
 	for l, err := range t.Replay(k.Context(), to) {
 		if err != nil {
 			k.Fatal(err)
@@ -239,9 +260,13 @@ func (k *killed) check() {
 				k.Errorf("%s has slot %d of %s, slot %d is next", e.Participant, e.Slot, e.Stratum, slots[e.Stratum])
 			}
 			slots[e.Stratum]++
+			drawn[e.Participant] = draw(e.Stratum, e.Slot)
 		}
 	}
 	k.compare(n.log, t.List(trial.Conduct), enrolled)
+	if diff := gocmp.Diff(drawn, k.held(t)); diff != "" {
+		k.Errorf("the arms aren't those that the design draws from the seed:\n%s", diff)
+	}
 	if got := slots["OSL"] + slots["BGO"]; got != len(enrolled) {
 		k.Errorf("%d slots are used by %d participants", got, len(enrolled))
 	}

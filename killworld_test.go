@@ -3,11 +3,13 @@ package main
 import (
 	cryptorand "crypto/rand"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -23,13 +25,15 @@ import (
 	"github.com/lodd-rct/lodd/server/trial"
 )
 
+var killBlocks = randomization.Blocks{Ratio: []int{1, 1}, Sizes: []randomization.BlockSize{{Size: 4, Weight: 1}, {Size: 6, Weight: 1}}}
+
 const killPassword = "a long enough password"
 
 // recruit makes a data folder with a trial whose n participants are screened, at
 // two sites, and a coordinator.
-func recruit(t *testing.T, n int) *killed {
+func recruit(t *testing.T, n int, design randomization.Design) *killed {
 	t.Helper()
-	k := &killed{T: t, dir: filepath.Join(t.TempDir(), "data"), random: rand.New(rand.NewPCG(1, 2))}
+	k := &killed{T: t, dir: filepath.Join(t.TempDir(), "data"), random: rand.New(rand.NewPCG(1, 2)), design: design}
 	for i := range n {
 		id, err := client.NewRequestID(cryptorand.Reader)
 		k.must(err)
@@ -57,7 +61,7 @@ func (k *killed) must(err error) {
 func (k *killed) open(dir string) *node {
 	k.Helper()
 	n, err := open(k.Context(), config{Data: dir, Listen: "127.0.0.1:0"}, world{
-		now: wall, wall: wall, random: cryptorand.Reader, seeds: cryptorand.Reader, log: zerolog.Nop(),
+		now: wall, wall: wall, random: cryptorand.Reader, seeds: io.TeeReader(cryptorand.Reader, &k.seed), log: zerolog.Nop(),
 		passwords: authn.PasswordConfig{MemoryKiB: 64, Passes: 1},
 	})
 	k.must(err)
@@ -78,7 +82,7 @@ func (k *killed) setUp(n *node) {
 	k.must(err)
 	t, err := n.ledger.Trial("KILL")
 	k.must(err)
-	_, _, err = t.Seal(ctx, by, randomization.Blocks{Ratio: []int{1, 1}, Sizes: []randomization.BlockSize{{Size: 4, Weight: 1}, {Size: 6, Weight: 1}}}, false)
+	_, _, err = t.Seal(ctx, by, k.design, false)
 	k.must(err)
 	_, err = t.Do(ctx, by, trial.EnrolmentOpened{})
 	k.must(err)
@@ -98,6 +102,49 @@ func (k *killed) setUp(n *node) {
 		})
 	}
 	wg.Wait()
+}
+
+// draws returns what draws the arms again, in the order of the log, without the
+// server: each stratum's next slot from its sequence, or the next of all by
+// minimization.
+func (k *killed) draws() func(trial.Stratum, int) randomization.Arm {
+	k.Helper()
+	seed, err := randomization.SeedFromBytes(k.seed.Bytes()[:32])
+	k.must(err)
+	m, ok := k.design.(randomization.Minimization)
+	if !ok {
+		sequences := map[trial.Stratum]*randomization.Sequence{}
+		for _, stratum := range []trial.Stratum{"OSL", "BGO"} {
+			sequences[stratum], err = randomization.NewSequence(seed, k.design, "KILL", string(stratum))
+			k.must(err)
+		}
+		return func(stratum trial.Stratum, slot int) randomization.Arm { return sequences[stratum].At(slot) }
+	}
+	minimizer, err := randomization.NewMinimizer(seed, m, "KILL")
+	k.must(err)
+	used := 0
+	return func(stratum trial.Stratum, _ int) randomization.Arm {
+		levels := []int{slices.Index([]trial.Stratum{"OSL", "BGO"}, stratum)}
+		arm, err := minimizer.Next(used, levels)
+		k.must(err)
+		k.must(minimizer.Count(levels, arm))
+		used++
+		return arm
+	}
+}
+
+// held returns the arms that the participants of an opened copy have.
+func (k *killed) held(t *ledger.Trial) map[trial.ParticipantID]randomization.Arm {
+	k.Helper()
+	arms := map[trial.ParticipantID]randomization.Arm{}
+	for arm, id := range []trial.ArmID{"new", "usual"} {
+		members, err := t.Members(k.Context(), ledger.Caller{Actor: "ina", Role: trial.TreatmentTeam}, []ledger.Team{{Site: "OSL", Arm: id}, {Site: "BGO", Arm: id}})
+		k.must(err)
+		for _, m := range members {
+			arms[m.Participant] = randomization.Arm(arm)
+		}
+	}
+	return arms
 }
 
 // accounts makes an administrator, a custodian and a coordinator.

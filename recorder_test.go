@@ -52,6 +52,17 @@ func (r *recorder) seen() map[string][]string {
 	return out
 }
 
+// methods returns the methods that were called.
+func (r *recorder) methods() map[string]bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := map[string]bool{}
+	for _, c := range r.calls {
+		out[c.method] = true
+	}
+	return out
+}
+
 func (r *recorder) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
 func (r *recorder) HandleConn(context.Context, stats.ConnStats)                       {}
 

@@ -314,9 +314,14 @@ func TestRestoreInPlace(t *testing.T) {
 		t.Fatalf("the server starts on an older copy: %v", err)
 	}
 	r.must(c.check())
-	for range 2 { // it may be repeated
+	for _, anyway := range []bool{false, true} { // it may be repeated, though by then the heads are those of the folder
 		var out bytes.Buffer
-		r.must(restoreInPlace(t.Context(), c, restoreOptions{inPlace: true, out: &out, world: operator(&out)}))
+		o := restoreOptions{inPlace: true, anyway: anyway, out: &out, world: operator(&out)}
+		r.must(restoreInPlace(t.Context(), c, o))
+		o.anyway = false
+		if err := restoreInPlace(t.Context(), c, o); err == nil || !strings.Contains(err.Error(), "--anyway") {
+			t.Errorf("a folder as new as its heads is fenced without a question: %v", err)
+		}
 		if !strings.Contains(out.String(), "nobody is randomized") {
 			t.Errorf("it says:\n%s", &out)
 		}

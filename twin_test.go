@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -17,6 +18,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 	"golang.org/x/mod/sumdb/note"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/client"
@@ -38,7 +41,8 @@ func TestTwinWorldsLookTheSameToBlindedRoles(t *testing.T) {
 		t.Skip("two whole stories; run without -short")
 	}
 	seedA, seedB := twinSeeds(t)
-	a, b := playWorld(t, seedA), playWorld(t, seedB)
+	secondA, secondB := secondSeeds(t)
+	a, b := playWorld(t, secrets(seedA, secondA)), playWorld(t, secrets(seedB, secondB))
 
 	t.Run("the arms are swapped", func(t *testing.T) {
 		for _, site := range []string{"OSL", "BGO", "TRD"} {
@@ -48,6 +52,13 @@ func TestTwinWorldsLookTheSameToBlindedRoles(t *testing.T) {
 			}
 		}
 	})
+	t.Run("the arms of the second trial are swapped", func(t *testing.T) {
+		one, two := a.teams["one OSL"], a.teams["two OSL"]
+		if len(one)+len(two) != 5 || cmp.Diff(one, b.teams["two OSL"]) != "" || cmp.Diff(two, b.teams["one OSL"]) != "" {
+			t.Errorf("%v and %v, %v and %v: the worlds are not twins", one, two, b.teams["one OSL"], b.teams["two OSL"])
+		}
+	})
+	t.Run("every method", func(t *testing.T) { calledAll(t, a.methods) })
 	for _, user := range []string{"tove", "olav", "mona", "per", "stine", "aud"} {
 		t.Run(user, func(t *testing.T) {
 			if len(a.seen[user]) < 5 {
@@ -75,16 +86,17 @@ func TestTwinWorldsLookTheSameToBlindedRoles(t *testing.T) {
 
 // A worldView is what can be observed of one world.
 type worldView struct {
-	seen  map[string][]string // by account
-	teams map[string][]string // participants by "arm site"
-	log   string
-	dir   string // of the exports
-	lists map[string][][]byte
+	seen    map[string][]string // by account
+	teams   map[string][]string // participants by "arm site"
+	methods map[string]bool
+	log     string
+	dir     string // of the exports
+	lists   map[string][][]byte
 }
 
-// playWorld plays the story with the given seed of the allocation, and lets
+// playWorld plays both stories with the given seeds of the allocations, and lets
 // the blinded roles look at everything they can ask for.
-func playWorld(t *testing.T, seed []byte) worldView {
+func playWorld(t *testing.T, seeds io.Reader) worldView {
 	t.Helper()
 	dir, log := t.TempDir(), &bytes.Buffer{}
 	if err := os.Mkdir(filepath.Join(dir, "checkpoints"), 0o700); err != nil {
@@ -94,7 +106,7 @@ func playWorld(t *testing.T, seed []byte) worldView {
 	clock := &clock{}
 	w := world{
 		now: clock.now, wall: wall, random: newEntropy(1, "random"),
-		seeds:     io.MultiReader(bytes.NewReader(seed), newEntropy(1, "salt")),
+		seeds:     seeds,
 		log:       zerolog.New(log),
 		passwords: authn.PasswordConfig{MemoryKiB: 64, Passes: 1},
 		limits:    server.Limits{PerSecond: 1e6, Burst: 1e6},
@@ -120,7 +132,8 @@ func playWorld(t *testing.T, seed []byte) worldView {
 		}); err != nil {
 			return err
 		}
-		return lookAround(ctx, i, dir)
+		playSecond(ctx, i, clock.now())
+		return lookAround(ctx, i, dir, n.logged.Signer)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +142,7 @@ func playWorld(t *testing.T, seed []byte) worldView {
 	if err := n.close(); err != nil {
 		t.Fatal(err)
 	}
-	view.log, view.seen = log.String(), rec.seen()
+	view.log, view.seen, view.methods = log.String(), rec.seen(), rec.methods()
 	return view
 }
 
@@ -142,7 +155,7 @@ func lostInTheStory(list string) int64 {
 // lookAround lets the blinded roles call every method that takes no more than
 // a trial and a participant, also those that they may not call: a refusal must
 // not depend on the arm either. The archive of each lands in dir.
-func lookAround(ctx context.Context, i invite.Invite, dir string) error {
+func lookAround(ctx context.Context, i invite.Invite, dir string, log note.Signer) error {
 	for _, user := range []string{"tove", "olav", "mona", "per", "aud"} {
 		token := ""
 		c, err := client.New(client.Config{Address: i.Addresses[0], Pin: i.Pin, Token: func() (string, error) { return token, nil }})
@@ -150,21 +163,25 @@ func lookAround(ctx context.Context, i invite.Invite, dir string) error {
 			return err
 		}
 		defer c.Close()
-		in, err := c.Session().Login(ctx, &loddv1.LoginRequest{User: user, Password: "a demo is not a trial"})
+		in, err := c.Session().Login(ctx, &loddv1.LoginRequest{User: user, Password: twinPassword})
 		if err != nil {
 			return err
 		}
 		token = in.GetToken()
-		lookAt(ctx, c)
+		for _, id := range []string{"IPS", secondTrial} {
+			lookAt(ctx, c, id, log)
+		}
 		if err := takeArchive(ctx, i, token, filepath.Join(dir, "log-"+user+".zip")); err != nil {
+			return err
+		}
+		if _, err := c.Session().Logout(ctx, &loddv1.LogoutRequest{}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func lookAt(ctx context.Context, c *client.Client) {
-	const id = "IPS"
+func lookAt(ctx context.Context, c *client.Client, id string, log note.Signer) {
 	// The recorder sees answers and refusals; there is nothing to do with them here.
 	_, _ = c.Session().WhoAmI(ctx, &loddv1.WhoAmIRequest{})
 	_, _ = c.People().ListRoles(ctx, &loddv1.ListRolesRequest{TrialId: id})
@@ -182,13 +199,16 @@ func lookAt(ctx context.Context, c *client.Client) {
 	}
 	_, _ = c.Trials().Reconcile(ctx, &loddv1.ReconcileRequest{TrialId: id, RequestId: "00000000-0000-4000-8000-000000000002", Confirm: id})
 	all, _ := c.Audit().ListCompartments(ctx, &loddv1.ListCompartmentsRequest{TrialId: id})
-	for _, list := range append(all.GetLists(), "IPS/allocation", "IPS/delivery", "system") {
+	lookAtChanges(ctx, c, id, participants.GetParticipants())
+	for _, list := range append(all.GetLists(), id+"/allocation", id+"/delivery", "system") {
 		head, _ := c.Audit().GetCheckpoint(ctx, &loddv1.GetCheckpointRequest{TrialId: id, List: list})
 		for _, index := range []int64{0, 3, 1 << 20} {
 			_, _ = c.Audit().ProveInclusion(ctx, &loddv1.ProveInclusionRequest{TrialId: id, List: list, Index: index, OldSize: 2})
 		}
 		_, _ = c.Audit().AddCosignature(ctx, &loddv1.AddCosignatureRequest{TrialId: id, List: list, Checkpoint: cosigned(head.GetCheckpoint())})
 		_, _ = c.Audit().GetCheckpoint(ctx, &loddv1.GetCheckpointRequest{TrialId: id, List: list}) // with the signature, if it was taken
+		_, _ = c.Audit().ReportCheckpoint(ctx, &loddv1.ReportCheckpointRequest{TrialId: id, Checkpoint: head.GetCheckpoint()})
+		_, _ = c.Audit().ReportCheckpoint(ctx, &loddv1.ReportCheckpointRequest{TrialId: id, Checkpoint: ahead(log, list)})
 		for _, raw := range []bool{false, true} {
 			if s, err := c.Audit().ListEntries(ctx, &loddv1.ListEntriesRequest{TrialId: id, List: list, Raw: raw}); err == nil {
 				drain(s.Recv)
@@ -199,6 +219,34 @@ func lookAt(ctx context.Context, c *client.Client) {
 		}
 	}
 }
+
+// ahead returns a head of a list that the server has signed and, as if it had been
+// brought back from an older copy, doesn't hold.
+func ahead(log note.Signer, list string) string {
+	return string(must(audit.Checkpoint{Origin: strings.TrimSuffix(log.Name(), "/log") + "/" + list, Size: 1 << 20}.Sign(log)))
+}
+
+// calledAll wants every method of the API to be called in the stories, so that
+// none that comes later is forgotten. Followers have no role, and no more than what
+// lies in the store, which is compared for itself.
+func calledAll(t *testing.T, called map[string]bool) {
+	t.Helper()
+	protoregistry.GlobalFiles.RangeFilesByPackage("lodd.v1", func(f protoreflect.FileDescriptor) bool {
+		for i := range f.Services().Len() {
+			for j := range f.Services().Get(i).Methods().Len() {
+				m := f.Services().Get(i).Methods().Get(j)
+				name := fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name())
+				if !called[name] && name != loddv1.FollowService_Follow_FullMethodName {
+					t.Errorf("%s is called in neither story", name)
+				}
+			}
+		}
+		return true
+	})
+}
+
+// twinPassword is that of everybody in the demo.
+const twinPassword = "a demo is not a trial"
 
 // twinWitness returns the key pair of the witness in both worlds.
 func twinWitness() (private, public string) {
@@ -299,8 +347,8 @@ func lists(t *testing.T, n *node) map[string][][]byte {
 // where they have equal lengths; the one entry with the commitment may differ.
 func compareStores(t *testing.T, a, b worldView) {
 	t.Helper()
-	if len(a.lists) != 5 || len(b.lists) != 5 {
-		t.Fatalf("%d and %d lists, want system and four compartments", len(a.lists), len(b.lists))
+	if len(a.lists) < 8 || len(a.lists) != len(b.lists) {
+		t.Fatalf("%d and %d lists, want system and the compartments of two trials", len(a.lists), len(b.lists))
 	}
 	different := map[string]int{}
 	for list, x := range a.lists {
@@ -317,8 +365,12 @@ func compareStores(t *testing.T, a, b worldView) {
 			}
 		}
 	}
-	// 25 allocations and the design; the commitment.
-	if diff := cmp.Diff(map[string]int{"IPS/allocation": 26, "IPS/conduct": 1}, different); diff != "" {
+	// 25 allocations and the design; the commitment. In the second trial five
+	// allocations and a design, and the commitment, since the abandoned sealing is
+	// the same; and the digests of envelopes, which are sealed with keys that no
+	// world knows before.
+	want := map[string]int{"IPS/allocation": 26, "IPS/conduct": 1, secondTrial + "/allocation": 6, secondTrial + "/conduct": 2}
+	if diff := cmp.Diff(want, different); diff != "" {
 		t.Errorf("entries that differ:\n%s", diff)
 	}
 }

@@ -61,7 +61,7 @@ func (s sealing) String() string {
 	line("Algorithm", "%s", "lodd randomization specification, version 1")
 	line("Entropy", "%s", s.entropy())
 	for rest := hex.EncodeToString(s.Entropy); rest != ""; {
-		n := min(len(rest), 640)
+		n := min(len(rest), 64)
 		fmt.Fprintf(&b, "%-22s %s\n", "", rest[:n])
 		rest = rest[n:]
 	}

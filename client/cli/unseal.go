@@ -187,7 +187,7 @@ func (a *app) downloadReveal(c trialCall, path string, verifier note.Verifier, r
 		return err
 	}
 	if manifest.View != unsealedView || manifest.Study != c.trial {
-		return &notVerifiedError{message: a.words.say("error.reveal-trial", manifest.Study, c.trial)}
+		return &notVerifiedError{message: a.words.say("error.reveal-view", manifest.View, manifest.Study)}
 	}
 	r, err := a.checkReveal(f, manifest, record)
 	if err != nil {

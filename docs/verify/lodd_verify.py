@@ -26,6 +26,7 @@ from loddlog import archive, bundle, note, selftest
 from loddlog.refused import Invalid, Refused
 
 ARCHIVE_NAME_AT = 30  # where the name of the first member of a ZIP file stands
+ZIP_BEGINS = b"PK\x03\x04"
 
 
 def main(args):
@@ -57,7 +58,7 @@ def parse(args):
     head, _, rest = __doc__.partition("\n")
     parser = argparse.ArgumentParser(description=head, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", metavar="FILE", help="an archive or a bundle")
-    parser.add_argument("--key", help="the key of the log, or a file that holds it")
+    parser.add_argument("--key", help="the key of the log, for a bundle that of exports, or a file that holds it")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line for each file")
     parser.add_argument("--self-test", action="store_true", help="check this verifier against published examples")
     options = parser.parse_args(args)
@@ -100,8 +101,10 @@ def verify_bytes(path, data, key):
     name = archive.ABOUT.encode()
     if data[ARCHIVE_NAME_AT:ARCHIVE_NAME_AT + len(name)] == name:
         return archive.verify(data, key)
+    if data[:len(ZIP_BEGINS)] != ZIP_BEGINS:
+        raise Refused("it is neither an archive of the log nor a bundle, which are ZIP files as Lodd writes them")
     if key is None:
-        raise NeedsKey("%s: it is no archive, and a bundle is verified with the key of the log: give it with --key" % path)
+        raise NeedsKey("%s: a bundle is verified with the key of exports: give it with --key; lodd whoami prints it" % path)
     return bundle.verify(data, key)
 
 

@@ -17,7 +17,7 @@ import (
 // ParseRecipients parses recipients, each as age writes them: "age1…".
 func ParseRecipients(texts []string) ([]age.Recipient, error) {
 	if len(texts) == 0 {
-		return nil, errors.New("backup: no recipient is named, and a backup is never written in the clear: make a key with age-keygen and name its public half with --recipient age1...")
+		return nil, errors.New("backup: no recipient is named, and a backup is never written in the clear: make a key with age-keygen and give its public half, age1..., with --recipient")
 	}
 	var all []age.Recipient
 	for _, text := range texts {

@@ -101,7 +101,7 @@ func (s *State) envelopeUsed(stratum Stratum, envelope int) bool {
 // decideContingency returns nothing if the participant has this envelope
 // already.
 func (s *State) decideContingency(m Meta, e ContingencyUsed) ([]Event, error) {
-	if p, ok := s.participants[e.Participant]; ok && p.Envelope == e.Envelope && p.Randomized() {
+	if p, ok := s.participants[e.Participant]; ok && e.Envelope > 0 && p.Envelope == e.Envelope {
 		return nil, nil
 	}
 	if err := s.check(m, e); err != nil {

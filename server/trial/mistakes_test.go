@@ -124,6 +124,7 @@ func TestUseOfEnvelopesRefuses(t *testing.T) {
 		{"an envelope too many", ready, change(func(e *trial.ContingencyUsed) { e.Envelope = 3 }), invalid("envelope")},
 		{"an envelope twice", then(ready, use), opensEnvelope("P2", 1, date("2020-03-01")), invalid("envelope")},
 		{"another envelope of the same participant", then(ready, use), change(func(e *trial.ContingencyUsed) { e.Envelope = 2 }), trial.ErrAlreadyRandomized},
+		{"no envelope of a randomized participant", then(ready, trial.Prepared{Participant: "P1"}, commit("P1")), change(func(e *trial.ContingencyUsed) { e.Envelope = 0 }), trial.ErrAlreadyRandomized},
 		{"a randomized participant", then(ready, trial.Prepared{Participant: "P1"}, commit("P1")), use, trial.ErrAlreadyRandomized},
 		{"tomorrow", ready, change(func(e *trial.ContingencyUsed) { e.On = date("2020-03-02") }), invalid("on")},
 		{"before the consent", ready, change(func(e *trial.ContingencyUsed) { e.On = date("2020-02-29") }), invalid("on")},
