@@ -4,7 +4,9 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/testing/protocmp"
 
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 )
@@ -162,6 +164,36 @@ func TestRoleForBothReachesBoth(t *testing.T) {
 	w.must(err)
 	if last := entries[len(entries)-1]; last.GetKind() != "replaced" || last.GetRole() != "investigator" {
 		t.Errorf("%s as %s", last.GetKind(), last.GetRole())
+	}
+}
+
+// The screening log tells what was recorded, and names nobody of a site that the
+// reader doesn't reach.
+func TestListParticipantsTellsMistakes(t *testing.T) {
+	w := newTrial(t, nil)
+	for _, p := range []string{"S-1", "S-2"} {
+		w.randomize(p, "OSL")
+	}
+	w.randomize("B-1", "BGO")
+	_, err := w.correctLevels("tc-osl", "S-1", map[string]string{"sex": "male"}, "misread")
+	w.must(err)
+	w.must(w.duplicate("tc-osl", "S-1", "S-2"))
+	w.must(w.duplicate("pi", "S-2", "B-1"))
+	w.must(w.replace("tc-osl", "S-1", "S-2"))
+	w.must(w.replace("pi", "S-2", "B-1"))
+	got, err := w.screening().ListParticipants(w.as("tc-osl"), &loddv1.ListParticipantsRequest{TrialId: "T1"})
+	w.must(err)
+	on := got.GetParticipants()[0].GetRandomizedOn()
+	female, male := map[string]string{"sex": "female"}, map[string]string{"sex": "male"}
+	want := []*loddv1.Participant{
+		{
+			Participant: "S-1", Site: "OSL", State: "randomized", RandomizedOn: on, Levels: female, CorrectedLevels: male,
+			Error: "duplicate", DuplicateOf: "S-2", ReplacedBy: "S-2",
+		},
+		{Participant: "S-2", Site: "OSL", State: "randomized", RandomizedOn: on, Levels: female, Error: "duplicate", Replaces: "S-1"},
+	}
+	if diff := cmp.Diff(want, got.GetParticipants(), protocmp.Transform()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+	"github.com/lodd-rct/lodd/server/authz"
 	"github.com/lodd-rct/lodd/server/ledger"
 	"github.com/lodd-rct/lodd/server/rpcerr"
 	"github.com/lodd-rct/lodd/server/trial"
@@ -196,7 +197,7 @@ func (s *screeningService) ListParticipants(ctx context.Context, req *loddv1.Lis
 	err = t.View(func(st *trial.State) error {
 		for p := range st.Participants() {
 			if a.RoleAt(p.Site) != "" {
-				resp.Participants = append(resp.Participants, participantMessage(st, p))
+				resp.Participants = append(resp.Participants, participantMessage(st, p, a))
 			}
 		}
 		return nil
@@ -204,8 +205,20 @@ func (s *screeningService) ListParticipants(ctx context.Context, req *loddv1.Lis
 	return resp, err
 }
 
-func participantMessage(s *trial.State, p *trial.Participant) *loddv1.Participant {
-	m := &loddv1.Participant{Participant: string(p.ID), Site: string(p.Site)}
+// participantMessage returns a line of the screening log. None of it tells an arm,
+// and it names no participant of a site that the caller doesn't reach.
+func participantMessage(s *trial.State, p *trial.Participant, a authz.Access) *loddv1.Participant {
+	other := func(id trial.ParticipantID) string {
+		if q, ok := s.Participant(id); ok && a.RoleAt(q.Site) != "" {
+			return string(id)
+		}
+		return ""
+	}
+	m := &loddv1.Participant{
+		Participant: string(p.ID), Site: string(p.Site), Envelope: int32(p.Envelope), Error: string(p.Error),
+		Levels: levelsMessage(s, p.Levels), CorrectedLevels: levelsMessage(s, p.CorrectedLevels),
+		DuplicateOf: other(p.DuplicateOf), ReplacedBy: other(p.ReplacedBy), Replaces: other(p.Replaces),
+	}
 	if p.Randomized() {
 		m.RandomizedOn = s.RandomizedOn(p).String()
 	}
@@ -227,6 +240,18 @@ func participantMessage(s *trial.State, p *trial.Participant) *loddv1.Participan
 		if m.State = "screened"; len(m.Missing) == 0 {
 			m.State = "ready"
 		}
+	}
+	return m
+}
+
+// levelsMessage returns levels by factor; nil for none.
+func levelsMessage(s *trial.State, levels []trial.Code) map[string]string {
+	if len(levels) == 0 {
+		return nil
+	}
+	m := map[string]string{}
+	for i, level := range levels {
+		m[string(s.Protocol().Factors[i].ID)] = string(level)
 	}
 	return m
 }

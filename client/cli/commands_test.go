@@ -62,7 +62,7 @@ func TestCommands(t *testing.T) {
 		"Exclude":           &loddv1.ExcludeResponse{Receipt: receipt},
 		"ListParticipants": &loddv1.ListParticipantsResponse{Participants: []*loddv1.Participant{
 			{Participant: "OSL-0007", Site: "OSL", State: "screened", Missing: []string{"consent", "eligibility"}},
-			{Participant: "OSL-0008", Site: "OSL", State: "randomized", RandomizedOn: "2026-11-21"},
+			{Participant: "OSL-0008", Site: "OSL", State: "randomized", RandomizedOn: "2026-11-21", Levels: map[string]string{"sex": "f"}, CorrectedLevels: map[string]string{"sex": "m"}, Error: "duplicate", DuplicateOf: "OSL-0007", ReplacedBy: "OSL-0009", Envelope: 3},
 			{Participant: "OSL-0009", Site: "OSL", State: "to-erase", RandomizedOn: "2026-11-20"},
 		}},
 		"RecordWithdrawal": &loddv1.RecordWithdrawalResponse{Receipt: receipt, DestroyInLocks: []int32{1, 2}},
@@ -130,6 +130,7 @@ func TestCommands(t *testing.T) {
 		}},
 		{"participant", []string{
 			"participant list", "participant list # nb", "participant list -o csv", "participant list -o jsonl", "participant list --state to-erase -o csv",
+			"participant show OSL-0008", "participant show OSL-0008 # nb", "participant show OSL-0001",
 			"participant withdraw OSL-8 --scope follow-up --reason burden --on 2026-11-01", "participant withdraw OSL-8 --scope data --reason other --confirm OSL-8 # nb",
 			"participant erase OSL-8 --confirm OSL-8", "participant erase OSL-9 --confirm OSL-9 # nb",
 			"participant died OSL-8 --on 2026-11-02", "participant error OSL-8 --kind not-eligible",

@@ -3,8 +3,30 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/lodd-rct/lodd/client"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 )
+
+func (a *app) participantShow() *cobra.Command {
+	return a.inTrial(spec{
+		use: "show NUMBER", short: "Show a participant of your sites, and what was recorded of the randomization", args: cobra.ExactArgs(1),
+		long: "Show a participant of your sites without arm: levels as they were at the\nrandomization and as they are right, what was flagged, and who replaces whom.",
+	}, func(c trialCall) error {
+		answer, err := c.Screening().ListParticipants(c.ctx, &loddv1.ListParticipantsRequest{TrialId: c.trial})
+		if err != nil {
+			return err
+		}
+		for _, p := range answer.GetParticipants() {
+			if p.GetParticipant() == c.args[0] {
+				return a.write(one("participant", "participant", p.GetParticipant(), "site", p.GetSite(), "state", code(p.GetState()),
+					"missing", codeList(notNil(p.GetMissing())), "randomized_on", p.GetRandomizedOn(), "levels", notNilMap(p.GetLevels()),
+					"corrected_levels", notNilMap(p.GetCorrectedLevels()), "error", code(p.GetError()), "duplicate_of", p.GetDuplicateOf(),
+					"replaced_by", p.GetReplacedBy(), "replaces", p.GetReplaces(), "envelope", p.GetEnvelope()))
+			}
+		}
+		return &client.Error{Reason: loddv1.ErrorReason_ERROR_REASON_NOT_FOUND}
+	})
+}
 
 func (a *app) participantError() *cobra.Command {
 	var req loddv1.RecordErrorRequest

@@ -11,7 +11,7 @@ import (
 
 func (a *app) participantCommand() *cobra.Command {
 	return noun("participant", "List participants and record what happens to them",
-		a.participantList(), a.participantWithdraw(), a.participantErase(), a.participantDied(),
+		a.participantList(), a.participantShow(), a.participantWithdraw(), a.participantErase(), a.participantDied(),
 		a.participantError(), a.participantCorrectLevels(), a.participantReplace())
 }
 

@@ -155,7 +155,7 @@ func (r *reveal) readParticipants(in *bytes.Reader) error {
 		a := r.Allocations[i]
 		got := []string{field("order"), field("kind"), field("participant"), field("stratum"), field("slot")}
 		want := []string{strconv.Itoa(i), string(a.Kind), strings.TrimPrefix(a.Participant, "'"), strings.TrimPrefix(a.Stratum, "'"), strconv.Itoa(a.Slot)}
-		if false && slices.Equal(got, want) || !r.named(a.Arm, field("arm")) {
+		if !slices.Equal(got, want) || !r.named(a.Arm, field("arm")) {
 			return fmt.Errorf("%s: allocation %d is another one than in %s", file, i, table.AllocationsFile)
 		}
 		e := revealedEntry{conductHash: field("conduct_hash"), allocationHash: field("allocation_hash")}

@@ -723,7 +723,26 @@ type Participant struct {
 	// or forms of the baseline.
 	Missing []string `protobuf:"bytes,4,rep,name=missing,proto3" json:"missing,omitempty"`
 	// randomized_on is the date of randomization, YYYY-MM-DD.
-	RandomizedOn  string `protobuf:"bytes,5,opt,name=randomized_on,json=randomizedOn,proto3" json:"randomized_on,omitempty"`
+	RandomizedOn string `protobuf:"bytes,5,opt,name=randomized_on,json=randomizedOn,proto3" json:"randomized_on,omitempty"`
+	// levels are the levels of the stratification factors: those of the
+	// randomization, and before it the present ones.
+	Levels map[string]string `protobuf:"bytes,6,rep,name=levels,proto3" json:"levels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// corrected_levels are the right levels of a participant who was randomized
+	// with others; else empty.
+	CorrectedLevels map[string]string `protobuf:"bytes,7,rep,name=corrected_levels,json=correctedLevels,proto3" json:"corrected_levels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// error is not-eligible, wrong-stratum or duplicate if the randomization was
+	// flagged as made in error; else empty.
+	Error string `protobuf:"bytes,8,opt,name=error,proto3" json:"error,omitempty"`
+	// duplicate_of is the screening number of the same person; empty if there is
+	// none, or at a site that the caller does not reach.
+	DuplicateOf string `protobuf:"bytes,9,opt,name=duplicate_of,json=duplicateOf,proto3" json:"duplicate_of,omitempty"`
+	// replaced_by is who takes the place; empty as duplicate_of is.
+	ReplacedBy string `protobuf:"bytes,10,opt,name=replaced_by,json=replacedBy,proto3" json:"replaced_by,omitempty"`
+	// replaces is whose place the participant takes; empty as duplicate_of is.
+	Replaces string `protobuf:"bytes,11,opt,name=replaces,proto3" json:"replaces,omitempty"`
+	// envelope is the number of the backup envelope by which the participant was
+	// allocated; 0 for none.
+	Envelope      int32 `protobuf:"varint,12,opt,name=envelope,proto3" json:"envelope,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -793,6 +812,55 @@ func (x *Participant) GetRandomizedOn() string {
 	return ""
 }
 
+func (x *Participant) GetLevels() map[string]string {
+	if x != nil {
+		return x.Levels
+	}
+	return nil
+}
+
+func (x *Participant) GetCorrectedLevels() map[string]string {
+	if x != nil {
+		return x.CorrectedLevels
+	}
+	return nil
+}
+
+func (x *Participant) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *Participant) GetDuplicateOf() string {
+	if x != nil {
+		return x.DuplicateOf
+	}
+	return ""
+}
+
+func (x *Participant) GetReplacedBy() string {
+	if x != nil {
+		return x.ReplacedBy
+	}
+	return ""
+}
+
+func (x *Participant) GetReplaces() string {
+	if x != nil {
+		return x.Replaces
+	}
+	return ""
+}
+
+func (x *Participant) GetEnvelope() int32 {
+	if x != nil {
+		return x.Envelope
+	}
+	return 0
+}
+
 var File_lodd_v1_screening_proto protoreflect.FileDescriptor
 
 const file_lodd_v1_screening_proto_rawDesc = "" +
@@ -852,13 +920,28 @@ const file_lodd_v1_screening_proto_rawDesc = "" +
 	"\x17ListParticipantsRequest\x12\x19\n" +
 	"\btrial_id\x18\x01 \x01(\tR\atrialId\"T\n" +
 	"\x18ListParticipantsResponse\x128\n" +
-	"\fparticipants\x18\x01 \x03(\v2\x14.lodd.v1.ParticipantR\fparticipants\"\x98\x01\n" +
+	"\fparticipants\x18\x01 \x03(\v2\x14.lodd.v1.ParticipantR\fparticipants\"\xb9\x04\n" +
 	"\vParticipant\x12 \n" +
 	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12\x14\n" +
 	"\x05state\x18\x03 \x01(\tR\x05state\x12\x18\n" +
 	"\amissing\x18\x04 \x03(\tR\amissing\x12#\n" +
-	"\rrandomized_on\x18\x05 \x01(\tR\frandomizedOn2\xc0\x03\n" +
+	"\rrandomized_on\x18\x05 \x01(\tR\frandomizedOn\x128\n" +
+	"\x06levels\x18\x06 \x03(\v2 .lodd.v1.Participant.LevelsEntryR\x06levels\x12T\n" +
+	"\x10corrected_levels\x18\a \x03(\v2).lodd.v1.Participant.CorrectedLevelsEntryR\x0fcorrectedLevels\x12\x14\n" +
+	"\x05error\x18\b \x01(\tR\x05error\x12!\n" +
+	"\fduplicate_of\x18\t \x01(\tR\vduplicateOf\x12\x1f\n" +
+	"\vreplaced_by\x18\n" +
+	" \x01(\tR\n" +
+	"replacedBy\x12\x1a\n" +
+	"\breplaces\x18\v \x01(\tR\breplaces\x12\x1a\n" +
+	"\benvelope\x18\f \x01(\x05R\benvelope\x1a9\n" +
+	"\vLevelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aB\n" +
+	"\x14CorrectedLevelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x012\xc0\x03\n" +
 	"\x10ScreeningService\x12Q\n" +
 	"\fAddScreening\x12\x1c.lodd.v1.AddScreeningRequest\x1a\x1d.lodd.v1.AddScreeningResponse\"\x04\x88\xb5\x18\b\x12T\n" +
 	"\rRecordConsent\x12\x1d.lodd.v1.RecordConsentRequest\x1a\x1e.lodd.v1.RecordConsentResponse\"\x04\x88\xb5\x18\b\x12`\n" +
@@ -878,7 +961,7 @@ func file_lodd_v1_screening_proto_rawDescGZIP() []byte {
 	return file_lodd_v1_screening_proto_rawDescData
 }
 
-var file_lodd_v1_screening_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_lodd_v1_screening_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_lodd_v1_screening_proto_goTypes = []any{
 	(*AddScreeningRequest)(nil),       // 0: lodd.v1.AddScreeningRequest
 	(*ConsentGiven)(nil),              // 1: lodd.v1.ConsentGiven
@@ -895,34 +978,38 @@ var file_lodd_v1_screening_proto_goTypes = []any{
 	nil,                               // 12: lodd.v1.AddScreeningRequest.LevelsEntry
 	nil,                               // 13: lodd.v1.AddScreeningRequest.AnswersEntry
 	nil,                               // 14: lodd.v1.AssessEligibilityRequest.AnswersEntry
-	(*Receipt)(nil),                   // 15: lodd.v1.Receipt
+	nil,                               // 15: lodd.v1.Participant.LevelsEntry
+	nil,                               // 16: lodd.v1.Participant.CorrectedLevelsEntry
+	(*Receipt)(nil),                   // 17: lodd.v1.Receipt
 }
 var file_lodd_v1_screening_proto_depIdxs = []int32{
 	12, // 0: lodd.v1.AddScreeningRequest.levels:type_name -> lodd.v1.AddScreeningRequest.LevelsEntry
 	1,  // 1: lodd.v1.AddScreeningRequest.consent:type_name -> lodd.v1.ConsentGiven
 	13, // 2: lodd.v1.AddScreeningRequest.answers:type_name -> lodd.v1.AddScreeningRequest.AnswersEntry
-	15, // 3: lodd.v1.AddScreeningResponse.receipt:type_name -> lodd.v1.Receipt
+	17, // 3: lodd.v1.AddScreeningResponse.receipt:type_name -> lodd.v1.Receipt
 	1,  // 4: lodd.v1.RecordConsentRequest.consent:type_name -> lodd.v1.ConsentGiven
-	15, // 5: lodd.v1.RecordConsentResponse.receipt:type_name -> lodd.v1.Receipt
+	17, // 5: lodd.v1.RecordConsentResponse.receipt:type_name -> lodd.v1.Receipt
 	14, // 6: lodd.v1.AssessEligibilityRequest.answers:type_name -> lodd.v1.AssessEligibilityRequest.AnswersEntry
-	15, // 7: lodd.v1.AssessEligibilityResponse.receipt:type_name -> lodd.v1.Receipt
-	15, // 8: lodd.v1.ExcludeResponse.receipt:type_name -> lodd.v1.Receipt
+	17, // 7: lodd.v1.AssessEligibilityResponse.receipt:type_name -> lodd.v1.Receipt
+	17, // 8: lodd.v1.ExcludeResponse.receipt:type_name -> lodd.v1.Receipt
 	11, // 9: lodd.v1.ListParticipantsResponse.participants:type_name -> lodd.v1.Participant
-	0,  // 10: lodd.v1.ScreeningService.AddScreening:input_type -> lodd.v1.AddScreeningRequest
-	3,  // 11: lodd.v1.ScreeningService.RecordConsent:input_type -> lodd.v1.RecordConsentRequest
-	5,  // 12: lodd.v1.ScreeningService.AssessEligibility:input_type -> lodd.v1.AssessEligibilityRequest
-	7,  // 13: lodd.v1.ScreeningService.Exclude:input_type -> lodd.v1.ExcludeRequest
-	9,  // 14: lodd.v1.ScreeningService.ListParticipants:input_type -> lodd.v1.ListParticipantsRequest
-	2,  // 15: lodd.v1.ScreeningService.AddScreening:output_type -> lodd.v1.AddScreeningResponse
-	4,  // 16: lodd.v1.ScreeningService.RecordConsent:output_type -> lodd.v1.RecordConsentResponse
-	6,  // 17: lodd.v1.ScreeningService.AssessEligibility:output_type -> lodd.v1.AssessEligibilityResponse
-	8,  // 18: lodd.v1.ScreeningService.Exclude:output_type -> lodd.v1.ExcludeResponse
-	10, // 19: lodd.v1.ScreeningService.ListParticipants:output_type -> lodd.v1.ListParticipantsResponse
-	15, // [15:20] is the sub-list for method output_type
-	10, // [10:15] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	15, // 10: lodd.v1.Participant.levels:type_name -> lodd.v1.Participant.LevelsEntry
+	16, // 11: lodd.v1.Participant.corrected_levels:type_name -> lodd.v1.Participant.CorrectedLevelsEntry
+	0,  // 12: lodd.v1.ScreeningService.AddScreening:input_type -> lodd.v1.AddScreeningRequest
+	3,  // 13: lodd.v1.ScreeningService.RecordConsent:input_type -> lodd.v1.RecordConsentRequest
+	5,  // 14: lodd.v1.ScreeningService.AssessEligibility:input_type -> lodd.v1.AssessEligibilityRequest
+	7,  // 15: lodd.v1.ScreeningService.Exclude:input_type -> lodd.v1.ExcludeRequest
+	9,  // 16: lodd.v1.ScreeningService.ListParticipants:input_type -> lodd.v1.ListParticipantsRequest
+	2,  // 17: lodd.v1.ScreeningService.AddScreening:output_type -> lodd.v1.AddScreeningResponse
+	4,  // 18: lodd.v1.ScreeningService.RecordConsent:output_type -> lodd.v1.RecordConsentResponse
+	6,  // 19: lodd.v1.ScreeningService.AssessEligibility:output_type -> lodd.v1.AssessEligibilityResponse
+	8,  // 20: lodd.v1.ScreeningService.Exclude:output_type -> lodd.v1.ExcludeResponse
+	10, // 21: lodd.v1.ScreeningService.ListParticipants:output_type -> lodd.v1.ListParticipantsResponse
+	17, // [17:22] is the sub-list for method output_type
+	12, // [12:17] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_lodd_v1_screening_proto_init() }
@@ -938,7 +1025,7 @@ func file_lodd_v1_screening_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lodd_v1_screening_proto_rawDesc), len(file_lodd_v1_screening_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
