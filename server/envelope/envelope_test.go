@@ -111,8 +111,8 @@ func TestSheetsHaveOneLength(t *testing.T) {
 				}
 			}
 			lengths[len(sealed)] = true
-			if len(sealed) < w.Size()/2 {
-				t.Errorf("%d bytes sealed of %d", len(sealed), w.Size()/2)
+			if all := len(sealed) * len(protocol().Strata()); all > w.Size() || all < w.Size()/2 {
+				t.Errorf("all sheets have %d bytes, said to be at most %d", all, w.Size())
 			}
 		}
 	}

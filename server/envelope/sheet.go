@@ -36,11 +36,20 @@ func NewPrinter(p *trial.Protocol, envelopes int) *Printer {
 	return w
 }
 
-// Size returns how many bytes all sheets have together, before they are sealed.
+// overhead is more than what sealing twice, a name and a stratum add to a sheet:
+// each time about 200 bytes, and 16 for each 64 KiB.
+const overhead = 512 + 1024/4
+
+// Size returns how many bytes all sheets have together at most, sealed and with
+// their names.
 func (w *Printer) Size() int {
 	var slip bytes.Buffer
 	w.slip(&slip, w.strata[0], 1, w.protocol.Arms[0])
-	return len(w.strata) * w.envelopes * slip.Len()
+	longest := 0
+	for _, s := range w.strata {
+		longest = max(longest, len(s))
+	}
+	return len(w.strata) * (w.envelopes*slip.Len()*1001/1000 + 2*longest + overhead)
 }
 
 // Seal prints the sheet of a stratum, seals it and wipes what was printed. The
@@ -51,7 +60,7 @@ func (w *Printer) Seal(to Recipients, s trial.Stratum, arms []int) ([]byte, erro
 		return nil, fmt.Errorf("envelope: %d arms for %d envelopes", len(arms), w.envelopes)
 	}
 	var sheet bytes.Buffer
-	sheet.Grow(w.Size()/len(w.strata) + 1) // so that no copy is left behind
+	sheet.Grow(w.Size()) // so that no copy is left behind
 	for i, arm := range arms {
 		w.slip(&sheet, s, i+1, w.protocol.Arms[arm])
 	}

@@ -24,7 +24,8 @@ type Sheet struct {
 // PrintEnvelopes makes backup envelopes for each stratum, in the order of the
 // names of the strata. The first ones are the same each time. That they were
 // made is durable before anything is returned; their arms are nowhere but in
-// the sealed sheets, and those are kept by nobody but the caller.
+// the sealed sheets, and those are kept by nobody but the caller. A request that
+// is repeated after its sealing was abandoned is refused.
 //
 // Beside the errors of [Trial.Do] it fails with [trial.ErrNotSealed],
 // [trial.ErrAwaitsEntropy], [trial.ErrUnsealed] and a [trial.Invalid].
@@ -72,9 +73,10 @@ func printable(p *trial.Protocol, envelopes int) error {
 func (t *Trial) envelopes(n int) (arms map[trial.Stratum][]int, p *trial.Protocol, err error) {
 	arms = map[trial.Stratum][]int{}
 	err = t.View(func(s *trial.State) error {
-		p = s.Protocol()
-		if t.deck == nil {
-			return trial.ErrNotSealed // it was abandoned since
+		protocol := *s.Protocol()
+		p = &protocol
+		if t.deck == nil || s.Envelopes() < n {
+			return &trial.Invalid{Field: "request_id", Problem: "is of envelopes of a sealing that was abandoned since; ask for new ones with a new request"}
 		}
 		for _, stratum := range p.Strata() {
 			for slot := range n {

@@ -100,9 +100,6 @@ func (t *Trial) Randomize(ctx context.Context, by Caller, e trial.Randomized) (R
 // Whoever enters the same envelope for the same participant again, and however
 // often, gets the receipt of the one allocation.
 func (t *Trial) UseEnvelope(ctx context.Context, by Caller, e trial.ContingencyUsed) (Receipt, error) {
-	if e.Envelope < 1 {
-		return Receipt{}, &trial.Invalid{Field: "envelope", Problem: fmt.Sprintf("%d, want the number on the envelope, from 1", e.Envelope)}
-	}
 	return t.allocate(ctx, by, e.Participant, e)
 }
 

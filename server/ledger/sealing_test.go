@@ -283,3 +283,23 @@ func TestTooManyEnvelopesAreRefused(t *testing.T) {
 		t.Error("something was recorded")
 	}
 }
+
+// A print of an abandoned sealing that is repeated gives no envelopes of the next
+// one, whose seed may still be waiting for its second part.
+func TestEnvelopesOfAnAbandonedSealingAreVoid(t *testing.T) {
+	w := created(t, &storetest.Memory{})
+	w.seal(false)
+	by, to := w.as(trial.Custodian), recipients(t, person(t), person(t))
+	if _, _, err := w.trial().PrintEnvelopes(t.Context(), by, 4, to); err != nil {
+		t.Fatal(err)
+	}
+	w.do(trial.Custodian, trial.SealingAbandoned{Reason: "other"})
+	for _, secondParty := range []bool{true, false} {
+		w.seal(secondParty)
+		sheets, _, err := w.trial().PrintEnvelopes(t.Context(), by, 4, to)
+		if invalid, ok := errors.AsType[*trial.Invalid](err); !ok || invalid.Field != "request_id" || sheets != nil {
+			t.Errorf("%d sheets, %v", len(sheets), err)
+		}
+		w.do(trial.Custodian, trial.SealingAbandoned{Reason: "other"})
+	}
+}

@@ -16,7 +16,7 @@ var (
 	ErrExcluded          = errors.New("the participant was excluded at screening")
 	ErrAlreadyRandomized = errors.New("the participant is already randomized")
 	ErrNotRandomized     = errors.New("the participant is not randomized")
-	ErrIntentExpired     = errors.New("the prepared randomization is older than 15 minutes; prepare it again")
+	ErrIntentExpired     = errors.New("the prepared randomization is older than 15 minutes, or the participant's levels were corrected since; prepare it again")
 	ErrNotConfirmed      = errors.New("the confirmation is not the participant's screening number; nothing was done")
 	ErrFormOrder         = errors.New("another form of this visit must be submitted first")
 	ErrAlreadySubmitted  = errors.New("the form is submitted already; correct it instead")

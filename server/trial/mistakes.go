@@ -133,7 +133,10 @@ func (s *State) applyMistake(m Meta, e Event) {
 // else, what was prepared showed the wrong ones and is to be prepared again.
 func (s *State) correctLevels(p *Participant, levels []Code) {
 	if p.Randomized() {
-		p.CorrectedLevels = slices.Clone(levels)
+		p.CorrectedLevels = nil
+		if !slices.Equal(levels, p.Levels) {
+			p.CorrectedLevels = slices.Clone(levels)
+		}
 		return
 	}
 	p.Levels = slices.Clone(levels)

@@ -21,10 +21,13 @@ func TestCorrectedLevelsMoveNobody(t *testing.T) {
 	if p.Stratum != "OSLO/drug=alcohol" || p.Slot != 0 || !cmp.Equal(p.Levels, []trial.Code{"alcohol"}) || !cmp.Equal(p.TrueLevels(), []trial.Code{"other"}) {
 		t.Errorf("%+v", p)
 	}
-	for _, e := range randomized("P2") {
+	for _, e := range append(randomized("P2"), corrected("P1", "alcohol")) {
 		if err := h.do(e.(trial.Event)); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if p, _ := h.Participant("P1"); p.CorrectedLevels != nil {
+		t.Errorf("it was right after all, and is said to be %v", p.CorrectedLevels)
 	}
 	if p, _ := h.Participant("P2"); p.Slot != 1 {
 		t.Errorf("the next one has slot %d of %s", p.Slot, p.Stratum)

@@ -39,18 +39,22 @@ type UnsealingServiceClient interface {
 	// FreezeAnalysisPlan records the digest of the statistical analysis plan. A
 	// later one takes its place until the trial is unsealed; all stay in the log.
 	FreezeAnalysisPlan(ctx context.Context, in *FreezeAnalysisPlanRequest, opts ...grpc.CallOption) (*FreezeAnalysisPlanResponse, error)
-	// ProposeUnsealing is the first person's step. It is refused while enrolment
-	// is open, nothing is locked or no analysis plan is frozen, and is good for
-	// seven days.
+	// ProposeUnsealing is the first person's step, and is good for seven days. It
+	// is refused with NOT_READY, which names what is missing: enrolment is open,
+	// the last lock doesn't hold every outcome entry, no analysis plan is frozen,
+	// or the trial is fenced; with EXISTS while it is proposed already; and with
+	// UNSEALED.
 	ProposeUnsealing(ctx context.Context, in *ProposeUnsealingRequest, opts ...grpc.CallOption) (*ProposeUnsealingResponse, error)
-	// ApproveUnsealing is the second person's step, who must be another one. It
-	// cannot be undone.
+	// ApproveUnsealing is the second person's step. It cannot be undone. It is
+	// refused with SAME_PERSON, NOT_PROPOSED, NOT_READY and UNSEALED.
 	ApproveUnsealing(ctx context.Context, in *ApproveUnsealingRequest, opts ...grpc.CallOption) (*ApproveUnsealingResponse, error)
 	// GetUnsealing tells how far it is.
 	GetUnsealing(ctx context.Context, in *GetUnsealingRequest, opts ...grpc.CallOption) (*GetUnsealingResponse, error)
 	// DownloadReveal sends design, seed, salt and every allocation of an unsealed
 	// trial as one signed bundle, which "lodd verify" and a statistician's script
-	// check offline. It is always the same bytes.
+	// check offline. It is always the same bytes, save that a participant whose
+	// data were destroyed since is not named, which the manifest says. It is
+	// refused with NOT_UNSEALED, and to whoever was ever an assessor of the trial.
 	DownloadReveal(ctx context.Context, in *DownloadRevealRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DownloadRevealResponse], error)
 }
 
@@ -132,18 +136,22 @@ type UnsealingServiceServer interface {
 	// FreezeAnalysisPlan records the digest of the statistical analysis plan. A
 	// later one takes its place until the trial is unsealed; all stay in the log.
 	FreezeAnalysisPlan(context.Context, *FreezeAnalysisPlanRequest) (*FreezeAnalysisPlanResponse, error)
-	// ProposeUnsealing is the first person's step. It is refused while enrolment
-	// is open, nothing is locked or no analysis plan is frozen, and is good for
-	// seven days.
+	// ProposeUnsealing is the first person's step, and is good for seven days. It
+	// is refused with NOT_READY, which names what is missing: enrolment is open,
+	// the last lock doesn't hold every outcome entry, no analysis plan is frozen,
+	// or the trial is fenced; with EXISTS while it is proposed already; and with
+	// UNSEALED.
 	ProposeUnsealing(context.Context, *ProposeUnsealingRequest) (*ProposeUnsealingResponse, error)
-	// ApproveUnsealing is the second person's step, who must be another one. It
-	// cannot be undone.
+	// ApproveUnsealing is the second person's step. It cannot be undone. It is
+	// refused with SAME_PERSON, NOT_PROPOSED, NOT_READY and UNSEALED.
 	ApproveUnsealing(context.Context, *ApproveUnsealingRequest) (*ApproveUnsealingResponse, error)
 	// GetUnsealing tells how far it is.
 	GetUnsealing(context.Context, *GetUnsealingRequest) (*GetUnsealingResponse, error)
 	// DownloadReveal sends design, seed, salt and every allocation of an unsealed
 	// trial as one signed bundle, which "lodd verify" and a statistician's script
-	// check offline. It is always the same bytes.
+	// check offline. It is always the same bytes, save that a participant whose
+	// data were destroyed since is not named, which the manifest says. It is
+	// refused with NOT_UNSEALED, and to whoever was ever an assessor of the trial.
 	DownloadReveal(*DownloadRevealRequest, grpc.ServerStreamingServer[DownloadRevealResponse]) error
 	mustEmbedUnimplementedUnsealingServiceServer()
 }

@@ -1081,8 +1081,8 @@ func (x *Allocated) GetContingency() bool {
 // people. Compartment: conduct.
 type ContingencyPrinted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// envelopes is how many envelopes each stratum has from now on, more than
-	// before and at most 1,000.
+	// envelopes is how many envelopes each stratum has from now on: not fewer
+	// than before, 1 to 1,000.
 	Envelopes int32 `protobuf:"varint,1,opt,name=envelopes,proto3" json:"envelopes,omitempty"`
 	// recipients are the two age recipients who can open the sheets together,
 	// as the SHA-256 of their text, 32 bytes each.
