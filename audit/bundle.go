@@ -63,7 +63,8 @@ type Manifest struct {
 	// Study is the trial's name.
 	Study string `json:"study"`
 
-	// View says for whom the bundle is: pooled, dummy, closed, unblinded.
+	// View says for whom the bundle is: pooled, dummy, closed, unblinded; or
+	// unsealed, for whoever checks the randomization.
 	View string `json:"view"`
 
 	// Blinded is true if nothing in the bundle depends on an arm.
@@ -72,8 +73,8 @@ type Manifest struct {
 	// Lock is the lock of which the bundle is a function.
 	Lock Lock `json:"lock"`
 
-	// CreatedAt is the time of the lock, RFC 3339 in UTC: the same lock gives
-	// the same bundle for ever.
+	// CreatedAt is the time of the lock, or of the unsealing, RFC 3339 in UTC: the
+	// same lock gives the same bundle for ever.
 	CreatedAt string `json:"created_at"`
 
 	// Producer is the program that wrote the bundle.

@@ -27,6 +27,10 @@ type LogError struct {
 	// Evidence is the file that holds what was found; empty if none was written.
 	Evidence string
 
+	// Behind tells that the server, shown what it lacks, admits that it was brought
+	// back from an older copy. It may have grown since, so that it isn't shorter.
+	Behind bool
+
 	// Reported says what became of it that the server was shown what it lacks;
 	// empty if there was nothing to show.
 	Reported string

@@ -31,6 +31,9 @@ func TestLeakL25OlderCopyIsToldWhatItLacks(t *testing.T) {
 			c = m.begin()
 			err := m.list(c)
 			found := m.wrong(err, tt.says)
+			if wrong, ok := errors.AsType[*LogError](err); !ok || !wrong.Behind {
+				t.Errorf("the server is behind, and the error is %+v", wrong)
+			}
 			if !strings.Contains(err.Error(), "; the server was shown this: it randomizes nobody before the loss is reconciled") {
 				t.Errorf("error is %v", err)
 			}

@@ -181,7 +181,7 @@ func TestOrderOfArmsDoesNotMatterToBalance(t *testing.T) {
 // What one stratum draws tells nothing of another: pairs of arms at the same
 // slot of two strata come as often as chance has it.
 func TestStrataAreIndependent(t *testing.T) {
-	strata := draws(30000)
+	keys := streamKeys()
 	for _, design := range []randomization.Design{
 		equalChances([]int{1, 1}, 4, 6),
 		randomization.Complete{Ratio: []int{1, 1}},
@@ -191,9 +191,9 @@ func TestStrataAreIndependent(t *testing.T) {
 		randomization.Urn{Arms: 2, Alpha: 0, Beta: 1},
 	} {
 		counts, chances := make([]float64, 4), []float64{1, 1, 1, 1}
-		for i := range strata {
-			a := newSequence(t, design, "ips", fmt.Sprint("a", i)).At(2)
-			b := newSequence(t, design, "ips", fmt.Sprint("b", i)).At(2)
+		for i := 0; i < len(keys); i += 2 {
+			a := randomization.SequenceOf(design, keys[i]).At(2)
+			b := randomization.SequenceOf(design, keys[i+1]).At(2)
 			counts[2*a+b]++
 		}
 		if x := chiSquare(counts, chances); x > chiSquareLimit[3] {

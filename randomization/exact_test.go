@@ -154,25 +154,26 @@ func TestListsFollowTheirExactChances(t *testing.T) {
 		{randomization.Urn{Arms: 3, Alpha: 0, Beta: 1}, 4},
 	} {
 		t.Run(fmt.Sprintf("%T%v", tt.design, tt.design), func(t *testing.T) {
-			strata := draws(60000)
-			seen := map[string]float64{}
-			for i := range strata {
-				seen[arms(newSequence(t, tt.design, "ips", fmt.Sprint(i)).First(tt.slots))]++
+			t.Parallel()
+			n := len(tt.design.ArmRatio())
+			seen := map[int]float64{}
+			for _, key := range streamKeys() {
+				seen[place(n, randomization.SequenceOf(tt.design, key).First(tt.slots))]++
 			}
 			var counts, chances []float64
 			all := new(big.Rat)
-			lists(len(tt.design.ArmRatio()), tt.slots, func(list []int) {
+			lists(n, tt.slots, func(list []int) {
 				exact := chanceOf(tt.design, list)
 				all.Add(all, exact)
 				chance, _ := exact.Float64()
-				name := numbers(list)
+				came := seen[place(n, list)]
 				if chance > 0 {
-					counts, chances = append(counts, seen[name]), append(chances, chance)
-				} else if seen[name] > 0 {
-					t.Errorf("%s can't be and came %g times", name, seen[name])
+					counts, chances = append(counts, came), append(chances, chance)
+				} else if came > 0 {
+					t.Errorf("%v can't be and came %g times", list, came)
 				}
 				if modelled := randomization.ModelChance(tt.design, list); math.Abs(modelled-chance) > 1e-12 {
-					t.Errorf("%s: the model's chance is %g, want %g", name, modelled, chance)
+					t.Errorf("%v: the model's chance is %g, want %g", list, modelled, chance)
 				}
 			})
 			if all.Cmp(big.NewRat(1, 1)) != 0 {

@@ -1,6 +1,10 @@
 package randomization
 
-import "math/big"
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"math/big"
+)
 
 // Words returns the first n words of the stream of blocks of a stratum.
 func Words(seed Seed, trial, stratum string, n int) []uint64 {
@@ -27,6 +31,20 @@ func Below(seed Seed, trial, stratum string, ns []uint64) []uint64 {
 func StreamKey(seed Seed, trial, stratum string) []byte {
 	return seed.derive(streamInfo(trial, stratum, Blocks{}.purpose()))
 }
+
+// SequenceOf returns the sequence that a design draws from a stream with a key,
+// which takes longer to make than the sequence. The design must be usable.
+func SequenceOf(d Design, key []byte) *Sequence {
+	return drawSequence(d.(listDesign), streamOf(key))
+}
+
+// MinimizerOf returns the minimizer that draws from a stream with a key.
+func MinimizerOf(m Minimization, key []byte) *Minimizer {
+	s := newMinimized(m, streamOf(key))
+	return &Minimizer{state: func() *minimized { return s }}
+}
+
+func streamOf(key []byte) *stream { return &stream{mac: hmac.New(sha256.New, key), stride: 1} }
 
 // StreamInfo is streamInfo.
 var StreamInfo = streamInfo

@@ -4,7 +4,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -103,6 +105,29 @@ var otherCases = []goldenCase{
 func draws(n int) int {
 	if testing.Short() {
 		return n / 20
+	}
+	return n
+}
+
+// streamKeys are the keys of the streams of 60,000 strata, for all designs: which
+// key a design has is tested elsewhere.
+var streamKeys = sync.OnceValue(func() [][]byte {
+	seed, err := randomization.SeedFromBytes(counting(0))
+	if err != nil {
+		panic(err)
+	}
+	keys := make([][]byte, draws(60000))
+	for i := range keys {
+		keys[i] = randomization.StreamKey(seed, "ips", strconv.Itoa(i))
+	}
+	return keys
+})
+
+// place returns where lists comes to a list, among those of its length.
+func place[A ~int](arms int, list []A) int {
+	n := 0
+	for _, arm := range list {
+		n = n*arms + int(arm)
 	}
 	return n
 }

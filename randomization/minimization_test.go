@@ -151,10 +151,6 @@ func TestNextIsAFunctionOfSlotAndCounts(t *testing.T) {
 				}
 			}
 			wantArm, _ := a.Next(3*slot, levels)
-			clone := b.Clone()
-			if err := clone.Count(levels, 0); err != nil {
-				t.Fatal(err)
-			}
 			if got, _ := b.Next(3*slot, levels); got != wantArm {
 				t.Fatalf("slot %d: arm %d, want %d", 3*slot, got, wantArm)
 			}
@@ -182,20 +178,6 @@ func TestSlotsHaveWordsOfTheirOwn(t *testing.T) {
 				seen[word] = name
 			}
 		}
-	}
-}
-
-// A clone counts on its own.
-func TestCloneCountsOnItsOwn(t *testing.T) {
-	m := newMinimizer(t, minimization([]int{1, 1}, randomization.Range, 2, 1), "ips")
-	count(t, m, []int{0}, 0)
-	c := m.Clone()
-	count(t, c, []int{0}, 0)
-	if diff := cmp.Diff([]int{2, 0}, m.Scores([]int{0})); diff != "" {
-		t.Errorf("the original counts with its clone:\n%s", diff)
-	}
-	if diff := cmp.Diff([]int{3, 1}, c.Scores([]int{0})); diff != "" {
-		t.Errorf("the clone: (-want +got)\n%s", diff)
 	}
 }
 

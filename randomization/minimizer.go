@@ -39,11 +39,8 @@ func NewMinimizer(seed Seed, design Minimization, trial string) (*Minimizer, err
 		return nil, errors.New("randomization: start minimization: there is no seed")
 	}
 	design.Ratio, design.Factors = slices.Clone(design.Ratio), slices.Clone(design.Factors)
-	return newMinimizer(newMinimized(design, newStream(seed, trial, "", design.purpose()))), nil
-}
-
-func newMinimizer(s *minimized) *Minimizer {
-	return &Minimizer{state: func() *minimized { return s }}
+	s := newMinimized(design, newStream(seed, trial, "", design.purpose()))
+	return &Minimizer{state: func() *minimized { return s }}, nil
 }
 
 func newMinimized(design Minimization, random *stream) *minimized {
@@ -56,18 +53,6 @@ func newMinimized(design Minimization, random *stream) *minimized {
 		s.counts = append(s.counts, make([]int, f.Levels*len(design.Ratio)))
 	}
 	return s
-}
-
-// Clone returns a minimizer that has counted the same participants and counts
-// further ones on its own: for decisions that may not come to pass. The two
-// can't be used at the same time.
-func (m *Minimizer) Clone() *Minimizer {
-	s := *m.state()
-	s.counts = slices.Clone(s.counts)
-	for i, c := range s.counts {
-		s.counts[i] = slices.Clone(c)
-	}
-	return newMinimizer(&s)
 }
 
 // Next returns the arm for a participant with the given levels, one of each

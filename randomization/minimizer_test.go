@@ -1,6 +1,7 @@
 package randomization_test
 
 import (
+	"errors"
 	"fmt"
 	"math/big"
 	"slices"
@@ -234,15 +235,21 @@ func TestMinimizedListsFollowTheirExactChances(t *testing.T) {
 	} {
 		design := minimization(tt.ratio, tt.measure, 2, 2, 3, 1)
 		t.Run(fmt.Sprint(tt.ratio, tt.measure), func(t *testing.T) {
-			seen := map[string]float64{}
-			for i := range draws(60000) {
-				m, list := newMinimizer(t, design, fmt.Sprint("trial ", i)), []int{}
+			t.Parallel()
+			if err := design.Validate(); err != nil {
+				t.Fatal(err)
+			}
+			seen, list := map[int]float64{}, make([]randomization.Arm, tt.slots)
+			for _, key := range streamKeys() {
+				m := randomization.MinimizerOf(design, key)
 				for slot, levels := range trial[:tt.slots] {
-					arm := next(t, m, slot, levels)
-					count(t, m, levels, arm)
-					list = append(list, int(arm))
+					arm, err := m.Next(slot, levels)
+					if err := errors.Join(err, m.Count(levels, arm)); err != nil {
+						t.Fatal(err)
+					}
+					list[slot] = arm
 				}
-				seen[numbers(list)]++
+				seen[place(len(tt.ratio), list)]++
 			}
 			var counts, chances []float64
 			sum := new(big.Rat)
@@ -254,7 +261,7 @@ func TestMinimizedListsFollowTheirExactChances(t *testing.T) {
 				}
 				sum.Add(sum, exact)
 				chance, _ := exact.Float64()
-				counts, chances = append(counts, seen[numbers(list)]), append(chances, chance)
+				counts, chances = append(counts, seen[place(len(tt.ratio), list)]), append(chances, chance)
 			})
 			if sum.Cmp(big.NewRat(1, 1)) != 0 {
 				t.Fatalf("the chances add up to %v", sum)

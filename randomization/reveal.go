@@ -1,6 +1,9 @@
 package randomization
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // A Reveal is what is published of a trial's randomization when it is unsealed:
 // all that is needed to check it.
@@ -63,6 +66,9 @@ type Allocation struct {
 	// are empty for other designs and for Lost.
 	Levels []int
 }
+
+// LevelsText returns the levels with a space in between, as files have them.
+func (a Allocation) LevelsText() string { return strings.Trim(fmt.Sprint(a.Levels), "[]") }
 
 // A Part is what of a reveal doesn't match.
 type Part string

@@ -176,12 +176,12 @@ func (v *verifier) lost(a Allocation) *Mismatch {
 func (v *verifier) levels(a Allocation) *Mismatch {
 	if v.minimizer == nil {
 		if len(a.Levels) > 0 {
-			return mismatch(PartLevels, levelsText(a), "none")
+			return mismatch(PartLevels, a.LevelsText(), "none")
 		}
 		return nil
 	}
 	if err := v.minimizer.state().check(a.Levels); err != nil {
-		return mismatch(PartLevels, levelsText(a), "one level of each factor")
+		return mismatch(PartLevels, a.LevelsText(), "one level of each factor")
 	}
 	return nil
 }
@@ -209,11 +209,6 @@ func sameArm(a Allocation, want Arm) *Mismatch {
 
 func noSlot(a Allocation) *Mismatch {
 	return mismatch(PartSlot, strconv.Itoa(a.Slot), "a slot that exists")
-}
-
-// levelsText writes levels as the file of allocations does.
-func levelsText(a Allocation) string {
-	return strings.Trim(fmt.Sprint(a.Levels), "[]")
 }
 
 func mismatch(part Part, got, want string) *Mismatch {

@@ -45,6 +45,17 @@ func (w *world) state() string {
 	return got.GetState()
 }
 
+// reconcile gives up slots of one stratum, as the custodian does.
+func (w *world) reconcile(slots int32) error {
+	w.t.Helper()
+	req := &loddv1.ReconcileRequest{TrialId: "T1", RequestId: w.id(), Confirm: "T1"}
+	if slots > 0 {
+		req.Lost = []*loddv1.LostSlots{{Stratum: "OSL/sex=female", Slots: slots}}
+	}
+	_, err := w.trials().Reconcile(w.as("cus"), req)
+	return err
+}
+
 // slotOf returns the slot of somebody who is randomized.
 func (w *world) slotOf(id trial.ParticipantID) (slot int) {
 	w.t.Helper()
@@ -95,14 +106,8 @@ func TestLeakL25OlderCopyIsFencedByTheFirstWhoKnows(t *testing.T) {
 		t.Errorf("%d fences", n)
 	}
 
-	reconcile := func(slots int32) error {
-		_, err := w.trials().Reconcile(w.as("cus"), &loddv1.ReconcileRequest{
-			TrialId: "T1", RequestId: w.id(), Confirm: "T1", Lost: []*loddv1.LostSlots{{Stratum: "OSL/sex=female", Slots: slots}},
-		})
-		return err
-	}
-	refused(t, reconcile(1), codes.InvalidArgument, "") // two allocations are known to be lost
-	w.must(reconcile(2))
+	refused(t, w.reconcile(1), codes.InvalidArgument, "") // two allocations are known to be lost
+	w.must(w.reconcile(2))
 	w.randomize("S-5", "OSL")
 	if slot := w.slotOf("S-5"); slot != 3 {
 		t.Errorf("S-5 has slot %d, want 3: slots 1 and 2 are lost", slot)
@@ -121,6 +126,34 @@ func TestLeakL25OlderCopyIsFencedByTheFirstWhoKnows(t *testing.T) {
 			t.Errorf("the trial is %s again", got)
 		}
 		w.restart()
+	}
+}
+
+// Somebody who has seen more than was known at the reconciliation fences the trial
+// again, for what lies beyond.
+func TestLeakL25WhatWasNotReconciledIsFencedAgain(t *testing.T) {
+	w := newTrial(t, nil)
+	older := w.store.Reopen()
+	var heads []string
+	for _, p := range []string{"S-1", "S-2", "S-3"} {
+		w.randomize(p, "OSL")
+		heads = append(heads, w.head("T1/allocation"))
+	}
+	w.putBack(older)
+	for _, step := range []struct {
+		head  string
+		slots int32 // that must be given up, and no fewer
+	}{{heads[0], 1}, {heads[2], 2}} {
+		behind, err := w.report("au", step.head)
+		if err != nil || !behind || w.state() != "fenced" {
+			t.Fatalf("behind = %t, %v; the trial is %s", behind, err, w.state())
+		}
+		refused(t, w.reconcile(step.slots-1), codes.InvalidArgument, "")
+		w.must(w.reconcile(step.slots))
+	}
+	w.randomize("S-4", "OSL")
+	if slot := w.slotOf("S-4"); slot != 3 {
+		t.Errorf("S-4 has slot %d, want 3", slot)
 	}
 }
 

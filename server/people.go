@@ -118,7 +118,12 @@ func (s *peopleService) GrantRole(ctx context.Context, req *loddv1.GrantRoleRequ
 		return nil, err
 	}
 	g := people.Grant{User: req.GetUser(), Trial: req.GetTrialId(), Role: req.GetRole(), Site: req.GetSite(), Team: req.GetTeam()}
-	if err := t.View(func(p *trial.State) error { return checkGrant(p.Protocol(), g) }); err != nil {
+	if err := t.View(func(s *trial.State) error {
+		if at, _ := s.Unsealed(); !at.IsZero() && g.Role == string(trial.Assessor) {
+			return trial.ErrUnsealed // whoever has read the allocations would assess with them
+		}
+		return checkGrant(s.Protocol(), g)
+	}); err != nil {
 		return nil, err
 	}
 	return &loddv1.GrantRoleResponse{}, s.do(ctx, func(p *people.State) (people.Event, error) {

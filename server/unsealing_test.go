@@ -169,6 +169,9 @@ func TestTwoPeopleUnseal(t *testing.T) {
 	refused(t, w.freeze("ts", "2.0"), codes.FailedPrecondition, "UNSEALED")
 	_, err = w.trials().OpenEnrolment(w.as("cus"), &loddv1.OpenEnrolmentRequest{TrialId: "T1", RequestId: w.id()})
 	refused(t, err, codes.FailedPrecondition, "UNSEALED")
+	// Whoever has the reveal becomes no assessor any more.
+	_, err = w.people().GrantRole(w.as("cus"), &loddv1.GrantRoleRequest{TrialId: "T1", User: "au", Role: "assessor"})
+	refused(t, err, codes.FailedPrecondition, "UNSEALED")
 }
 
 func TestUnsealingIsRefusedByRole(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -71,11 +72,20 @@ func (a *app) readArchive(ctx context.Context, f *os.File, key string) (*audit.A
 		// Whether another server wrote it decides what is to be said, not
 		// whether it is verified.
 		other, again := audit.ReadArchive(file, info.Size(), nil)
+		if again == nil && strings.HasSuffix(verifier.Name(), ofExports) && strings.HasSuffix(keyName(other.Key), ofLog) {
+			return nil, &notVerifiedError{stranger: true, message: a.words.say("error.archive-export-key", verifier.Name(), keyName(other.Key))}
+		}
 		if again == nil {
 			return nil, &notVerifiedError{stranger: true, message: a.words.say("error.archive-stranger", other.Key, fmt.Sprintf("%s+%08x", verifier.Name(), verifier.KeyHash()))}
 		}
 	}
 	return r, a.asNotVerified(err)
+}
+
+// keyName returns the name in a key.
+func keyName(key string) string {
+	name, _, _ := strings.Cut(key, "+")
+	return name
 }
 
 // replay checks what the entries say, and returns how many of each list were put
@@ -130,17 +140,37 @@ func (a *app) writeArchive(r *audit.ArchiveReader, replayed map[string]int64, pa
 		held, late := underRules(r.Lists[i:i+1], replayed)
 		out.add(l.List, l.Size, l.Entries, held, late, cosigners(r.Cosignatures[l.List]), r.Unknown[l.List])
 	}
-	if first(a.flags.output, a.deps.Env("LODD_OUTPUT")) != "" {
-		return a.write(out)
-	}
 	var b bytes.Buffer
-	for _, l := range r.Lists {
-		fmt.Fprintln(&b, visible(a.words.say("note.archive-list", l.List, l.Entries, l.Size)))
+	switch first(a.flags.output, a.deps.Env("LODD_OUTPUT")) {
+	case "":
+		for _, l := range r.Lists {
+			fmt.Fprintln(&b, visible(a.words.say("note.archive-list", l.List, l.Entries, l.Size)))
+		}
+	case "table":
+		if err := a.write(a.archiveTable(r, replayed)); err != nil {
+			return err
+		}
+	default:
+		return a.write(out)
 	}
 	verified, rules := a.ruling(underRules(r.Lists, replayed))
 	fmt.Fprintf(&b, "%s: %s\n", verified, visible(a.words.say("note.archive", entries, filepath.Base(path), r.Trial)+"; "+rules))
 	_, err := a.deps.Stdout.Write(b.Bytes())
 	return err
+}
+
+// archiveTable returns what was verified for people: how much of each list was put
+// to the rules of the trial.
+func (a *app) archiveTable(r *audit.ArchiveReader, replayed map[string]int64) result {
+	out := list("archive-verification", "compartments", "list", "size", "entries", "rules", "cosigners", "unknown_signatures")
+	for _, l := range r.Lists {
+		rules := a.words.say("note.no-rules")
+		if replayed != nil && l.List != "system" {
+			rules = a.words.say("note.archive-rules", replayed[l.List], l.Entries)
+		}
+		out.add(l.List, l.Size, l.Entries, rules, cosigners(r.Cosignatures[l.List]), r.Unknown[l.List])
+	}
+	return out
 }
 
 // ruling returns the word for an archive that is in order, and what is to be

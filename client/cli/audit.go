@@ -85,7 +85,13 @@ it with --confirm.`,
 		if err != nil {
 			return err
 		}
-		return a.write(one("fork-acceptance", "trial", c.trial, "evidence", moved))
+		if len(moved) == 0 {
+			a.note("note.nothing-remembered")
+			if a.settings.output == "table" {
+				return nil
+			}
+		}
+		return a.write(one("fork-acceptance", "trial", c.trial, "evidence", notNil(moved)))
 	})
 	cmd.Flags().StringVar(&confirm, "confirm", "", "the `TRIAL` once more")
 	return cmd

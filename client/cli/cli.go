@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -68,6 +69,7 @@ func Run(ctx context.Context, args []string, d Deps) int {
 	a := newApp(d)
 	root := a.root()
 	root.SetArgs(args)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return misspelt(cmd, args, err) })
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitDone
@@ -111,8 +113,17 @@ func (a *app) root() *cobra.Command {
 		Short:         "Randomized trials with concealed allocation, blind assessors and a log that cannot be rewritten",
 		SilenceErrors: true, // explain prints them
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:          onlyVerbs,
+	}
+	tellVersion := root.Flags().Bool("version", false, "tell the version of this program, as lodd version does")
+	root.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *tellVersion {
+			if err := a.prepare(); err != nil {
+				return err
+			}
+			return a.tellVersion()
+		}
+		return cmd.Help()
 	}
 	root.SetIn(a.deps.Stdin)
 	root.SetOut(a.deps.Stdout)
@@ -157,16 +168,35 @@ func noun(name, short string, verbs ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   name,
 		Short: short,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:  onlyVerbs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(verbs...)
 	return cmd
+}
+
+// onlyVerbs refuses a word after a command that only holds others.
+func onlyVerbs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("unknown command %q for %q", args[0], cmd.CommandPath())
+	cmd.SuggestionsMinimumDistance = 2
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		text += "; did you mean " + cmd.CommandPath() + " " + strings.Join(near, " or ") + "?"
+	}
+	return errors.New(text)
+}
+
+// misspelt returns what is wrong with a command line of which a flag isn't
+// known: if a verb isn't either, the flag may be the verb's, so that the verb
+// is told.
+func misspelt(cmd *cobra.Command, args []string, err error) error {
+	_, rest, failed := cmd.Root().Find(args)
+	if failed != nil || !cmd.HasSubCommands() || len(rest) == 0 || strings.HasPrefix(rest[0], "-") {
+		return err
+	}
+	return onlyVerbs(cmd, rest[:1])
 }
 
 // spec describes a command that does something.
@@ -245,7 +275,7 @@ func (a *app) inTrial(s spec, run func(c trialCall) error) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return run(trialCall{c, a.settings.trial, id})
+		return a.unknownTrial(c, a.settings.trial, run(trialCall{c, a.settings.trial, id}))
 	})
 }
 

@@ -153,7 +153,7 @@ func (a *app) readInput(path string) ([]byte, error) {
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
-			return nil, &usageError{strings.TrimPrefix(err.Error(), "open ")}
+			return nil, &fileError{err}
 		}
 		defer f.Close()
 		in = f

@@ -85,23 +85,20 @@ func (a *app) checkRecipients(given []string) error {
 	return nil
 }
 
-// newFolder makes a folder for its owner alone. One that holds something already
-// is refused: nothing is replaced, and no two printings get mixed.
+// newFolder makes a folder for its owner alone. One that exists is refused, also an
+// empty one: others may be able to read it, and no two printings get mixed.
 func (a *app) newFolder(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return &usageError{strings.TrimPrefix(err.Error(), "mkdir ")}
-	}
-	inside, err := os.ReadDir(dir)
-	if err != nil {
-		return &usageError{strings.TrimPrefix(err.Error(), "open ")}
-	}
-	if len(inside) > 0 {
+	err := os.Mkdir(dir, 0o700)
+	switch {
+	case errors.Is(err, fs.ErrExist):
 		return &usageError{a.words.say("error.folder", dir)}
+	case err != nil:
+		return &fileError{err}
 	}
 	return nil
 }
 
-// discardFolder removes a folder into which nothing was written.
+// discardFolder removes a folder of newFolder into which nothing was written.
 func discardFolder(dir string) error {
 	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove folder: %w", err)

@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"errors"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -8,6 +11,8 @@ import (
 	"testing"
 
 	"filippo.io/age"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 	"github.com/lodd-rct/lodd/server/envelope"
@@ -47,6 +52,27 @@ func (w *world) sheets(recipients ...string) *loddv1.PrintContingencyResponse {
 		Sheets:  []*loddv1.ContingencySheet{{Stratum: "OSL", FileName: "contingency-IPS-001-OSL.txt.age.age", Sealed: sealed}},
 		Receipt: &loddv1.Receipt{List: "IPS/conduct", Index: 9},
 	}
+}
+
+// sealedTo seals a text to one person.
+func sealedTo(t *testing.T, recipient, text string) string {
+	t.Helper()
+	to, err := age.ParseX25519Recipient(recipient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	sealed, err := age.Encrypt(&b, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(sealed, text); err != nil {
+		t.Fatal(err)
+	}
+	if err := sealed.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }
 
 // From the server to the slip: two people open together what neither opens
@@ -111,6 +137,7 @@ func TestContingencySheets(t *testing.T) {
 	}
 	b[len(b)-1] ^= 1
 	changed := w.file("changed.age", string(b))
+	binary := w.file("binary.age", sealedTo(t, ola, sealedTo(t, kari, "\xff")))
 	for _, tt := range []struct {
 		name string
 		args []string
@@ -123,6 +150,7 @@ func TestContingencySheets(t *testing.T) {
 		{"one key and a stranger's", []string{sheet, "--identity", olaKey, "--identity", perKey}, exitNotVerified, filepath.Base(perKey) + " is not the other person's"},
 		{"no age key", []string{sheet, "--identity", olaKey, "--identity", sheet}, exitUsage, "holds no age key"},
 		{"a changed sheet", []string{changed, "--identity", kariKey, "--identity", olaKey}, exitNotVerified, "was changed"},
+		{"something else", []string{binary, "--identity", kariKey, "--identity", olaKey}, exitNotVerified, "was changed: what is inside is no text"},
 		{"no sheet", []string{kariKey, "--identity", kariKey, "--identity", olaKey}, exitNotVerified, "is no sealed sheet"},
 		{"no file", []string{sheet + "x", "--identity", kariKey, "--identity", olaKey}, exitUsage, "no such file"},
 		{"a slip too far", []string{sheet, "--identity", kariKey, "--identity", olaKey, "--envelope", "4"}, exitUsage, "there is no envelope 4: the sheet has 3"},
@@ -163,7 +191,7 @@ func TestContingencyPrintRefuses(t *testing.T) {
 	kari, _ := w.person("kari")
 	ola, _ := w.person("ola")
 	full := filepath.Dir(w.file("old.age", "old"))
-	fresh := filepath.Join(t.TempDir(), "fresh")
+	fresh, empty := filepath.Join(t.TempDir(), "fresh"), t.TempDir()
 	for _, tt := range []struct {
 		name string
 		args []string
@@ -172,12 +200,22 @@ func TestContingencyPrintRefuses(t *testing.T) {
 		{"one recipient", []string{"--recipient", kari, "--out", fresh}, "--recipient is needed twice"},
 		{"one person twice", []string{"--recipient", kari, "--recipient", kari, "--out", fresh}, "two different people"},
 		{"no recipient", []string{"--recipient", kari, "--recipient", "age1x", "--out", fresh}, "age1x is no age recipient"},
-		{"a folder with something in it", []string{"--recipient", kari, "--recipient", ola, "--out", full}, "is not empty"},
+		{"a folder with something in it", []string{"--recipient", kari, "--recipient", ola, "--out", full}, "exists already"},
+		{"an empty folder", []string{"--recipient", kari, "--recipient", ola, "--out", empty}, "exists already"},
+		{"a folder in none", []string{"--recipient", kari, "--recipient", ola, "--out", filepath.Join(fresh, "in")}, "no such file"},
 	} {
 		o := w.run(append([]string{"contingency", "print", "--envelopes", "3"}, tt.args...)...)
 		if o.code != exitUsage || !strings.Contains(o.stderr, tt.says) || len(w.fake.calls) != 0 {
 			t.Errorf("%s: exit %d, %s, %v", tt.name, o.code, o.stderr, w.fake.calls)
 		}
+	}
+	if _, err := os.Stat(empty); err != nil {
+		t.Errorf("the empty folder: %v", err)
+	}
+	w.fake.answers["PrintContingency"] = status.Error(codes.FailedPrecondition, "no")
+	w.run("contingency", "print", "--envelopes", "3", "--recipient", kari, "--recipient", ola, "--out", fresh)
+	if _, err := os.Stat(fresh); len(w.fake.calls) != 1 || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("after a refusal the new folder is left: %v, %v", w.fake.calls, err)
 	}
 	for _, name := range []string{"../a.txt.age.age", "/etc/a.txt.age.age", ".a.txt.age.age", "a.txt", `a\b.txt.age.age`, ""} {
 		answer := w.sheets(kari, ola)

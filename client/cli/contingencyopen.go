@@ -88,17 +88,20 @@ func (a *app) openSheet(path string, keys []string) (string, error) {
 	}
 	for i := range people {
 		inner, err := unwrap(sealed, people[i])
-		if wrong := (*age.NoIdentityMatchError)(nil); errors.As(err, &wrong) {
+		if _, wrong := errors.AsType[*age.NoIdentityMatchError](err); wrong {
 			continue // it is the other one's layer
 		}
 		if err != nil {
 			return "", a.noSheet(path, err)
 		}
 		sheet, err := unwrap(inner, people[1-i])
-		if wrong := (*age.NoIdentityMatchError)(nil); errors.As(err, &wrong) {
+		if _, wrong := errors.AsType[*age.NoIdentityMatchError](err); wrong {
 			return "", &notVerifiedError{message: a.words.say("error.second-key", keys[1-i])}
 		}
-		if err != nil || !utf8.Valid(sheet) {
+		if err == nil && !utf8.Valid(sheet) {
+			err = errors.New("what is inside is no text")
+		}
+		if err != nil {
 			return "", a.noSheet(path, err)
 		}
 		return string(sheet), nil
@@ -107,7 +110,7 @@ func (a *app) openSheet(path string, keys []string) (string, error) {
 }
 
 func (a *app) noSheet(path string, err error) error {
-	return &notVerifiedError{message: a.words.say("error.sheet", path, fmt.Sprint(err))}
+	return &notVerifiedError{message: a.words.say("error.sheet", path, err)}
 }
 
 // unwrap takes one layer off.
@@ -123,7 +126,7 @@ func unwrap(sealed []byte, with []age.Identity) ([]byte, error) {
 func readAtMost(path string, most int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, &usageError{strings.TrimPrefix(err.Error(), "open ")}
+		return nil, &fileError{err}
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, most+1))

@@ -60,10 +60,9 @@ func (a *app) runDesign(_ context.Context, f designFlags) error {
 	if err != nil {
 		return err
 	}
-	design, err := a.deps.ParseDesign(fileName(f.file), data, ratio)
+	design, err := a.parseDesign(f.file, data, ratio)
 	if err != nil {
-		lines := strings.Split(err.Error(), "\n")
-		return &invalidError{message: lines[0], faults: lines[1:]}
+		return err
 	}
 	forecast, err := randomization.NewForecast(design, f.plan)
 	if err != nil {
@@ -85,6 +84,16 @@ func (a *app) runDesign(_ context.Context, f designFlags) error {
 	}
 	_, err = fmt.Fprint(a.deps.Stdout, v.text())
 	return err
+}
+
+// parseDesign reads a randomization file for arms of a ratio.
+func (a *app) parseDesign(path string, data []byte, ratio []int) (randomization.Design, error) {
+	design, err := a.deps.ParseDesign(fileName(path), data, ratio)
+	if err != nil {
+		lines := strings.Split(err.Error(), "\n")
+		return nil, &invalidError{message: lines[0], faults: lines[1:]}
+	}
+	return design, nil
 }
 
 // parseRatio reads a ratio such as 2:1.

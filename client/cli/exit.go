@@ -87,7 +87,7 @@ func exitCode(err error) int {
 		return exitNotVerified
 	case is[*invalidError](err):
 		return exitInvalid
-	case is[*usageError](err):
+	case is[*usageError](err), is[*fileError](err):
 		return exitUsage
 	}
 	return exitOther
@@ -179,8 +179,11 @@ func (a *app) describe(err error) (message string, details []string, hint string
 	case is[*client.LogError](err):
 		e, _ := errors.AsType[*client.LogError](err)
 		message, hint = e.Error(), a.words.say("hint.log")
-		if e.Shorter {
+		if e.Shorter || e.Behind {
 			hint = a.words.say("hint.log-shorter")
+			if a.memory != "" { // a witness's own, which accept-fork leaves alone
+				hint = a.words.say("hint.log-shorter-witness", a.memory)
+			}
 		}
 	case is[*usageError](err):
 		hint = a.words.say("hint.usage")
@@ -190,6 +193,9 @@ func (a *app) describe(err error) (message string, details []string, hint string
 	}
 	if h, ok := errors.AsType[*hintError](err); ok {
 		hint = h.hint
+	}
+	if r, ok := errors.AsType[*rewordedError](err); ok {
+		message, hint = r.message, r.hint
 	}
 	return message, details, hint
 }

@@ -18,14 +18,41 @@ func (a *app) participantShow() *cobra.Command {
 		}
 		for _, p := range answer.GetParticipants() {
 			if p.GetParticipant() == c.args[0] {
+				missing, err := a.missing(c, p.GetMissing())
+				if err != nil {
+					return err
+				}
 				return a.write(one("participant", "participant", p.GetParticipant(), "site", p.GetSite(), "state", code(p.GetState()),
-					"missing", codeList(notNil(p.GetMissing())), "randomized_on", p.GetRandomizedOn(), "levels", notNilMap(p.GetLevels()),
+					"missing", missing, "randomized_on", p.GetRandomizedOn(), "levels", notNilMap(p.GetLevels()),
 					"corrected_levels", notNilMap(p.GetCorrectedLevels()), "error", code(p.GetError()), "duplicate_of", p.GetDuplicateOf(),
 					"replaced_by", p.GetReplacedBy(), "replaces", p.GetReplaces(), "envelope", p.GetEnvelope()))
 			}
 		}
 		return &client.Error{Reason: loddv1.ErrorReason_ERROR_REASON_NOT_FOUND}
 	})
+}
+
+// missing returns what stands between a participant and the randomization. People
+// read with each form which role fills it in.
+func (a *app) missing(c trialCall, missing []string) (codeList, error) {
+	if len(missing) == 0 || a.settings.output != "table" {
+		return notNil(missing), nil
+	}
+	t, err := c.Trials().GetTrial(c.ctx, &loddv1.GetTrialRequest{TrialId: c.trial})
+	if err != nil {
+		return nil, err
+	}
+	var with codeList
+	for _, m := range missing {
+		text := a.words.state(m)
+		for _, f := range t.GetForms() {
+			if f.GetForm() == m {
+				text = m + " (" + a.words.state(f.GetBy()) + ")"
+			}
+		}
+		with = append(with, text)
+	}
+	return with, nil
 }
 
 func (a *app) participantError() *cobra.Command {

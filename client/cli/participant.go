@@ -19,10 +19,15 @@ func (a *app) participantList() *cobra.Command {
 	var state string
 	states := []string{"screened", "ready", "excluded", "randomized", "withdrawn", "died", toErase, "erased"}
 	cmd := a.inTrial(spec{use: "list", short: "List the participants of your sites"}, func(c trialCall) error {
-		if state != "" && !slices.Contains(states, state) {
-			return &usageError{a.words.say("error.state", strings.Join(states, ", "), state)}
+		if state != "" {
+			if err := a.oneOf("state", strings.Join(states, "|"), state); err != nil {
+				return err
+			}
 		}
 		answer, err := c.Screening().ListParticipants(c.ctx, &loddv1.ListParticipantsRequest{TrialId: c.trial})
+		if exitCode(err) == exitNotAllowed && state == toErase {
+			return &hintError{err, a.words.say("hint.who-waits")}
+		}
 		if err != nil {
 			return err
 		}
@@ -53,6 +58,19 @@ func (a *app) participantList() *cobra.Command {
 // nobody has destroyed yet.
 const toErase = "to-erase"
 
+// withdrawalReasons are the reasons for a withdrawal, as the server has them.
+const withdrawalReasons = "no-longer-wants|burden|health|moved|not-given|other"
+
+// oneOf refuses a flag whose value is none of its words, which are separated
+// by |. The server does so too; it is for commands that ask a person before.
+func (a *app) oneOf(flag, words, given string) error {
+	all := strings.Split(words, "|")
+	if slices.Contains(all, given) {
+		return nil
+	}
+	return &usageError{a.words.say("error.one-of", flag, strings.Join(all, ", "), given)}
+}
+
 // notNil makes JSON write an empty list and not null.
 func notNil(s []string) []string {
 	if s == nil {
@@ -75,7 +93,10 @@ Scope data:         nobody reads, exports or adds to the participant's data any
 	}, func(c trialCall) error {
 		req.TrialId, req.RequestId, req.Participant = c.trial, c.request, c.args[0]
 		if req.GetScope() == "data" {
-			var err error
+			err := a.oneOf("reason", withdrawalReasons, req.GetReason()) // nobody is asked in vain
+			if err != nil {
+				return err
+			}
 			if req.Confirm, err = a.typed(c.ctx, req.GetConfirm(), "ask.withdraw-data"); err != nil {
 				return err
 			}
@@ -97,7 +118,7 @@ Scope data:         nobody reads, exports or adds to the participant's data any
 		return a.write(receiptOf("withdrawal", answer.GetReceipt(), "participant", c.args[0], "scope", code(req.GetScope()), "destroy_in_locks", notNilNumbers(locks)))
 	})
 	required(cmd, &req.Scope, "scope", "`intervention|follow-up|data`")
-	required(cmd, &req.Reason, "reason", "`no-longer-wants|burden|health|moved|not-given|other`")
+	required(cmd, &req.Reason, "reason", "`"+withdrawalReasons+"`")
 	cmd.Flags().StringVar(&req.On, "on", "", "the date, `YYYY-MM-DD`; default today")
 	cmd.Flags().StringVar(&req.Confirm, "confirm", "", "the screening `NUMBER` once more, for the scope data")
 	return cmd
@@ -112,7 +133,8 @@ func (a *app) participantErase() *cobra.Command {
 The withdrawal (lodd participant withdraw, scope data) is recorded by one person,
 and another one erases: what cannot be undone takes two. The key of the data is
 destroyed, so nobody can read them again, here or in copies of the log, which
-still verifies. Repeat the number with --confirm.
+still verifies. Repeat the number with --confirm. Who waits for it is listed for
+coordinators: lodd participant list --state to-erase.
 
 It does not reach exports that were downloaded, whose holders are to destroy
 the rows, nor backups from before, which hold the key, wrapped.`,

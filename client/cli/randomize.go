@@ -3,10 +3,13 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/lodd-rct/lodd/client"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
@@ -115,11 +118,32 @@ func (a *app) teamCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		r := list("team", "participants", "participant", "site", "randomized_at", "arm", "label", "intervention_stopped")
+		// Programs get the moment, people the day as participant list tells it.
+		column, when := "randomized_at", stamp
+		if a.settings.output == "table" {
+			column = "randomized_on"
+			if when, err = dayIn(c); err != nil {
+				return err
+			}
+		}
+		r := list("team", "participants", "participant", "site", column, "arm", "label", "intervention_stopped")
 		for _, p := range answer.GetParticipants() {
-			r.add(p.GetParticipant(), p.GetSite(), stamp(p.GetRandomizedAt()), p.GetArm().GetId(), a.words.text(p.GetArm().GetLabel()), p.GetInterventionStopped())
+			r.add(p.GetParticipant(), p.GetSite(), when(p.GetRandomizedAt()), p.GetArm().GetId(), a.words.text(p.GetArm().GetLabel()), p.GetInterventionStopped())
 		}
 		return a.write(r)
 	})
 	return noun("team", "For treatment teams", show)
+}
+
+// dayIn returns how a moment becomes a date in the time zone of the trial.
+func dayIn(c trialCall) (func(*timestamppb.Timestamp) string, error) {
+	t, err := c.Trials().GetTrial(c.ctx, &loddv1.GetTrialRequest{TrialId: c.trial})
+	if err != nil {
+		return nil, err
+	}
+	zone, err := time.LoadLocation(t.GetTimeZone())
+	if err != nil {
+		return nil, fmt.Errorf("time zone of the trial: %w", err)
+	}
+	return func(at *timestamppb.Timestamp) string { return at.AsTime().In(zone).Format(time.DateOnly) }, nil
 }

@@ -64,7 +64,7 @@ by "screening consent" and "screening assess". The file:
 			On: s.On, Consent: s.Consent.message(), Answers: s.Answers,
 		})
 		if err != nil {
-			return err
+			return a.exists(err, "error.screened", "hint.screened")
 		}
 		a.noteExcluded(s.Participant, answer.GetExcluded())
 		return a.write(receiptOf("screening", answer.GetReceipt(), "participant", s.Participant, "excluded", answer.GetExcluded()))
@@ -87,7 +87,7 @@ func (a *app) screeningConsent() *cobra.Command {
 			TrialId: c.trial, RequestId: c.request, Participant: c.args[0], Consent: consent.message(),
 		})
 		if err != nil {
-			return err
+			return a.exists(err, "error.consented", "hint.screened")
 		}
 		return a.write(receiptOf("consent", answer.GetReceipt(), "participant", c.args[0]))
 	})
@@ -111,7 +111,7 @@ func (a *app) screeningAssess() *cobra.Command {
 			TrialId: c.trial, RequestId: c.request, Participant: c.args[0], Answers: answers,
 		})
 		if err != nil {
-			return err
+			return a.exists(err, "error.assessed", "hint.screened")
 		}
 		a.noteExcluded(c.args[0], answer.GetExcluded())
 		return a.write(receiptOf("eligibility", answer.GetReceipt(), "participant", c.args[0], "excluded", answer.GetExcluded()))

@@ -1,12 +1,12 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -63,12 +63,15 @@ func (a *app) seal(c trialCall, f *sealFlags) error {
 			return err
 		}
 	}
-	if err := a.confirm(c.ctx, "ask.seal", c.trial); err != nil {
+	if err := a.checkDesign(c, f); err != nil {
 		return err
 	}
 	out, err := a.createRecord(f.record)
 	if err != nil {
 		return err
+	}
+	if err := a.confirm(c.ctx, "ask.seal", c.trial); err != nil {
+		return errors.Join(err, discard(out))
 	}
 	req.TrialId, req.RequestId, req.FileName = c.trial, c.request, fileName(f.file)
 	answer, err := c.Trials().SealDesign(c.ctx, req)
@@ -89,6 +92,26 @@ func (a *app) seal(c trialCall, f *sealFlags) error {
 	return a.write(r)
 }
 
+// checkDesign finds what is wrong with a design before a person is asked whether
+// to seal it: all that the server finds, for designs that don't need the rest of
+// the protocol or a table.
+func (a *app) checkDesign(c trialCall, f *sealFlags) error {
+	asks := a.console != nil && !a.flags.yes
+	if !asks || a.deps.ParseDesign == nil || f.list != "" || bytes.Contains(f.req.GetDesign(), []byte("minimization")) {
+		return nil
+	}
+	t, err := c.Trials().GetTrial(c.ctx, &loddv1.GetTrialRequest{TrialId: c.trial})
+	if err != nil {
+		return err
+	}
+	var ratio []int
+	for _, arm := range t.GetArms() {
+		ratio = append(ratio, int(arm.GetRatio()))
+	}
+	_, err = a.parseDesign(f.file, f.req.GetDesign(), ratio)
+	return err
+}
+
 // createRecord makes the file of a sealing record, for its owner alone, before
 // anything is sealed: where it can't be written shows while it is not too late.
 // It returns nil for no path.
@@ -101,7 +124,7 @@ func (a *app) createRecord(path string) (*os.File, error) {
 		return nil, &usageError{a.words.say("error.exists", path)}
 	}
 	if err != nil {
-		return nil, &usageError{strings.TrimPrefix(err.Error(), "open ")}
+		return nil, &fileError{err}
 	}
 	return f, nil
 }

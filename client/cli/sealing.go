@@ -92,7 +92,7 @@ func (a *app) entropy(c trialCall, text, file string) ([]byte, error) {
 		if file != "" && file != "-" {
 			f, err := os.Open(file)
 			if err != nil {
-				return nil, &usageError{strings.TrimPrefix(err.Error(), "open ")}
+				return nil, &fileError{err}
 			}
 			defer f.Close()
 			in = f
@@ -108,6 +108,9 @@ func (a *app) entropy(c trialCall, text, file string) ([]byte, error) {
 	return b, nil
 }
 
+// abandonReasons are the reasons for giving a sealing up, as the server has them.
+const abandonReasons = "design-fault|no-contribution|other"
+
 func (a *app) trialAbandon() *cobra.Command {
 	var req loddv1.AbandonSealingRequest
 	cmd := a.inTrial(spec{
@@ -119,7 +122,10 @@ and again until the result pleases would show. Backup envelopes of the sealing
 are void; destroy them. Type the trial once more, or give it with --confirm.`,
 		example: "  lodd trial abandon --reason design-fault --confirm IPS",
 	}, func(c trialCall) error {
-		var err error
+		err := a.oneOf("reason", abandonReasons, req.GetReason()) // nobody is asked in vain
+		if err != nil {
+			return err
+		}
 		if req.Confirm, err = a.typed(c.ctx, req.GetConfirm(), "ask.abandon"); err != nil {
 			return err
 		}
@@ -134,7 +140,7 @@ are void; destroy them. Type the trial once more, or give it with --confirm.`,
 		a.note("note.abandoned")
 		return a.write(receiptOf("abandonment", answer.GetReceipt(), "trial", c.trial, "reason", code(req.GetReason())))
 	})
-	required(cmd, &req.Reason, "reason", "`design-fault|no-contribution|other`")
+	required(cmd, &req.Reason, "reason", "`"+abandonReasons+"`")
 	cmd.Flags().StringVar(&req.Confirm, "confirm", "", "the `TRIAL` once more")
 	return cmd
 }

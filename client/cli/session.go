@@ -74,7 +74,7 @@ func (a *app) join(ctx context.Context, i invite.Invite, req *loddv1.JoinRequest
 		}
 		unknown := errors.Is(err, client.ErrOutcomeUnknown)
 		if err != nil && !unknown {
-			return err
+			return a.exists(err, "error.name-taken", "hint.name-taken")
 		}
 		// Also after a lost answer: signing in then tells what became of it.
 		if a.profile.Pin != i.Pin {

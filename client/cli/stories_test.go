@@ -48,7 +48,10 @@ func TestSeal(t *testing.T) {
 		{"a record is there", nil, []string{"--yes"}, true, exitUsage, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			w := newWorld(t, map[string]any{"SealDesign": &loddv1.SealDesignResponse{Commitment: "c0ffee", Record: "SEALING RECORD\n"}})
+			w := newWorld(t, map[string]any{
+				"SealDesign": &loddv1.SealDesignResponse{Commitment: "c0ffee", Record: "SEALING RECORD\n"},
+				"GetTrial":   &loddv1.GetTrialResponse{TrialId: "IPS", Arms: []*loddv1.ProtocolArm{{Id: "ips", Ratio: 1}, {Id: "tau", Ratio: 1}}},
+			})
 			if tt.answers != nil {
 				w.console = &script{answers: tt.answers}
 			}
@@ -57,7 +60,7 @@ func TestSeal(t *testing.T) {
 				record = w.file("record.txt", "old")
 			}
 			o := w.run(append([]string{"trial", "seal", "-f", w.file("d.yaml", "blocks: [4]"), "--record", record}, tt.args...)...)
-			if sealed := len(w.fake.calls) == 1; o.code != tt.code || sealed != tt.sealed {
+			if sealed := w.called("SealDesign"); o.code != tt.code || sealed != tt.sealed {
 				t.Fatalf("exit %d, sealed %v\n%s", o.code, sealed, o.stderr)
 			}
 			want := map[bool]string{true: "SEALING RECORD\n"}[tt.sealed]

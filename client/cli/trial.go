@@ -50,7 +50,7 @@ func (a *app) trialCreate() *cobra.Command {
 		}
 		answer, err := c.Trials().CreateTrial(c.ctx, &loddv1.CreateTrialRequest{RequestId: id, FileName: fileName(path), Protocol: file})
 		if err != nil {
-			return err
+			return a.exists(err, "error.trial-exists", "hint.trial-exists")
 		}
 		return a.write(receiptOf("creation", answer.GetReceipt(), "trial", answer.GetTrialId()))
 	})
@@ -78,7 +78,7 @@ func (a *app) trialOpen() *cobra.Command {
 	return a.inTrial(spec{use: "open", short: "Open enrolment"}, func(c trialCall) error {
 		answer, err := c.Trials().OpenEnrolment(c.ctx, &loddv1.OpenEnrolmentRequest{TrialId: c.trial, RequestId: c.request})
 		if err != nil {
-			return err
+			return a.exists(err, "error.opened", "hint.opened")
 		}
 		return a.write(receiptOf("enrolment", answer.GetReceipt(), "trial", c.trial, "state", code("open")))
 	})
@@ -164,7 +164,7 @@ func (a *app) trialUse() *cobra.Command {
 	return a.remote(spec{use: "use ID", short: "Choose the trial that later commands are about", args: cobra.ExactArgs(1)}, func(c call) error {
 		t, err := c.Trials().GetTrial(c.ctx, &loddv1.GetTrialRequest{TrialId: c.args[0]})
 		if err != nil {
-			return err
+			return a.unknownTrial(c, c.args[0], err)
 		}
 		a.profile.Trial = t.GetTrialId()
 		if err := a.dirs.SaveProfile(a.profile); err != nil {

@@ -45,7 +45,7 @@ func (a *app) holdToLog(ctx context.Context, r *reveal, path string) error {
 	}
 	for _, name := range []string{r.Trial + "/conduct", r.Trial + "/allocation"} {
 		i := slices.IndexFunc(log.Lists, func(l audit.ArchivedList) bool { return l.List == name })
-		if i < 0 {
+		if i < 0 || !log.Lists[i].Whole() {
 			return &usageError{a.words.say("error.archive-part", name)}
 		}
 		if err := c.read(log, name); err != nil {

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -54,7 +55,7 @@ func (a *app) verify(ctx context.Context, path string, v verifying) error {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return &usageError{strings.TrimPrefix(err.Error(), "open ")}
+		return &fileError{err}
 	}
 	defer f.Close()
 	info, err := f.Stat()
@@ -64,6 +65,9 @@ func (a *app) verify(ctx context.Context, path string, v verifying) error {
 	isArchive := audit.HasArchive(f, info.Size())
 	var manifest audit.Manifest
 	if !isArchive {
+		if !mayBeBundle(f, info.Size()) {
+			return &invalidError{message: a.words.say("error.neither", path)}
+		}
 		if manifest, err = a.verifyWith(f, v.key, path); err != nil {
 			return err
 		}
@@ -113,6 +117,18 @@ func (a *app) verifyWith(f *os.File, given, bundle string) (audit.Manifest, erro
 	return m, err
 }
 
+// mayBeBundle reports whether a file is, or was once, a ZIP file with a manifest.
+// A byte of it may be wrong, or its end missing.
+func mayBeBundle(f io.ReaderAt, size int64) bool {
+	z, err := zip.NewReader(f, size)
+	if err == nil {
+		return slices.ContainsFunc(z.File, func(m *zip.File) bool { return strings.HasPrefix(m.Name, "manifest.") })
+	}
+	magic := make([]byte, 4)
+	_, err = f.ReadAt(magic, 0)
+	return err == nil && string(magic) == "PK\x03\x04"
+}
+
 // verifierOf returns the verifier of a key, or of the key in a file.
 func (a *app) verifierOf(text string) (note.Verifier, error) {
 	if verifier, err := note.NewVerifier(text); err == nil {
@@ -120,14 +136,29 @@ func (a *app) verifierOf(text string) (note.Verifier, error) {
 	}
 	b, err := os.ReadFile(text)
 	if err != nil {
-		return nil, &usageError{a.words.say("error.bad-key", text)}
+		return nil, a.badKey(text, text)
 	}
-	verifier, err := note.NewVerifier(strings.TrimSpace(string(b)))
+	key := strings.TrimSpace(string(b))
+	verifier, err := note.NewVerifier(key)
 	if err != nil {
-		return nil, &usageError{a.words.say("error.bad-key", text)}
+		return nil, a.badKey(text, key)
 	}
 	return verifier, nil
 }
+
+// badKey says of a key, which was given as text, why nothing is verified with it.
+func (a *app) badKey(text, key string) error {
+	if w, err := audit.NewCosignatureVerifier(key); err == nil {
+		return &usageError{a.words.say("error.witness-key", w.Name())}
+	}
+	return &usageError{a.words.say("error.bad-key", text)}
+}
+
+// ofLog and ofExports end the names of a server's two keys.
+const (
+	ofLog     = "/log"
+	ofExports = "/export"
+)
 
 // verifyBundle verifies a bundle in a file and names the member that is wrong.
 func verifyBundle(f *os.File, verifier note.Verifier) (audit.Manifest, error) {
@@ -168,6 +199,11 @@ func noBundle(f *os.File, size int64, verifier note.Verifier) *notVerifiedError 
 	_, err = note.Open(signature, note.VerifierList(verifier))
 	if other, ok := errors.AsType[*note.UnverifiedNoteError](err); ok && len(other.Note.UnverifiedSigs) > 0 {
 		by := other.Note.UnverifiedSigs[0]
+		if strings.HasSuffix(by.Name, ofExports) && strings.HasSuffix(verifier.Name(), ofLog) {
+			return &notVerifiedError{stranger: true, message: fmt.Sprintf(
+				"%s+%08x is the key of a log, and an export is verified with the key of exports: that of %s+%08x, which the sealing record and lodd whoami tell",
+				verifier.Name(), verifier.KeyHash(), by.Name, by.Hash)}
+		}
 		return &notVerifiedError{stranger: true, message: fmt.Sprintf(
 			"it was signed with %s+%08x, and you verify with %s+%08x: another server's export, or the wrong key",
 			by.Name, by.Hash, verifier.Name(), verifier.KeyHash())}

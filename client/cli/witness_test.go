@@ -147,7 +147,7 @@ func TestWitnessExitCodes(t *testing.T) {
 	}{
 		{"as it was", func(*world, *auditedLog) {}, nil, exitDone, ""},
 		{"rewritten", func(_ *world, l *auditedLog) { l.entries["TAU/conduct"] = []string{"x"} }, nil, exitNotVerified, "TAU/conduct: the log was rewritten"},
-		{"shorter", func(_ *world, l *auditedLog) { l.entries["IPS/conduct"] = []string{"a"} }, nil, exitNotVerified, "lodd audit accept-fork"},
+		{"shorter", func(_ *world, l *auditedLog) { l.entries["IPS/conduct"] = []string{"a"} }, nil, exitNotVerified, "witness/checkpoints away"},
 		{"rewritten, and the rest not reached", func(w *world, l *auditedLog) {
 			l.entries["IPS/conduct"] = []string{"x", "y"}
 			w.fake.answers["AddCosignature"] = down
@@ -288,4 +288,15 @@ func TestAcceptForkIsConfirmed(t *testing.T) {
 		t.Errorf("%s", o.stdout)
 	}
 	w.mustRun("audit", "verify")
+}
+
+// Where nothing was seen of a trial, there is nothing to accept, and that is said.
+func TestAcceptForkOfNothing(t *testing.T) {
+	w, _ := newAudited(t)
+	for output, stdout := range map[string]string{"table": "", "json": `{"schema":"lodd.fork-acceptance/1","trial":"IPS","evidence":[]}` + "\n"} {
+		o := w.mustRun("audit", "accept-fork", "--confirm", "IPS", "-o", output)
+		if o.stdout != stdout || !strings.Contains(o.stderr, "nothing was remembered of this trial here") {
+			t.Errorf("%s: %q, %q", output, o.stdout, o.stderr)
+		}
+	}
 }

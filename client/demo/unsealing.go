@@ -191,9 +191,10 @@ func (s *story) tamper(r randomization.Reveal, name string) error {
 		i++
 	}
 	r.Allocations[i].Arm = 1 - r.Allocations[i].Arm
-	wrong, ok := errors.AsType[*randomization.Mismatch](randomization.Verify(r))
+	err := randomization.Verify(r)
+	wrong, ok := errors.AsType[*randomization.Mismatch](err)
 	if !ok || wrong.Index != i {
-		return fmt.Errorf("another arm of allocation %d was not noticed: %v", i, wrong)
+		return fmt.Errorf("another arm of allocation %d was not noticed there: %w", i, err)
 	}
 	s.say("one arm changed on purpose: %s", strings.TrimPrefix(wrong.Error(), "randomization: "))
 	return nil

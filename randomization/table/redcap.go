@@ -23,16 +23,13 @@ const (
 // arms and strata.
 //
 // Such a table is CSV. Its column redcap_randomization_group holds the coded
-// value of the arm; older versions of REDCap give this column the name of the
-// randomization field. There may be redcap_randomization_number, whose values
+// value of the arm. There may be redcap_randomization_number, whose values
 // differ, and notes. Each stratification field has a column of its coded
 // values, and redcap_data_access_group holds the numbers of data access groups
 // if sites are strata. The lines of a stratum stand in the order of allocation.
+// Older versions of REDCap name the column of the arm after the randomization
+// field; such a table needs its header changed first.
 type REDCap struct {
-	// Field is the name of the randomization field. A table may use it instead of
-	// redcap_randomization_group; one that is written does, if it isn't empty.
-	Field string
-
 	// Columns are the stratification fields, and redcap_data_access_group, as far
 	// as the trial has them.
 	Columns []string
@@ -81,8 +78,7 @@ func ReadREDCap(r io.Reader, want Expected, c REDCap) (randomization.List, error
 	if err != nil {
 		return randomization.List{}, err
 	}
-	arm, err := c.armColumn(t)
-	if err != nil {
+	if err := c.only(t); err != nil {
 		return randomization.List{}, err
 	}
 	numbers := map[string]bool{}
@@ -98,7 +94,7 @@ func ReadREDCap(r io.Reader, want Expected, c REDCap) (randomization.List, error
 		if err := uniqueNumber(t, numbers); err != nil {
 			return randomization.List{}, err
 		}
-		if err := b.add(t, name, arm); err != nil {
+		if err := b.add(t, name, redcapGroup); err != nil {
 			return randomization.List{}, err
 		}
 	}
@@ -108,16 +104,13 @@ func ReadREDCap(r io.Reader, want Expected, c REDCap) (randomization.List, error
 	return b.list()
 }
 
-// armColumn returns the column of the arm, and refuses columns without meaning.
-func (c REDCap) armColumn(t *rows) (string, error) {
-	arm := redcapGroup
-	if c.Field != "" && t.has(c.Field) && !t.has(redcapGroup) {
-		arm = c.Field
+// only refuses a table without the column of the arm, and columns without
+// meaning.
+func (c REDCap) only(t *rows) error {
+	if !t.has(redcapGroup) {
+		return &Error{Line: 1, Text: fmt.Sprintf("there is no column %s with the arm: a table for a blinded target that holds numbers alone doesn't tell arms", redcapGroup)}
 	}
-	if !t.has(arm) {
-		return "", &Error{Line: 1, Text: fmt.Sprintf("there is no column %s with the arm: a table for a blinded target that holds numbers alone doesn't tell arms", redcapGroup)}
-	}
-	return arm, t.only(append([]string{arm, redcapNumber, redcapNotes}, c.Columns...)...)
+	return t.only(append([]string{redcapGroup, redcapNumber, redcapNotes}, c.Columns...)...)
 }
 
 // uniqueNumber refuses a randomization number that another line has.
@@ -153,12 +146,8 @@ func WriteREDCap(w io.Writer, l randomization.List, arms []string, c REDCap) err
 	if len(arms) != len(l.Ratio) || len(c.Strata) != len(l.Strata) {
 		return &Error{Text: fmt.Sprintf("%d arms and %d strata for a list of %d and %d", len(arms), len(c.Strata), len(l.Ratio), len(l.Strata))}
 	}
-	group := redcapGroup
-	if c.Field != "" {
-		group = c.Field
-	}
 	out := csv.NewWriter(w)
-	lines := [][]string{append([]string{group}, c.Columns...)}
+	lines := [][]string{append([]string{redcapGroup}, c.Columns...)}
 	for _, s := range c.Strata {
 		i := slices.IndexFunc(l.Strata, func(o randomization.ListStratum) bool { return o.Name == s.Name })
 		if i < 0 {

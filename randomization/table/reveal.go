@@ -21,6 +21,24 @@ const (
 	AllocationsFile = "allocations.csv"
 )
 
+// The rest of what a signed file of an unsealed trial is read by, beside the two
+// files above.
+const (
+	// UnsealedView is the view that its manifest names.
+	UnsealedView = "unsealed"
+
+	// UnsealedFolder is where the files that tell arms lie in it.
+	UnsealedFolder = "unsealed/"
+
+	// ParticipantsFile has a row for each of AllocationsFile, with the arm by its
+	// name and the entries of the log that hold it.
+	ParticipantsFile = "participants.csv"
+
+	// Erased stands in the place of a screening number for who withdrew from the
+	// data. No screening number has small letters.
+	Erased = "erased"
+)
+
 // revealFormat is the first line of DesignFile.
 const revealFormat = "lodd/randomization/v1/unsealed"
 
@@ -58,8 +76,7 @@ func WriteReveal(design, allocations io.Writer, r randomization.Reveal) error {
 		if a.Arm != randomization.NoArm {
 			arm = strconv.Itoa(int(a.Arm))
 		}
-		levels := strings.Trim(fmt.Sprint(a.Levels), "[]")
-		_ = out.Write([]string{strconv.Itoa(i), string(a.Kind), a.Participant, a.Stratum, strconv.Itoa(a.Slot), arm, levels})
+		_ = out.Write([]string{strconv.Itoa(i), string(a.Kind), a.Participant, a.Stratum, strconv.Itoa(a.Slot), arm, a.LevelsText()})
 	}
 	out.Flush()
 	if err := out.Error(); err != nil {

@@ -55,9 +55,6 @@ type Expected struct {
 	// names, or REDCap's coded values.
 	Arms []string
 
-	// Slots is how many arms the whole list must have; 0 for any number.
-	Slots int
-
 	// Strata are the strata of the trial. Each must have a list, and no other one
 	// may.
 	Strata []string
@@ -137,9 +134,6 @@ func (b *builder) add(t *rows, stratum, column string) error {
 
 // list returns the list if it can be used.
 func (b *builder) list() (randomization.List, error) {
-	if b.want.Slots > 0 && b.rows != b.want.Slots {
-		return randomization.List{}, &Error{Text: fmt.Sprintf("%d arms, want %d", b.rows, b.want.Slots)}
-	}
 	l := randomization.List{Ratio: slices.Clone(b.want.Ratio), Tolerance: b.want.Tolerance}
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(b.want.Strata))) {
 		if len(b.strata[name]) == 0 {

@@ -65,7 +65,6 @@ func TestReadCSVSaysWhere(t *testing.T) {
 		{"stratum,slot,arm\noslo,1,IPS\n", nil, `line 2, column slot: "1", want 0`},
 		{"stratum,arm\noslo,IPS\noslo,TAU\n", nil, `stratum "bergen" has no arms: want at least one`},
 		{"stratum,arm\nbergen,TAU\noslo,IPS\noslo,TAU\n", nil, `stratum "bergen" has arms 0:1 in the list, which is ahead of the ratio 1:1 by 1`},
-		{good, func(e *table.Expected) { e.Slots = 5 }, "4 arms, want 5"},
 		{good, func(e *table.Expected) { e.Ratio = []int{1, 1, 1} }, "2 arms for a ratio of 3"},
 		{good, func(e *table.Expected) { e.Ratio = []int{2, 2} }, "not in lowest terms"},
 	} {
@@ -86,7 +85,7 @@ func TestReadCSVSaysWhere(t *testing.T) {
 
 func TestReadCSVWithTolerance(t *testing.T) {
 	e := expected()
-	e.Tolerance, e.Slots = 1, 3
+	e.Tolerance = 1
 	l, err := table.ReadCSV(strings.NewReader("stratum,arm\nbergen,TAU\noslo,IPS\noslo,TAU\n"), e)
 	if err != nil || l.Tolerance != 1 {
 		t.Errorf("%v, error %v", l, err)
@@ -105,8 +104,8 @@ func TestReadCSVRefusesMoreThanAListHolds(t *testing.T) {
 
 func redcap() table.REDCap {
 	return table.REDCap{
-		Field: "rand_group", Columns: []string{"sex", "redcap_data_access_group"},
-		Strata: []table.REDCapStratum{{"oslo/m", []string{"1", "17"}}, {"oslo/f", []string{"2", "17"}}, {"bergen/m", []string{"1", "18"}}, {"bergen/f", []string{"2", "18"}}},
+		Columns: []string{"sex", "redcap_data_access_group"},
+		Strata:  []table.REDCapStratum{{"oslo/m", []string{"1", "17"}}, {"oslo/f", []string{"2", "17"}}, {"bergen/m", []string{"1", "18"}}, {"bergen/f", []string{"2", "18"}}},
 	}
 }
 
@@ -121,7 +120,7 @@ func redcapWant() randomization.List {
 
 const redcapRows = "1,1,17\n2,1,17\n2,1,17\n1,1,17\n1,2,17\n2,2,17\n2,1,18\n1,1,18\n1,2,18\n2,2,18\n"
 
-// Older and newer versions of REDCap name the columns in other ways.
+// Numbers and notes say nothing of the arms.
 func TestReadREDCap(t *testing.T) {
 	numbered := ""
 	for i, row := range strings.SplitAfter(redcapRows, "\n") {
@@ -130,9 +129,8 @@ func TestReadREDCap(t *testing.T) {
 		}
 	}
 	for name, text := range map[string]string{
-		"the field's name": "rand_group,sex,redcap_data_access_group\n" + redcapRows,
-		"newer names":      "redcap_randomization_group,sex,redcap_data_access_group\n" + redcapRows,
-		"with numbers":     "redcap_randomization_number,redcap_randomization_group,sex,redcap_data_access_group,notes\n" + numbered,
+		"arms alone":   "redcap_randomization_group,sex,redcap_data_access_group\n" + redcapRows,
+		"with numbers": "redcap_randomization_number,redcap_randomization_group,sex,redcap_data_access_group,notes\n" + numbered,
 	} {
 		e := table.Expected{Ratio: []int{1, 1}, Arms: []string{"1", "2"}}
 		got, err := table.ReadREDCap(strings.NewReader(text), e, redcap())
@@ -146,29 +144,22 @@ func TestReadREDCap(t *testing.T) {
 	}
 }
 
-// What is written is read again, with the field's name or with REDCap's own.
+// What is written is read again.
 func TestWriteREDCapIsReadAgain(t *testing.T) {
-	for _, field := range []string{"rand_group", ""} {
-		c := redcap()
-		c.Field = field
-		var out bytes.Buffer
-		if err := table.WriteREDCap(&out, redcapWant(), []string{"1", "2"}, c); err != nil {
-			t.Fatal(err)
-		}
-		name := field
-		if name == "" {
-			name = "redcap_randomization_group"
-		}
-		if diff := cmp.Diff(name+",sex,redcap_data_access_group\n"+redcapRows, out.String()); diff != "" {
-			t.Errorf("(-want +got)\n%s", diff)
-		}
-		got, err := table.ReadREDCap(&out, table.Expected{Ratio: []int{1, 1}, Arms: []string{"1", "2"}}, c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(redcapWant(), got); diff != "" {
-			t.Errorf("(-want +got)\n%s", diff)
-		}
+	c := redcap()
+	var out bytes.Buffer
+	if err := table.WriteREDCap(&out, redcapWant(), []string{"1", "2"}, c); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff("redcap_randomization_group,sex,redcap_data_access_group\n"+redcapRows, out.String()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	got, err := table.ReadREDCap(&out, table.Expected{Ratio: []int{1, 1}, Arms: []string{"1", "2"}}, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(redcapWant(), got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
 

@@ -132,9 +132,20 @@ func (a allocation) preimages(t *testing.T, arm []byte) (out [][]byte) {
 	}
 	p, stratum, slot := string(a.event.Participant), string(a.event.Stratum), fmt.Sprint(a.event.Slot)
 	for _, fields := range [][]string{
-		{string(arm)}, {p, string(arm)}, {string(arm), p}, {p, slot, string(arm)}, {stratum, slot, string(arm)}, {slot, string(arm)},
-		{"TRIAL-1", p, string(arm)}, {"TRIAL-1", stratum, slot, string(arm)}, {p, stratum, slot, string(arm)}, {"TRIAL-1", p, stratum, slot, string(arm)},
-		{fmt.Sprint(a.index), p, string(arm)}, {string(a.entry.Nonce[:]), string(arm)}, {string(arm), string(a.entry.Nonce[:])}, {string(a.entry.Nonce[:]), p, string(arm)},
+		{string(arm)},
+		{p, string(arm)},
+		{string(arm), p},
+		{p, slot, string(arm)},
+		{stratum, slot, string(arm)},
+		{slot, string(arm)},
+		{"TRIAL-1", p, string(arm)},
+		{"TRIAL-1", stratum, slot, string(arm)},
+		{p, stratum, slot, string(arm)},
+		{"TRIAL-1", p, stratum, slot, string(arm)},
+		{fmt.Sprint(a.index), p, string(arm)},
+		{string(a.entry.Nonce[:]), string(arm)},
+		{string(arm), string(a.entry.Nonce[:])},
+		{string(a.entry.Nonce[:]), p, string(arm)},
 	} {
 		for _, separator := range []string{"", ",", "/", ":", "|", "\n", " ", "\x00"} {
 			text := strings.Join(fields, separator)

@@ -33,7 +33,7 @@ func (p *pooled) mistakes() (Table, bool) {
 		Name: mistakesName,
 		Columns: []instrument.Column{
 			keyColumn(),
-			coded("kind", "Hva som ble registrert etter randomiseringen", "What was recorded after the randomization", MistakeKinds()),
+			coded("kind", "Hva som ble registrert etter randomiseringen", "What was recorded after the randomization", mistakeKinds()),
 			column("field", typ, "Hva verdiene gjelder: en stratifiseringsfaktor, hvem deltakeren er en dublett av (of), hvem som erstatter deltakeren (by), eller når konvolutten ble åpnet (opened_on)",
 				"What the values are of: a stratification factor, whom the participant is a duplicate of (of), who replaces the participant (by), or when the envelope was opened (opened_on)"),
 			column("old", typ, "Verdien før, som randomiseringen eller en tidligere rettelse hadde", "The value before, of the randomization or of an earlier correction"),

@@ -17,7 +17,7 @@ import (
 )
 
 // Unsealed is the name of the view of an unsealed trial.
-const Unsealed trial.Code = "unsealed"
+const Unsealed trial.Code = table.UnsealedView
 
 // A Reveal is what is handed out of a trial that two people have unsealed: what
 // its sequences were drawn from, and every allocation with the entries that hold
@@ -95,9 +95,6 @@ func BundleReveal(ctx context.Context, w io.Writer, r Reveal, out Output) error 
 // rowKey returns the row key that a participant has in the pooled view.
 func (r Reveal) rowKey(id trial.ParticipantID) string { return Source{Key: r.Key}.rowKey(id) }
 
-// unsealedFolder is where the files that tell arms lie in the bundle.
-const unsealedFolder = "unsealed/"
-
 func (r Reveal) members(ctx context.Context, out Output) ([]audit.Member, error) {
 	var design, allocations bytes.Buffer
 	if err := table.WriteReveal(&design, &allocations, r.named()); err != nil {
@@ -109,12 +106,12 @@ func (r Reveal) members(ctx context.Context, out Output) ([]audit.Member, error)
 	}
 	members := []audit.Member{
 		{Name: "README.txt", Format: "text", Open: audit.Bytes([]byte(r.readme(drawn > 0)))},
-		{Name: unsealedFolder + table.DesignFile, Format: "text", Open: audit.Bytes(design.Bytes())},
-		{Name: unsealedFolder + table.AllocationsFile, Format: "csv", Records: int64(len(r.Allocations)), Open: audit.Bytes(allocations.Bytes())},
-		{Name: unsealedFolder + "sealing-record.txt", Format: "text", Open: audit.Bytes([]byte(r.SealingRecord))},
+		{Name: table.UnsealedFolder + table.DesignFile, Format: "text", Open: audit.Bytes(design.Bytes())},
+		{Name: table.UnsealedFolder + table.AllocationsFile, Format: "csv", Records: int64(len(r.Allocations)), Open: audit.Bytes(allocations.Bytes())},
+		{Name: table.UnsealedFolder + "sealing-record.txt", Format: "text", Open: audit.Bytes([]byte(r.SealingRecord))},
 	}
 	if drawn > 0 { // a list without any arm is none
-		members = append(members, audit.Member{Name: unsealedFolder + "redcap-allocation.csv", Format: "csv", Records: drawn, Open: audit.Bytes(redcap)})
+		members = append(members, audit.Member{Name: table.UnsealedFolder + "redcap-allocation.csv", Format: "csv", Records: drawn, Open: audit.Bytes(redcap)})
 	}
 	people := r.participants()
 	suffix := "." + out.Format.Name()
@@ -139,13 +136,9 @@ func (r Reveal) named() randomization.Reveal {
 	return of
 }
 
-// erasedName stands in the place of a screening number. No number has small
-// letters.
-const erasedName = "erased"
-
 func (a Allocation) name() string {
 	if a.Gone {
-		return erasedName
+		return table.Erased
 	}
 	return string(a.Participant)
 }

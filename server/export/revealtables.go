@@ -24,7 +24,7 @@ func (r Reveal) participants() Table {
 	}
 	kinds := []randomization.Kind{randomization.Drawn, randomization.Contingency, randomization.Lost}
 	t := Table{
-		Name: unsealedFolder + "participants",
+		Name: table.UnsealedFolder + strings.TrimSuffix(table.ParticipantsFile, ".csv"),
 		Columns: []instrument.Column{
 			column("order", integer, "Rekkefølge, som i allocations", "Order, as in allocations"),
 			column("row_key", instrument.TypeText, "Radnøkkel, den samme som i den samlede visningen", "Row key, the same as in the pooled view"),

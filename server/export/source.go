@@ -73,7 +73,7 @@ type Participant struct {
 // on the arm. The number of a backup envelope is left out: two people can look up
 // the arm behind it.
 type Mistake struct {
-	Kind  trial.Code // one of [MistakeKinds]
+	Kind  trial.Code // one of mistakeKinds
 	Field trial.Code // what Old and New are of: a factor, of, by or opened_on
 	// Old and New are the values before and after, either of which may be empty.
 	Old, New string
@@ -83,10 +83,10 @@ type Mistake struct {
 	Reason trial.Code // or empty
 }
 
-// MistakeKinds are the kinds of mistakes: levels that were corrected after the
+// mistakeKinds are the kinds of mistakes: levels that were corrected after the
 // randomization, a duplicate of somebody, a replacement by somebody, and a
 // randomization by a backup envelope.
-func MistakeKinds() []trial.Code {
+func mistakeKinds() []trial.Code {
 	return []trial.Code{"levels-corrected", "duplicate", "replaced", "contingency"}
 }
 

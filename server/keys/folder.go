@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"github.com/lodd-rct/lodd/audit/durable"
 )
 
 // A folder holds one key a file. A file is never changed once it has its name.
@@ -64,40 +66,17 @@ func (f folder) load(name string, newKey func() ([]byte, error)) ([]byte, error)
 	return text, nil
 }
 
-// create writes a new key under another name, makes it durable, and gives it
-// its name only then: killed at any point, it leaves no key or a whole one.
-// A link, unlike a rename, keeps the key of another server that was faster.
+// create makes a key and keeps it: killed at any point, it leaves no key or a
+// whole one. The key of another server that was faster stays.
 func (f folder) create(name string, newKey func() ([]byte, error)) error {
 	text, err := newKey()
 	if err != nil {
 		return err
 	}
-	temp, err := os.CreateTemp(f.dir, name+".*.tmp") // mode 0600
-	if err != nil {
+	if err := durable.Create(f.path(name), text); !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	defer os.Remove(temp.Name())
-	_, err = temp.Write(text)
-	err = errors.Join(err, temp.Sync(), temp.Close())
-	if err != nil {
-		return err
-	}
-	if err := os.Link(temp.Name(), f.path(name)); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return f.sync()
-}
-
-// sync makes the names in the folder durable.
-func (f folder) sync() error {
-	if runtime.GOOS == "windows" {
-		return nil // a folder can't be synced there
-	}
-	d, err := os.Open(f.dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.SyncDir(f.dir) // the faster one may not have done so yet
 }
 
 // maxSecret is the most bytes of a secret with the end of its line.

@@ -62,6 +62,22 @@ func (t *Trial) checkArm(ctx context.Context, f *fold, index int64, e trial.Allo
 	return nil
 }
 
+// openArm opens the arm of an allocation.
+func (t *Trial) openArm(ctx context.Context, e trial.Allocated) (int, error) {
+	padded, err := t.config.Vault.Open(ctx, t.allocationKey(), e.Sealed, armContext(e))
+	if err != nil {
+		return 0, fmt.Errorf("open allocation: %w", err)
+	}
+	plain, err := vault.Unpad(padded)
+	if err != nil {
+		return 0, fmt.Errorf("sealed allocation has an unknown form: %w", err)
+	}
+	if len(plain) != 1 {
+		return 0, fmt.Errorf("sealed allocation has an unknown form: %d bytes, want 1", len(plain))
+	}
+	return int(plain[0]), nil
+}
+
 func armContext(e trial.Allocated) []byte {
 	kind := "arm"
 	if e.Contingency {

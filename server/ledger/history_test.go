@@ -34,6 +34,7 @@ type subject struct {
 // An asked is one operation of a history.
 type asked struct {
 	subject   *subject
+	as        trial.ParticipantID // one of its aliases
 	life      int
 	call, end int64
 	known     bool
@@ -51,7 +52,8 @@ type history struct {
 	mu     sync.Mutex // guards the fields below
 	random *rand.Rand
 	asked  []asked
-	people []*subject // of this life and the last
+	people []*subject           // of this life and the last
+	began  []map[trial.ID]int64 // how long the lists of conduct were at the start of each life
 }
 
 func newHistory(t *testing.T, open func() (store.Store, func())) *history {
@@ -85,6 +87,7 @@ func (h *history) live(life int) {
 	if err != nil {
 		h.Fatal(err)
 	}
+	h.begin(w)
 	h.recruit(w, life)
 	m.die(1+h.intN(25), h.intN(2) == 0)
 	var callers, waiting sync.WaitGroup
@@ -100,6 +103,15 @@ func (h *history) live(life int) {
 			a.end = h.ticks.Add(1)
 		}
 	}
+}
+
+// begin notes what the log holds when a life begins.
+func (h *history) begin(w *world) {
+	lists := map[trial.ID]int64{}
+	for _, t := range w.ledger.Trials() {
+		lists[t.ID()] = w.log.Len(t.List(trial.Conduct))
+	}
+	h.began = append(h.began, lists)
 }
 
 // recruit makes a trial with new strata and prepares its participants.
@@ -171,7 +183,7 @@ func (h *history) ask(w *world, life int, waiting *sync.WaitGroup) {
 		if h.aliases {
 			by.Request = h.request()
 		}
-		a := asked{subject: s, life: life, call: h.ticks.Add(1)}
+		a := asked{subject: s, as: r.Participant, life: life, call: h.ticks.Add(1)}
 		receipt, err := h.randomize(func() (ledger.Receipt, error) {
 			t, err := w.ledger.Trial(s.trial)
 			if err != nil {
@@ -234,8 +246,13 @@ func (h *history) randomize(call func() (ledger.Receipt, error), waiting *sync.W
 	}
 }
 
-// operations returns the history for the checker, and how many outcomes are
-// unknown. Callers aren't told slots: the log has them.
+// operations returns the history for the checker, and how many outcomes were
+// unknown to who asked. Callers aren't told slots: the log has them.
+//
+// The log also has what became of an operation that wasn't answered. If nobody was
+// randomized by it or another one in that life, it did nothing, and is left out.
+// Else it gave that slot, first or again, at some time before the life ended: the
+// checker needn't try both for each of them, which takes it minutes.
 func (h *history) operations() (all []porcupine.Operation, unknown int) {
 	h.Helper()
 	s, end := h.open()
@@ -245,35 +262,42 @@ func (h *history) operations() (all []porcupine.Operation, unknown int) {
 		h.Fatal(err)
 	}
 	defer w.close()
-	slots := map[trial.ID]map[int64]int{}
+	h.begin(w)
+	slots, indexes := map[trial.ID]map[int64]int{}, map[trial.ID]map[trial.ParticipantID]int64{}
 	for _, t := range w.ledger.Trials() {
-		slots[t.ID()] = slotsOf(h, w, t)
+		slots[t.ID()], indexes[t.ID()] = slotsOf(h, w, t)
 	}
 	for i, a := range h.asked {
-		o := output{known: a.known}
-		if o.known {
-			slot, ok := slots[a.subject.trial][a.index]
-			if o.slot = slot; !ok {
-				o.slot = -1
-			}
-		} else {
+		id := a.subject.trial
+		if !a.known {
 			unknown++
+			index, randomized := indexes[id][a.as]
+			if !randomized || index < h.began[a.life][id] || index >= h.began[a.life+1][id] {
+				continue
+			}
+			a.index = index
+		}
+		slot, ok := slots[id][a.index]
+		if !ok {
+			slot = -1
 		}
 		all = append(all, porcupine.Operation{
-			ClientId: i, Call: a.call, Return: a.end, Output: o,
-			Input: input{fmt.Sprint(a.subject.trial, "|", a.subject.site), a.subject.who},
+			ClientId: i, Call: a.call, Return: a.end, Output: slot,
+			Input: input{fmt.Sprint(id, "|", a.subject.site), a.subject.who},
 		})
 	}
 	return all, unknown
 }
 
-// slotsOf returns the slot that each randomization of a trial took, by its index.
-func slotsOf(h *history, w *world, t *ledger.Trial) map[int64]int {
+// slotsOf returns the slot that each randomization of a trial took, by its index,
+// and the indexes of the participants.
+func slotsOf(h *history, w *world, t *ledger.Trial) (slots map[int64]int, indexes map[trial.ParticipantID]int64) {
 	to := ledger.Position{}
 	for _, c := range trial.Compartments() {
 		to[c] = w.log.Len(t.List(c))
 	}
-	slots, last := map[int64]int{}, int64(-1)
+	slots, indexes = map[int64]int{}, map[trial.ParticipantID]int64{}
+	last := int64(-1)
 	for l, err := range t.Replay(h.Context(), to) {
 		if err != nil {
 			h.Fatal(err)
@@ -281,9 +305,10 @@ func slotsOf(h *history, w *world, t *ledger.Trial) map[int64]int {
 		switch e := l.Event.(type) {
 		case trial.Randomized:
 			last = l.Index
+			indexes[e.Participant] = l.Index
 		case trial.Allocated:
 			slots[last] = e.Slot
 		}
 	}
-	return slots
+	return slots, indexes
 }

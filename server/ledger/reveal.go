@@ -9,7 +9,6 @@ import (
 	"github.com/lodd-rct/lodd/randomization"
 	"github.com/lodd-rct/lodd/server/export"
 	"github.com/lodd-rct/lodd/server/trial"
-	"github.com/lodd-rct/lodd/server/vault"
 )
 
 // Reveal returns what is handed out of an unsealed trial: a function of the log
@@ -190,18 +189,6 @@ func (v *revealing) allocate(ctx context.Context, index int64, e trial.Allocated
 	}
 	v.add(drawn, a)
 	return nil
-}
-
-// openArm opens the arm of an allocation.
-func (t *Trial) openArm(ctx context.Context, e trial.Allocated) (int, error) {
-	plain, err := t.config.Vault.Open(ctx, t.allocationKey(), e.Sealed, armContext(e))
-	if err != nil {
-		return 0, fmt.Errorf("open allocation: %w", err)
-	}
-	if plain, err = vault.Unpad(plain); err != nil || len(plain) != 1 {
-		return 0, fmt.Errorf("sealed allocation has an unknown form")
-	}
-	return int(plain[0]), nil
 }
 
 // logged returns the leaf hash of an entry.
