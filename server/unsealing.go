@@ -3,11 +3,14 @@ package server
 import (
 	"context"
 	"fmt"
+	"io"
+	"slices"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+	"github.com/lodd-rct/lodd/server/authz"
 	"github.com/lodd-rct/lodd/server/export"
 	"github.com/lodd-rct/lodd/server/export/csv"
 	"github.com/lodd-rct/lodd/server/people"
@@ -43,8 +46,38 @@ func (s *unsealingService) ApproveUnsealing(ctx context.Context, req *loddv1.App
 	if req.GetConfirm() != req.GetTrialId() {
 		return nil, rpcerr.Field("confirm", fmt.Errorf("%q is not the trial; nothing was done", req.GetConfirm()))
 	}
+	if err := s.proposerStays(ctx, req); err != nil {
+		return nil, err
+	}
 	r, err := s.step(ctx, req, trial.Unsealed{})
 	return &loddv1.ApproveUnsealingResponse{Receipt: r}, err
+}
+
+// proposerStays refuses to approve what somebody proposed who could not propose
+// it now: the account may have been somebody else's when it did.
+func (s *unsealingService) proposerStays(ctx context.Context, req commanding) error {
+	t, _, err := s.enter(ctx, req)
+	if err != nil {
+		return err
+	}
+	by := ""
+	if err := t.View(func(st *trial.State) error {
+		p, _ := st.Proposal(s.now())
+		by = p.By
+		return nil
+	}); err != nil || by == "" {
+		return err // there is none: it is approved already, or is refused for that
+	}
+	stays := false
+	s.people.View(func(p *people.State) { // an account that is disabled holds no role
+		stays = slices.ContainsFunc(p.Grants(by), func(g people.Grant) bool {
+			return g.Trial == string(t.ID()) && slices.Contains(authz.Permissions(trial.Role(g.Role)), loddv1.Permission_PERMISSION_UNSEAL)
+		})
+	})
+	if !stays {
+		return trial.ErrNotProposed
+	}
+	return nil
 }
 
 // step carries out a step that is its event.
@@ -58,7 +91,7 @@ func (s *unsealingService) step(ctx context.Context, req commanding, e trial.Eve
 }
 
 func (s *unsealingService) GetUnsealing(ctx context.Context, req *loddv1.GetUnsealingRequest) (*loddv1.GetUnsealingResponse, error) {
-	t, _, err := s.enter(ctx, req)
+	t, a, err := s.enter(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +104,9 @@ func (s *unsealingService) GetUnsealing(ctx context.Context, req *loddv1.GetUnse
 			resp.Unsealed = timestamppb.New(at)
 			return nil
 		}
-		resp.Missing = st.BeforeUnsealing()
+		if a.Holds(trial.Custodian, trial.Statistician, trial.Investigator, trial.Monitor, trial.Auditor) {
+			resp.Missing = st.BeforeUnsealing() // others could see from it when an assessor was at work
+		}
 		if p, ok := st.Proposal(s.now()); ok {
 			resp.ProposedBy, resp.Expires = p.By, timestamppb.New(p.Expires)
 		}
@@ -80,7 +115,7 @@ func (s *unsealingService) GetUnsealing(ctx context.Context, req *loddv1.GetUnse
 	return resp, err
 }
 
-// DownloadReveal writes the bundle twice, as DownloadExport does.
+// DownloadReveal sends the bundle of an unsealed trial.
 func (s *unsealingService) DownloadReveal(req *loddv1.DownloadRevealRequest, out grpc.ServerStreamingServer[loddv1.DownloadRevealResponse]) error {
 	ctx := out.Context()
 	c, err := s.command(ctx, req)
@@ -103,24 +138,14 @@ func (s *unsealingService) DownloadReveal(req *loddv1.DownloadRevealRequest, out
 		return err
 	}
 	keys := export.Output{Format: csv.Format{}, Signer: s.config.Keys.ExportSigner, Log: s.config.Keys.LogSigner}
-	var size counter
-	if err := export.BundleReveal(ctx, &size, src, keys); err != nil {
-		return err
-	}
-	// The entry comes before the first byte: what was handed out is in the log.
-	if _, err := c.trial.Do(ctx, c.by(c.access.Role()), trial.Revealed{}); err != nil {
-		return err
-	}
-	next := &loddv1.DownloadRevealResponse{FileName: export.Name(c.trial.ID(), src.Lock.Number, export.Unsealed), SizeBytes: int64(size)}
-	w := &chunkWriter{send: func(chunk []byte) error {
-		m := next
-		m.Chunk, next = chunk, &loddv1.DownloadRevealResponse{}
-		return out.Send(m)
-	}}
-	if err := export.BundleReveal(ctx, w, src, keys); err != nil {
-		return err
-	}
-	return w.flush()
+	return sendBundle(
+		export.Name(c.trial.ID(), src.Lock.Number, export.Unsealed),
+		func(w io.Writer) error { return export.BundleReveal(ctx, w, src, keys) },
+		func() error { return c.handOut(ctx, trial.Revealed{}) },
+		func(p piece) error {
+			return out.Send(&loddv1.DownloadRevealResponse{FileName: p.name, SizeBytes: p.size, Chunk: p.chunk})
+		},
+	)
 }
 
 // everAssessor reports whether the caller assesses outcomes in the trial, or

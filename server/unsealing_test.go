@@ -292,3 +292,28 @@ func TestAssessorsAreNeverShownTheReveal(t *testing.T) {
 		t.Errorf("%d entries of what was refused", n)
 	}
 }
+
+// What somebody proposed who may not propose it any more is approved by nobody.
+func TestProposalEndsWithItsProposersRole(t *testing.T) {
+	w := newTrial(t, nil)
+	w.over()
+	w.must(w.propose("pi"))
+	_, err := w.people().RevokeRole(w.as("cus"), &loddv1.RevokeRoleRequest{TrialId: "T1", User: "pi", Role: "investigator", Reason: "left"})
+	w.must(err)
+	refused(t, w.approve("cus"), codes.FailedPrecondition, "NOT_PROPOSED")
+	w.wait(7*24*time.Hour + time.Millisecond)
+	w.must(w.propose("ts"))
+	w.must(w.approve("cus"))
+}
+
+// Whoever works with participants isn't told what is missing: a lock that is
+// missing tells that an assessor was at work.
+func TestUnsealingTellsFewWhatIsMissing(t *testing.T) {
+	w := newTrial(t, nil)
+	for user, told := range map[string]bool{"cus": true, "ts": true, "pi": true, "au": true, "dm": true, "oa-osl": false, "tc-osl": false} {
+		got, err := w.unsealing().GetUnsealing(w.as(user), &loddv1.GetUnsealingRequest{TrialId: "T1"})
+		if err != nil || len(got.GetMissing()) > 0 != told {
+			t.Errorf("%s is told %q, %v", user, got.GetMissing(), err)
+		}
+	}
+}

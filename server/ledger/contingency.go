@@ -38,7 +38,7 @@ func (t *Trial) PrintEnvelopes(ctx context.Context, by Caller, envelopes int, to
 	if err != nil {
 		return nil, Receipt{}, err
 	}
-	arms, p, err := t.envelopes(envelopes)
+	arms, p, err := t.envelopes(envelopes, a.Receipt.Index)
 	if err != nil {
 		return nil, Receipt{}, err
 	}
@@ -69,13 +69,13 @@ func printable(p *trial.Protocol, envelopes int) error {
 }
 
 // envelopes returns the arms of the first envelopes of each stratum, and the
-// protocol.
-func (t *Trial) envelopes(n int) (arms map[trial.Stratum][]int, p *trial.Protocol, err error) {
+// protocol. They were printed by entry at of conduct.
+func (t *Trial) envelopes(n int, at int64) (arms map[trial.Stratum][]int, p *trial.Protocol, err error) {
 	arms = map[trial.Stratum][]int{}
 	err = t.View(func(s *trial.State) error {
 		protocol := *s.Protocol()
 		p = &protocol
-		if t.deck == nil || s.Envelopes() < n {
+		if sealing, ok := s.Sealing(); !ok || at < sealing.Index || t.deck == nil {
 			return &trial.Invalid{Field: "request_id", Problem: "is of envelopes of a sealing that was abandoned since; ask for new ones with a new request"}
 		}
 		for _, stratum := range p.Strata() {

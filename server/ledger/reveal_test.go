@@ -81,8 +81,7 @@ func TestRevealIsWhatTheLogHolds(t *testing.T) {
 	}
 }
 
-// Slots that a restore has lost stand where they were given up; those of a
-// sealing that was given up itself are of no sequence.
+// Slots that a restore has lost stand where they were given up.
 func TestRevealTellsLostSlots(t *testing.T) {
 	for _, d := range []randomization.Design{design, minimization} {
 		t.Run(fmt.Sprintf("%T", d), func(t *testing.T) {
@@ -95,7 +94,6 @@ func TestRevealTellsLostSlots(t *testing.T) {
 				w.do(trial.Custodian, trial.Reconciled{Lost: lost})
 			}
 			w.seal(false)
-			lose(trial.LostSlots{Stratum: "OSLO/sex=m", Slots: 4})
 			w.do(trial.Custodian, trial.SealingAbandoned{Reason: "other"})
 			if _, _, err := w.trial().Seal(t.Context(), w.as(trial.Custodian), d, false); err != nil {
 				t.Fatal(err)

@@ -50,9 +50,9 @@ func (s *State) apply(m Meta, e Event) {
 	case PlanFrozen, UnsealingProposed, Unsealed:
 		s.applyUnsealing(m, e)
 	case EnrolmentOpened:
-		s.open, s.opened, s.proposal = true, true, Proposal{}
+		s.open, s.opened, s.closedOn, s.proposal = true, true, Date{}, Proposal{}
 	case EnrolmentClosed:
-		s.open = false
+		s.open, s.closedOn = false, s.Today(m.At)
 	case Locked:
 		s.locks = append(s.locks, Lock{e.Number, m.At, m.Actor, e.Conduct, e.Outcome})
 	case Restored:

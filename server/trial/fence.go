@@ -72,6 +72,7 @@ func (s *State) raiseFence(e Restored) {
 func (s *State) liftFence(e Reconciled) {
 	for _, l := range e.Lost {
 		s.slots[l.Stratum] += l.Slots
+		s.enrolledInLost = true
 	}
 	s.restored, s.lostSlots = nil, 0
 }

@@ -88,6 +88,7 @@ func (s *State) checkContingencyUsed(m Meta, e ContingencyUsed) error {
 			&Invalid{"envelope", fmt.Sprintf("%d of the participant's stratum is used by somebody else; read the number on the envelope again", e.Envelope)}),
 		s.past(m, "on", e.On),
 		when(e.On.Before(p.Consent.On), &Invalid{"on", fmt.Sprintf("%s is earlier than the consent of %s", e.On, p.Consent.On)}),
+		when(!s.closedOn.IsZero() && s.closedOn.Before(e.On), &Invalid{"on", fmt.Sprintf("%s is later than the end of enrolment on %s", e.On, s.closedOn)}),
 		when(e.Witness == "" || e.Witness == m.Actor, &Invalid{"witness", "is missing or yourself; two people open an envelope"}),
 		oneOf("reason", e.Reason, ContingencyReasons()),
 		when(s.unallocated != "", fmt.Errorf("trial: participant %s has no allocation", s.unallocated)),
@@ -126,6 +127,7 @@ func (s *State) applyMistake(m Meta, e Event) {
 		p.Envelope, p.OpenedOn, p.Slot = e.Envelope, e.On, e.Envelope-1
 		s.usedEnvelopes[p.Stratum] = append(s.usedEnvelopes[p.Stratum], e.Envelope)
 		s.unallocated = p.ID
+		s.proposal = Proposal{} // who proposed to unseal knew of one participant less
 	}
 }
 

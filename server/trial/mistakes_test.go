@@ -131,6 +131,7 @@ func TestUseOfEnvelopesRefuses(t *testing.T) {
 		{"a randomized participant", then(ready, trial.Prepared{Participant: "P1"}, commit("P1")), use, trial.ErrAlreadyRandomized},
 		{"tomorrow", ready, change(func(e *trial.ContingencyUsed) { e.On = date("2020-03-02") }), invalid("on")},
 		{"before the consent", ready, change(func(e *trial.ContingencyUsed) { e.On = date("2020-02-29") }), invalid("on")},
+		{"after the end", then(ready, trial.EnrolmentClosed{}, day("2020-03-09")), change(func(e *trial.ContingencyUsed) { e.On = date("2020-03-02") }), invalid("on")},
 		{"no day", ready, change(func(e *trial.ContingencyUsed) { e.On = trial.Date{} }), invalid("on")},
 		{"nobody beside", ready, change(func(e *trial.ContingencyUsed) { e.Witness = "" }), invalid("witness")},
 		{"oneself beside", ready, change(func(e *trial.ContingencyUsed) { e.Witness = "kari" }), invalid("witness")},

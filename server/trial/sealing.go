@@ -58,7 +58,12 @@ func (s *State) checkSealing(m Meta, e Event) error {
 			when(len(e.Entropy) == 0 || len(e.Entropy) > MaxEntropy, &Invalid{"entropy", fmt.Sprintf("has %d bytes, want 1 to %d", len(e.Entropy), MaxEntropy)}),
 		)
 	case SealingAbandoned:
-		return first(when(!s.sealed, ErrNotSealed), when(s.opened, ErrAlreadySealed), oneOf("reason", e.Reason, AbandonReasons()))
+		return first(
+			when(!s.sealed, ErrNotSealed),
+			when(s.opened || s.enrolledInLost, ErrAlreadySealed),
+			when(s.fenced(), ErrFenced), // somebody may be enrolled in what was lost
+			oneOf("reason", e.Reason, AbandonReasons()),
+		)
 	case ContingencyPrinted:
 		return s.checkPrinted(e)
 	default:
@@ -96,8 +101,6 @@ func (s *State) applySealing(m Meta, e Event) {
 	case SealingAbandoned:
 		s.sealed, s.kept, s.envelopes = false, false, 0
 		s.sealing = Sealing{Abandoned: s.sealing.Abandoned + 1}
-		clear(s.slots) // those that a restore lost are of a sequence that nobody draws from any more
-		s.lostSlots = 0
 	case ContingencyPrinted:
 		s.envelopes = e.Envelopes
 	}

@@ -33,6 +33,8 @@ func TestSealingByTwoPartiesRefuses(t *testing.T) {
 		{"abandoning for no reason", sealed, trial.SealingAbandoned{Reason: "unlucky"}, invalid("reason")},
 		{"abandoning after opening", opened, abandon, trial.ErrAlreadySealed},
 		{"abandoning after closing", closed, abandon, trial.ErrAlreadySealed},
+		{"abandoning after a restore", then(sealed, trial.Restored{Allocation: 4}), abandon, trial.ErrFenced},
+		{"abandoning what somebody was enrolled with", then(sealed, trial.Restored{}, trial.Reconciled{Lost: []trial.LostSlots{{Stratum: "OSLO/drug=other", Slots: 1}}}), abandon, trial.ErrAlreadySealed},
 		{"abandoning twice", then(sealed, abandon), abandon, trial.ErrNotSealed},
 		{"opening after abandoning", then(sealed, abandon), trial.EnrolmentOpened{}, trial.ErrNotSealed},
 	})

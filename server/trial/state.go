@@ -32,8 +32,13 @@ type State struct {
 	lens         map[Compartment]int64
 	last         time.Time
 
+	// enrolledInLost says that a reconciliation gave up slots: there were people
+	// with arms of this design.
+	enrolledInLost bool
+
 	envelopes     int // of each stratum
 	usedEnvelopes map[Stratum][]int
+	closedOn      Date // when enrolment was closed last; zero while it is open
 	plan          Plan
 	proposal      Proposal
 	unsealedAt    time.Time

@@ -34,6 +34,7 @@ func TestTS2UnsealingRefuses(t *testing.T) {
 		{"another plan since", then(proposed, trial.PlanFrozen{Digest: [32]byte{8}, Version: "2.0"}), unseal, trial.ErrNotProposed},
 		{"opened since", then(proposed, trial.EnrolmentOpened{}, trial.EnrolmentClosed{}), unseal, trial.ErrNotProposed},
 		{"answers since", then(proposed, day("2020-03-02"), submitted("P1", "month-6", "audit", "2020-03-02")), unseal, trial.ErrNotReady},
+		{"an envelope since", then(then(opened, then([]any{printed(1)}, then(readied("P1"), trial.EnrolmentClosed{}, trial.Locked{}, plan, propose)...)...), opensEnvelope("P1", 1, date("2020-03-01"))), unseal, trial.ErrNotProposed},
 		{"unsealed already", unsealed, unseal, trial.ErrUnsealed},
 		{"proposed again", unsealed, propose, trial.ErrUnsealed},
 		{"a reveal before", proposed, trial.Revealed{}, trial.ErrNotUnsealed},

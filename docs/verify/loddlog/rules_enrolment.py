@@ -134,12 +134,14 @@ def contingency_used(trial, entry):  # N14
     demand((stratum(trial, person), event["envelope"]) not in trial.used_envelopes, "the envelope is used already")
     trial.past(entry, event["on"])
     demand(person.consent_on is None or event["on"] >= person.consent_on, "the envelope was opened before the consent")
+    demand(trial.closed_on is None or event["on"] <= trial.closed_on, "the envelope was opened after the end of enrolment")
     demand(event["witness"] not in ("", entry.actor), "one person alone opened the envelope")
     demand(event["reason"] in ENVELOPES, "%r is no reason to open an envelope" % event["reason"])
     demand(not trial.unallocated, "participant %s has no allocation yet" % trial.unallocated)
     enrol(trial, entry, person)
     person.envelope, person.opened_on, person.slot = event["envelope"], event["on"], event["envelope"] - 1
     trial.used_envelopes.add((person.stratum, event["envelope"]))
+    trial.proposal = None
 
 
 def bound(trial):

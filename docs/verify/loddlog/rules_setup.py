@@ -57,12 +57,12 @@ def enrolment_opened(trial, entry):  # S7
     demand(not trial.fenced, "the trial was restored and is not reconciled")
     demand(not trial.unsealed, "the trial is unsealed")
     trial.open = trial.opened = True
-    trial.proposal = None
+    trial.closed_on = trial.proposal = None
 
 
 def enrolment_closed(trial, entry):  # S8
     demand(trial.open, "enrolment is not open")
-    trial.open = False
+    trial.open, trial.closed_on = False, trial.today(entry)
 
 
 def entropy_contributed(trial, entry):  # S9
@@ -75,9 +75,11 @@ def entropy_contributed(trial, entry):  # S9
 def sealing_abandoned(trial, entry):  # S10
     demand(trial.sealed, "no design is sealed")
     demand(not trial.opened, "enrolment was open already")
+    demand(not trial.fenced, "the trial was restored and is not reconciled")
+    demand(not trial.enrolled_in_lost, "somebody was enrolled in what a restore lost")
     demand(entry.event["reason"] in ABANDONED, "%r is no reason to abandon a sealing" % entry.event["reason"])
     trial.sealed = trial.kept = trial.awaits_entropy = False
-    trial.envelopes, trial.slots, trial.lost_slots = 0, {}, 0
+    trial.envelopes = 0
 
 
 def contingency_printed(trial, entry):  # S11
@@ -122,6 +124,7 @@ def reconciled(trial, entry):  # X5
     demand(sum(of["slots"] for of in lost) >= trial.lost_slots, "fewer slots are named than are known to be lost")
     for of in lost:
         trial.slots[of["stratum"]] = trial.slots.get(of["stratum"], 0) + of["slots"]
+        trial.enrolled_in_lost = True
     trial.fenced, trial.lost_slots = False, 0
 
 

@@ -49,6 +49,8 @@ class Trial:
         self.sealed = self.kept = self.open = False
         self.opened = False          # enrolment was open once
         self.awaits_entropy, self.sealed_by = False, ""
+        self.closed_on = None        # the date, while enrolment is closed
+        self.enrolled_in_lost = False  # a reconciliation gave up slots
         self.envelopes = 0           # of each stratum
         self.used_envelopes = set()  # pairs of stratum and number
         self.plan = ""               # the version of the frozen analysis plan

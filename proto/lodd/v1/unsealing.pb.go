@@ -424,7 +424,8 @@ type GetUnsealingResponse struct {
 	// unsealed is when the second step was made; unset before it.
 	Unsealed *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=unsealed,proto3" json:"unsealed,omitempty"`
 	// missing are what is to be done first: enrolment-closed, lock,
-	// analysis-plan or reconciliation.
+	// analysis-plan or reconciliation. Only custodian, statistician, investigator,
+	// monitor and auditor are told.
 	Missing       []string `protobuf:"bytes,6,rep,name=missing,proto3" json:"missing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
