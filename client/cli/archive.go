@@ -73,7 +73,7 @@ func (a *app) readArchive(ctx context.Context, f *os.File, key string) (*audit.A
 		// whether it is verified.
 		other, again := audit.ReadArchive(file, info.Size(), nil)
 		if again == nil && strings.HasSuffix(verifier.Name(), ofExports) && strings.HasSuffix(keyName(other.Key), ofLog) {
-			return nil, &notVerifiedError{stranger: true, message: a.words.say("error.archive-export-key", verifier.Name(), keyName(other.Key))}
+			return nil, &notVerifiedError{stranger: true, message: a.words.say("error.archive-export-key", verifier.Name(), other.Key)}
 		}
 		if again == nil {
 			return nil, &notVerifiedError{stranger: true, message: a.words.say("error.archive-stranger", other.Key, fmt.Sprintf("%s+%08x", verifier.Name(), verifier.KeyHash()))}

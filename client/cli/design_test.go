@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/lodd-rct/lodd/randomization"
 )
 
 // designFiles are randomization files, one of each design.
@@ -22,17 +24,38 @@ var designFiles = []string{
 	"design: minimization\nfactors: [{id: site, levels: 3, weight: 2}, {id: sex, levels: 2}]\nmeasure: range\nchance: 4/5\n",
 }
 
+// designs returns what people read of a design, by language. The forecast, which
+// takes long, is made once.
+func (w *world) designs(file string, plan randomization.Plan) map[string]string {
+	w.t.Helper()
+	design, err := w.deps().ParseDesign("r.yaml", []byte(file), []int{1, 1})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	forecast, err := randomization.NewForecast(design, plan)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	texts := map[string]string{}
+	for _, lang := range []string{"en", "nb"} {
+		texts[lang] = designView{words: newWords(lang), design: design, plan: plan, forecast: forecast}.text()
+	}
+	return texts
+}
+
 // What the list custodian reads of each design, in both languages.
 func TestDesignIsExplained(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long forecasts, in which nothing runs beside anything")
+	}
 	var b strings.Builder
+	w := newWorld(t, nil)
 	for _, file := range designFiles {
+		texts := w.designs(file, randomization.Plan{Participants: 24, Sites: 3, Strata: 1})
 		for _, lang := range []string{"en", "nb"} {
-			w := newWorld(t, nil)
-			o := w.mustRun("design", "-f", w.file("r.yaml", file), "--participants", "24", "--sites", "3", "-o", "table", "--lang", lang)
-			b.WriteString("# " + strings.ReplaceAll(strings.TrimSpace(file), "\n", "; ") + "\n" + o.stdout + o.stderr + "\n")
+			b.WriteString("# " + strings.ReplaceAll(strings.TrimSpace(file), "\n", "; ") + "\n" + texts[lang] + "\n")
 		}
 	}
-	w := newWorld(t, nil)
 	for _, tt := range []struct{ file, line string }{
 		{"design: blocks\nblock_sizes: [6, 9]\n", "--participants 12 --ratio 2:1"},
 		{designFiles[0], "--participants 30 --sites 2 --strata 4"},
@@ -46,16 +69,19 @@ func TestDesignIsExplained(t *testing.T) {
 	golden(t, "design", b.String())
 }
 
-// The issue's own example: 7 sites and the default blocks can reach 28.
+// 7 sites and the default blocks can reach 28.
 func TestDesignTellsTheBound(t *testing.T) {
-	w := newWorld(t, nil)
-	path := w.file("r.yaml", designFiles[0])
+	plan := randomization.Plan{Participants: 202, Sites: 7, Strata: 1}
+	if testing.Short() {
+		plan.Participants = 42
+	}
+	texts := newWorld(t, nil).designs(designFiles[0], plan)
 	for lang, want := range map[string]string{
 		"en": "with 7 sites and blocks {4,6,8} the overall imbalance can reach 28;",
 		"nb": "med 7 steder og blokker {4,6,8} kan den samlede ubalansen nå 28;",
 	} {
-		if o := w.mustRun("design", "-f", path, "--participants", "202", "--sites", "7", "-o", "table", "--lang", lang); !strings.Contains(o.stdout, want) {
-			t.Errorf("%s: no %q in\n%s", lang, want, o.stdout)
+		if !strings.Contains(texts[lang], want) {
+			t.Errorf("%s: no %q in\n%s", lang, want, texts[lang])
 		}
 	}
 }

@@ -62,7 +62,7 @@ func TestUnknownTrial(t *testing.T) {
 		{"trial use IPS", []string{"IPS"}, "your role does not allow this"},
 		{"trial show --trial IPSS", denied, "your role does not allow this"},
 	} {
-		var mine any = tt.mine
+		mine := tt.mine
 		if ids, ok := tt.mine.([]string); ok {
 			answer := &loddv1.ListTrialsResponse{}
 			for _, id := range ids {
@@ -115,9 +115,9 @@ func TestFaultsComeBeforeQuestions(t *testing.T) {
 		code  int
 		want  string
 	}{
-		{"trial seal -f -", "blocks: [3]", exitInvalid, "blocks"},
-		{"trial seal -f -", "block: [4]", exitInvalid, "block"},
-		{"trial seal -f - --record absent/record.txt", "blocks: [4]", exitUsage, "absent/record.txt"},
+		{"trial seal -f -", "design: blocks\nblock_sizes: [3]", exitInvalid, "block_sizes"},
+		{"trial seal -f -", "designs: blocks", exitInvalid, `unknown key "designs"`},
+		{"trial seal -f - --record absent/record.txt", "design: blocks\nblock_sizes: [4]", exitUsage, "absent/record.txt"},
 		{"trial abandon --reason mood", "", exitUsage, "--reason is one of design-fault, "},
 		{"participant withdraw OSL-1 --scope data --reason mood", "", exitUsage, "--reason is one of no-longer-wants, "},
 	} {
@@ -226,7 +226,7 @@ func TestVerifyNamesTheWrongThing(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.key = logKey
-	if o := w.run("verify", w.archiveOfLog(), "--key", exports); o.code != exitNotVerified || !strings.Contains(o.stderr, "a log is verified with the key of the log, lodd/log") {
+	if o := w.run("verify", w.archiveOfLog(), "--key", exports); o.code != exitNotVerified || !strings.Contains(o.stderr, "a log is verified with the key of the log, lodd/log+") {
 		t.Errorf("exit %d, %s", o.code, o.stderr)
 	}
 }
@@ -246,6 +246,17 @@ func TestVerifyLogAsTable(t *testing.T) {
 			if !strings.Contains(o.stdout, text) {
 				t.Errorf("%d: no %q in\n%s", replayed, text, o.stdout)
 			}
+		}
+	}
+}
+
+// Where nothing was seen of a trial, there is nothing to accept, and that is said.
+func TestAcceptForkOfNothing(t *testing.T) {
+	w, _ := newAudited(t)
+	for output, stdout := range map[string]string{"table": "", "json": `{"schema":"lodd.fork-acceptance/1","trial":"IPS","evidence":[]}` + "\n"} {
+		o := w.mustRun("audit", "accept-fork", "--confirm", "IPS", "-o", output)
+		if o.stdout != stdout || !strings.Contains(o.stderr, "nothing was remembered of this trial here") {
+			t.Errorf("%s: %q, %q", output, o.stdout, o.stderr)
 		}
 	}
 }

@@ -59,7 +59,7 @@ func TestSeal(t *testing.T) {
 			if tt.exists {
 				record = w.file("record.txt", "old")
 			}
-			o := w.run(append([]string{"trial", "seal", "-f", w.file("d.yaml", "blocks: [4]"), "--record", record}, tt.args...)...)
+			o := w.run(append([]string{"trial", "seal", "-f", w.file("d.yaml", "design: blocks\nblock_sizes: [4]\n"), "--record", record}, tt.args...)...)
 			if sealed := w.called("SealDesign"); o.code != tt.code || sealed != tt.sealed {
 				t.Fatalf("exit %d, sealed %v\n%s", o.code, sealed, o.stderr)
 			}

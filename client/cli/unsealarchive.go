@@ -15,11 +15,12 @@ import (
 	"github.com/lodd-rct/lodd/audit"
 	logv1 "github.com/lodd-rct/lodd/proto/lodd/log/v1"
 	"github.com/lodd-rct/lodd/randomization"
+	"github.com/lodd-rct/lodd/randomization/table"
 )
 
 // holdToLog checks a reveal against an archive of the log: the heads in the
-// bundle are those of the same lists, the log has these allocations in this order
-// and no other, and it was bound to this commitment, contribution and order of
+// bundle are those of the same lists, the log has these allocations and gave up
+// these slots, in this order and no other, and it was bound to this commitment, contribution and order of
 // arms.
 func (a *app) holdToLog(ctx context.Context, r *reveal, path string) error {
 	f, err := os.Open(path)
@@ -66,7 +67,9 @@ type logCheck struct {
 	inLog      []string      // arms by their numbers
 	commitment []byte
 	entropy    []byte
-	next       int // of Allocations: the first that the log wasn't compared with
+	next       int                // of Allocations: the first that the log wasn't compared with
+	lost       []*logv1.LostSlots // given up after those before next
+	found      int                // entries of allocation that are those of the bundle
 }
 
 // read reads a list as far as the bundle was made of it.
@@ -111,6 +114,10 @@ func (c *logCheck) entry(e *logv1.Entry, index int64, hash string) error {
 		c.commitment, c.entropy = e.GetDesignSealed().GetCommitment(), nil
 	case e.GetEntropyContributed() != nil:
 		c.entropy = e.GetEntropyContributed().GetEntropy()
+	case e.GetReconciled() != nil:
+		c.lost = append(c.lost, e.GetReconciled().GetLost()...)
+	case e.GetSealingAbandoned() != nil: // slots of its sequences are of none any more
+		c.lost = nil
 	case e.GetRandomized() != nil || e.GetContingencyUsed() != nil:
 		return c.randomized(index, hash)
 	case e.GetAllocated() != nil:
@@ -119,10 +126,35 @@ func (c *logCheck) entry(e *logv1.Entry, index int64, hash string) error {
 	return nil
 }
 
+// lose finds the slots that the log gave up: the next of the bundle must be those
+// and no other. Else whoever made it could draw until an arm pleases, and call the
+// slots before it lost.
+func (c *logCheck) lose() error {
+	next := func() (a randomization.Allocation, lost bool) {
+		if c.next < len(c.Allocations) {
+			a = c.Allocations[c.next]
+		}
+		return a, a.Kind == randomization.Lost
+	}
+	for _, l := range c.lost {
+		for range l.GetSlots() {
+			if a, lost := next(); !lost || a.Stratum != l.GetStratum() {
+				return c.differs(fmt.Sprintf("allocation %d is not the lost slot of %q that the log gave up there", c.next, l.GetStratum()))
+			}
+			c.next++
+		}
+	}
+	c.lost = nil
+	if a, lost := next(); lost {
+		return c.differs(fmt.Sprintf("allocation %d is a lost slot of %q that the log did not give up", c.next, a.Stratum))
+	}
+	return nil
+}
+
 // randomized finds the allocation of an entry of conduct.
 func (c *logCheck) randomized(index int64, hash string) error {
-	for c.next < len(c.Allocations) && c.Allocations[c.next].Kind == randomization.Lost {
-		c.next++
+	if err := c.lose(); err != nil {
+		return err
 	}
 	if c.next == len(c.Allocations) || c.entries[c.next].conduct != index || c.entries[c.next].conductHash != hash {
 		return c.differs(fmt.Sprintf("allocation %d: entry %d of conduct randomized somebody else", c.next, index))
@@ -145,23 +177,24 @@ func (c *logCheck) allocated(e *logv1.Allocated, index int64, hash string) error
 		return c.differs(fmt.Sprintf("allocation %d: stratum %q, and the log has %q", i, a.Stratum, e.GetStratum()))
 	case e.GetContingency() != contingency, int(e.GetSlot()) != a.Slot && (contingency || !adaptive):
 		return c.differs(fmt.Sprintf("allocation %d: %s slot %d, and the log has slot %s", i, a.Kind, a.Slot, strconv.FormatInt(e.GetSlot(), 10)))
-	case a.Participant != erased && e.GetParticipant() != a.Participant:
+	case a.Participant != table.Erased && e.GetParticipant() != a.Participant:
 		return c.differs(fmt.Sprintf("allocation %d is of another participant in the log", i))
 	}
+	c.found++
 	return nil
 }
 
-// erased stands in a bundle for who withdrew from the data.
-const erased = "erased"
-
 // end compares what was found on the way.
 func (c *logCheck) end() error {
-	for c.next < len(c.Allocations) && c.Allocations[c.next].Kind == randomization.Lost {
-		c.next++
+	if err := c.lose(); err != nil {
+		return err
 	}
+	allocated, _ := c.counts()
 	switch {
 	case c.next < len(c.Allocations):
 		return c.differs(fmt.Sprintf("allocation %d is not in the log", c.next))
+	case c.found != allocated: // each has an entry of its own
+		return c.differs(fmt.Sprintf("it has %d entries of allocation for %d allocations", c.found, allocated))
 	case !bytes.Equal(c.commitment, c.Commitment[:]):
 		return c.differs("the commitment in the log is " + hex.EncodeToString(c.commitment))
 	case c.Contributed != (c.entropy != nil) || !bytes.Equal(c.entropy, c.Entropy):

@@ -84,9 +84,11 @@ func (a *app) hold(r *reveal, record sealingRecord) error {
 	switch {
 	case record.trial != r.Trial:
 		return &notVerifiedError{message: a.words.say("error.record-trial", record.trial, r.Trial)}
+	case record.awaited && !r.Contributed: // no enrolment opens before it is there
+		return &notVerifiedError{message: a.words.say("error.record-awaited")}
 	case !record.awaited && (r.Contributed != (record.entropy != nil) || !bytes.Equal(r.Entropy, record.entropy)):
 		return &notVerifiedError{message: a.words.say("error.record-entropy")}
 	}
-	r.Commitment, r.record, r.awaited = record.commitment, true, record.awaited && r.Contributed
+	r.Commitment, r.record, r.awaited = record.commitment, true, record.awaited
 	return nil
 }

@@ -20,7 +20,7 @@ import (
 
 // unsealedView is the view of a bundle that tells what an unsealed trial's
 // allocations follow from.
-const unsealedView = "unsealed"
+const unsealedView = table.UnsealedView
 
 // A reveal is such a bundle, which is what was signed, and what was found out
 // about it.
@@ -90,9 +90,8 @@ func (a *app) checkReveal(f *os.File, m audit.Manifest, record *sealingRecord) (
 
 // read reads the members of a bundle. Its errors are what is wrong with them.
 func (r *reveal) read(z *zip.Reader) error {
-	const folder = "unsealed/"
 	open := func(name string) (*bytes.Reader, error) {
-		b, err := readMember(z, folder+name)
+		b, err := readMember(z, table.UnsealedFolder+name)
 		return bytes.NewReader(b), err
 	}
 	design, err := open(table.DesignFile)
@@ -106,7 +105,7 @@ func (r *reveal) read(z *zip.Reader) error {
 	if r.Reveal, err = table.ReadReveal(design, allocations); err != nil {
 		return err
 	}
-	participants, err := open("participants.csv")
+	participants, err := open(table.ParticipantsFile)
 	if err != nil {
 		return err
 	}
@@ -128,7 +127,7 @@ func readMember(z *zip.Reader, name string) ([]byte, error) {
 // what is verified: every row must be the allocation of its order, and an arm
 // must have one name.
 func (r *reveal) readParticipants(in *bytes.Reader) error {
-	const file = "unsealed/participants.csv"
+	const file = table.UnsealedFolder + table.ParticipantsFile
 	rows, err := csv.NewReader(in).ReadAll()
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
@@ -160,11 +159,12 @@ func (r *reveal) readParticipants(in *bytes.Reader) error {
 		}
 		e := revealedEntry{conductHash: field("conduct_hash"), allocationHash: field("allocation_hash")}
 		if a.Kind != randomization.Lost {
-			e.conduct, err = strconv.ParseInt(field("conduct_entry"), 10, 64)
-			e.allocation, _ = strconv.ParseInt(field("allocation_entry"), 10, 64)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: allocation %d: %w", file, i, err)
+			if e.conduct, err = strconv.ParseInt(field("conduct_entry"), 10, 64); err == nil {
+				e.allocation, err = strconv.ParseInt(field("allocation_entry"), 10, 64)
+			}
+			if err != nil {
+				return fmt.Errorf("%s: allocation %d: %w", file, i, err)
+			}
 		}
 		r.entries = append(r.entries, e)
 	}
@@ -206,14 +206,18 @@ func (r reveal) counts() (allocated, lost int) {
 	return len(r.Allocations) - lost, lost
 }
 
-// tellOwn says that a commitment, or a contribution to the seed, out of
-// the bundle proves nothing by itself. It is no note: whoever asks for quiet must see it all the same.
+// tellOwn says that a commitment, a contribution to the seed, or lost slots out of
+// the bundle prove nothing by themselves. It is no note: whoever asks for quiet
+// must see it all the same.
 func (a *app) tellOwn(r reveal) {
 	switch {
 	case !r.record:
 		fmt.Fprintf(a.deps.Stderr, "lodd: %s\n", a.words.say("note.own-commitment", r.Commitment.String()))
 	case r.awaited && !r.archive:
 		fmt.Fprintf(a.deps.Stderr, "lodd: %s\n", a.words.say("note.own-contribution", hex.EncodeToString(r.Entropy)))
+	}
+	if _, lost := r.counts(); lost > 0 && !r.archive {
+		fmt.Fprintf(a.deps.Stderr, "lodd: %s\n", a.words.say("note.own-lost", lost))
 	}
 }
 
@@ -229,14 +233,14 @@ func (a *app) writeReveal(r reveal, path string) error {
 		return err
 	}
 	lines := []string{a.words.say("note.reveal", allocated, r.Commitment.String())}
-	if lost > 0 {
-		lines = append(lines, a.words.say("note.reveal-lost", lost))
-	}
 	if r.record {
 		lines = append(lines, a.words.say("note.reveal-record"))
 	}
 	if r.archive {
 		lines = append(lines, a.words.say("note.reveal-archive", allocated))
+		if lost > 0 {
+			lines = append(lines, a.words.say("note.reveal-lost", lost))
+		}
 	}
 	for _, l := range lines {
 		if _, err := fmt.Fprintf(a.deps.Stdout, "verified: %s\n", visible(l)); err != nil {

@@ -19,7 +19,8 @@ import (
 )
 
 // ended is an unsealed trial: five participants, of whom the third has an
-// envelope and the last withdrew from the data, and a slot that was lost.
+// envelope and the last withdrew from the data, and a slot that was lost. Three
+// others were lost before, of a sealing that was abandoned.
 type ended struct {
 	reveal              export.Reveal
 	conduct, allocation [][]byte
@@ -46,7 +47,7 @@ func (w *world) end(change func(*logv1.Entry)) *ended {
 		Trial: "IPS", At: t0, Lock: trial.Lock{Number: 2, At: t0}, Key: [32]byte{1}, SealingRecord: "SEALING RECORD\n",
 		Arms: []trial.Arm{{ID: "ips", Ratio: 1}, {ID: "tau", Ratio: 1}},
 		Randomization: randomization.Reveal{
-			Trial: "IPS", Design: design, Drawn: seed, Salt: salt, Contributed: true, Entropy: dice,
+			Trial: "IPS", Design: design, Drawn: seed, Salt: salt,
 			Commitment: randomization.Commit("IPS", design, seed, salt),
 		},
 	}}
@@ -60,22 +61,26 @@ func (w *world) end(change func(*logv1.Entry)) *ended {
 		return export.Entry{Index: int64(len(*to) - 1), Leaf: audit.Leaf(b)}
 	}
 	add(&e.conduct, &logv1.Entry{Kind: &logv1.Entry_TrialCreated{TrialCreated: &logv1.TrialCreated{Arms: []*logv1.TrialCreated_Arm{{Id: "ips"}, {Id: "tau"}}}}})
+	lose := func(slots int32) {
+		add(&e.conduct, &logv1.Entry{Kind: &logv1.Entry_Reconciled{Reconciled: &logv1.Reconciled{Lost: []*logv1.LostSlots{{Stratum: "OSL", Slots: slots}}}}})
+	}
+	add(&e.conduct, &logv1.Entry{Kind: &logv1.Entry_DesignSealed{DesignSealed: &logv1.DesignSealed{Commitment: make([]byte, 32)}}})
+	add(&e.allocation, &logv1.Entry{Kind: &logv1.Entry_DesignKept{DesignKept: &logv1.DesignKept{}}})
+	lose(3)
+	add(&e.conduct, &logv1.Entry{Kind: &logv1.Entry_SealingAbandoned{SealingAbandoned: &logv1.SealingAbandoned{Reason: "other"}}})
 	add(&e.conduct, &logv1.Entry{Kind: &logv1.Entry_DesignSealed{DesignSealed: &logv1.DesignSealed{Commitment: e.reveal.Randomization.Commitment[:], AwaitsEntropy: true}}})
 	add(&e.allocation, &logv1.Entry{Kind: &logv1.Entry_DesignKept{DesignKept: &logv1.DesignKept{}}})
 	add(&e.conduct, &logv1.Entry{Kind: &logv1.Entry_EntropyContributed{EntropyContributed: &logv1.EntropyContributed{Entropy: dice}}})
-	sequence, err := randomization.NewSequence(seed.Contribute(dice), design, "IPS", "OSL")
-	must(err)
-	envelopes, err := randomization.NewContingency(seed.Contribute(dice), design, "IPS", "OSL")
-	must(err)
 	for i, slot := range []int{0, 1, 4, 2, 3, 4} {
 		p := fmt.Sprintf("OSL-%d", i+1)
-		drawn := randomization.Allocation{Kind: randomization.Drawn, Stratum: "OSL", Slot: slot, Arm: sequence.At(slot)}
+		drawn := randomization.Allocation{Kind: randomization.Drawn, Stratum: "OSL", Slot: slot}
 		a := export.Allocation{Participant: trial.ParticipantID(p), Site: "OSL", Gone: i == 5}
 		switch i {
 		case 3:
-			drawn.Kind, drawn.Arm, a = randomization.Lost, randomization.NoArm, export.Allocation{}
+			drawn.Kind, a = randomization.Lost, export.Allocation{}
+			lose(1)
 		case 2:
-			drawn.Kind, drawn.Arm = randomization.Contingency, envelopes.At(slot)
+			drawn.Kind = randomization.Contingency
 			a.Conduct = add(&e.conduct, &logv1.Entry{Kind: &logv1.Entry_ContingencyUsed{ContingencyUsed: &logv1.ContingencyUsed{Participant: p}}})
 		default:
 			a.Conduct = add(&e.conduct, &logv1.Entry{Kind: &logv1.Entry_Randomized{Randomized: &logv1.Randomized{Participant: p}}})
@@ -88,9 +93,33 @@ func (w *world) end(change func(*logv1.Entry)) *ended {
 		e.reveal.Randomization.Allocations = append(e.reveal.Randomization.Allocations, drawn)
 		e.reveal.Allocations = append(e.reveal.Allocations, a)
 	}
+	must(e.contribute(dice))
 	e.reveal.Heads = []export.Head{e.head(trial.Conduct, e.conduct), e.head(trial.Allocation, e.allocation)}
 	add(&e.conduct, &logv1.Entry{Kind: &logv1.Entry_Revealed{Revealed: &logv1.Revealed{}}}) // comes later
 	return e
+}
+
+// contribute sets the contribution to the seed, nil for none, and all arms.
+func (e *ended) contribute(dice []byte) error {
+	r := &e.reveal.Randomization
+	seed := r.Drawn
+	if r.Contributed, r.Entropy = dice != nil, dice; r.Contributed {
+		seed = seed.Contribute(dice)
+	}
+	sequence, err := randomization.NewSequence(seed, r.Design, r.Trial, "OSL")
+	if err != nil {
+		return err
+	}
+	envelopes, err := randomization.NewContingency(seed, r.Design, r.Trial, "OSL")
+	if err != nil {
+		return err
+	}
+	for i, a := range r.Allocations {
+		r.Allocations[i].Arm = map[randomization.Kind]randomization.Arm{
+			randomization.Drawn: sequence.At(a.Slot), randomization.Contingency: envelopes.At(a.Slot), randomization.Lost: randomization.NoArm,
+		}[a.Kind]
+	}
+	return nil
 }
 
 func (e *ended) head(in trial.Compartment, entries [][]byte) export.Head {
@@ -176,7 +205,12 @@ func (e *ended) record(entropy string) string {
 		e.reveal.Randomization.Commitment, entropy)
 }
 
-const withDice = "32 bytes of the server's, and these 7 bytes of tor's:\n                       34203220\n                       362036"
+// What sealing records say of the entropy.
+const (
+	withAwaited = "32 bytes of the server's; the trial statistician's are awaited"
+	withNone    = "32 bytes of the server's; no second party contributed entropy"
+	withDice    = "32 bytes of the server's, and these 7 bytes of tor's:\n                       34203220\n                       362036"
+)
 
 // revealPieces returns a bundle as the server sends it.
 func revealPieces(bundle []byte) []proto.Message {
@@ -185,6 +219,18 @@ func revealPieces(bundle []byte) []proto.Message {
 		&loddv1.DownloadRevealResponse{FileName: "IPS-lock2-unsealed.zip", SizeBytes: int64(len(bundle)), Chunk: bundle[:half]},
 		&loddv1.DownloadRevealResponse{Chunk: bundle[half:]},
 	}
+}
+
+// withoutEntry leaves out where the log has the first arm.
+func withoutEntry(name, text string) string {
+	if name != participantsCSV {
+		return text
+	}
+	lines := strings.SplitAfter(text, "\n")
+	fields := strings.Split(lines[1], ",")
+	fields[len(fields)-2] = ""
+	lines[1] = strings.Join(fields, ",")
+	return strings.Join(lines, "")
 }
 
 // in returns a change of one file.

@@ -289,14 +289,3 @@ func TestAcceptForkIsConfirmed(t *testing.T) {
 	}
 	w.mustRun("audit", "verify")
 }
-
-// Where nothing was seen of a trial, there is nothing to accept, and that is said.
-func TestAcceptForkOfNothing(t *testing.T) {
-	w, _ := newAudited(t)
-	for output, stdout := range map[string]string{"table": "", "json": `{"schema":"lodd.fork-acceptance/1","trial":"IPS","evidence":[]}` + "\n"} {
-		o := w.mustRun("audit", "accept-fork", "--confirm", "IPS", "-o", output)
-		if o.stdout != stdout || !strings.Contains(o.stderr, "nothing was remembered of this trial here") {
-			t.Errorf("%s: %q, %q", output, o.stdout, o.stderr)
-		}
-	}
-}

@@ -53,8 +53,9 @@ func (s *story) unseal(ctx context.Context) error {
 		return err
 	}
 	propose := &loddv1.ProposeUnsealingRequest{TrialId: s.trial, RequestId: id}
-	if _, err := c.Unsealing().ProposeUnsealing(ctx, propose); !client.HasReason(err, loddv1.ErrorReason_ERROR_REASON_NOT_READY) {
-		return fmt.Errorf("a trial that goes on can be unsealed, or the refusal was another: %w", err)
+	_, err = c.Unsealing().ProposeUnsealing(ctx, propose)
+	if err := refused(err, loddv1.ErrorReason_ERROR_REASON_NOT_READY, "the unsealing of a trial that goes on"); err != nil {
+		return err
 	}
 	s.say("refused: to unseal the trial while enrolment is open")
 	if err := s.freeze(ctx); err != nil {
@@ -67,8 +68,9 @@ func (s *story) unseal(ctx context.Context) error {
 	if approve.RequestId, err = s.requestID(); err != nil {
 		return err
 	}
-	if _, err := c.Unsealing().ApproveUnsealing(ctx, approve); !client.HasReason(err, loddv1.ErrorReason_ERROR_REASON_SAME_PERSON) {
-		return fmt.Errorf("one person unseals a trial, or the refusal was another: %w", err)
+	_, err = c.Unsealing().ApproveUnsealing(ctx, approve)
+	if err := refused(err, loddv1.ErrorReason_ERROR_REASON_SAME_PERSON, "the unsealing by one person"); err != nil {
+		return err
 	}
 	s.say("per proposed to unseal the trial; refused: that per approves it too")
 	if c, approve.RequestId, err = s.asking(ctx, "kari"); err != nil {
@@ -79,6 +81,17 @@ func (s *story) unseal(ctx context.Context) error {
 	}
 	s.say("kari approved: the trial is unsealed")
 	return s.reveal(ctx)
+}
+
+// refused returns nil if a step failed for a reason, else an error.
+func refused(err error, reason loddv1.ErrorReason, step string) error {
+	switch {
+	case err == nil:
+		return errors.New(step + " was not refused")
+	case !client.HasReason(err, reason):
+		return fmt.Errorf("%s was refused for another reason than %s: %w", step, reason, err)
+	}
+	return nil
 }
 
 // freeze closes enrolment, takes a lock if something was entered since the last
@@ -107,9 +120,12 @@ func (s *story) freeze(ctx context.Context) error {
 		return err
 	}
 	digest := sha256.Sum256([]byte(plan))
-	_, err = c.Unsealing().FreezeAnalysisPlan(ctx, &loddv1.FreezeAnalysisPlanRequest{TrialId: s.trial, RequestId: id, Digest: digest[:], Version: "1.0"})
+	freeze := &loddv1.FreezeAnalysisPlanRequest{TrialId: s.trial, RequestId: id, Digest: digest[:], Version: "1.0"}
+	if _, err := c.Unsealing().FreezeAnalysisPlan(ctx, freeze); err != nil {
+		return err
+	}
 	s.say("per closed enrolment, and stine froze the analysis plan: SHA-256 %x", digest[:8])
-	return s.write("analysis-plan.txt", []byte(plan), err)
+	return s.write("analysis-plan.txt", []byte(plan), nil)
 }
 
 // reveal downloads the bundle of the unsealed trial and checks it as anybody can
@@ -142,7 +158,7 @@ func (s *story) reveal(ctx context.Context) error {
 			n++
 		}
 	}
-	if n != len(s.enrolled) || m.Blinded || m.View != "unsealed" {
+	if n != len(s.enrolled) || m.Blinded || m.View != table.UnsealedView {
 		return fmt.Errorf("%s holds %d allocations, want %d, unblinded", name, n, len(s.enrolled))
 	}
 	s.bundles, s.recomputed = append(s.bundles, name), n
@@ -159,7 +175,7 @@ func (s *story) recompute(bundle []byte) (r randomization.Reveal, err error) {
 	}
 	var files [2]io.ReadCloser
 	for i, name := range []string{table.DesignFile, table.AllocationsFile} {
-		if files[i], err = z.Open("unsealed/" + name); err != nil {
+		if files[i], err = z.Open(table.UnsealedFolder + name); err != nil {
 			return r, err
 		}
 		defer files[i].Close()
@@ -193,8 +209,11 @@ func (s *story) tamper(r randomization.Reveal, name string) error {
 	r.Allocations[i].Arm = 1 - r.Allocations[i].Arm
 	err := randomization.Verify(r)
 	wrong, ok := errors.AsType[*randomization.Mismatch](err)
-	if !ok || wrong.Index != i {
-		return fmt.Errorf("another arm of allocation %d was not noticed there: %w", i, err)
+	switch {
+	case err == nil:
+		return fmt.Errorf("another arm of allocation %d was not noticed", i)
+	case !ok || wrong.Index != i:
+		return fmt.Errorf("another arm of allocation %d was noticed as something else: %w", i, err)
 	}
 	s.say("one arm changed on purpose: %s", strings.TrimPrefix(wrong.Error(), "randomization: "))
 	return nil
