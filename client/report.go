@@ -28,7 +28,7 @@ func (c *Client) report(ctx context.Context, trial, signed string) (behind bool,
 	case err != nil:
 		return false, fmt.Sprintf("the server could not be told and may go on randomizing (%v): tell its operator at once", err)
 	case answer.GetBehind():
-		return true, "the server was shown this: it randomizes nobody before the loss is reconciled"
+		return true, "the server was shown this: it randomizes nobody before the loss is reconciled, save in a trial where that is done or that lost nothing"
 	default:
 		return false, "the server was shown this and says that it has all of it"
 	}

@@ -9,7 +9,8 @@
 #     Rscript randomization.R commitment TRIAL RATIO DESIGN SEED SALT
 #     Rscript randomization.R contribute SEED ENTROPY
 #     Rscript randomization.R reduce     WORD N [WORD N ...]
-#     Rscript randomization.R verify     FOLDER [COMMITMENT]
+#     Rscript randomization.R verify     FOLDER RECORD
+#     Rscript randomization.R verify     FOLDER COMMITMENT ENTROPY
 #     Rscript randomization.R batch      < FILE
 #
 # SEED, SALT, ENTROPY, WORD and COMMITMENT are hexadecimal. RATIO is written 1:1.
@@ -32,8 +33,12 @@
 # prints what a random word gives below N, or "reject".
 #
 # verify checks what was published of an unsealed trial: design.txt and
-# allocations.csv in FOLDER. Take COMMITMENT from a record of the first day. It
-# says that all is well, or what isn't and where, and then exits with 1.
+# allocations.csv in FOLDER. RECORD is the file of the sealing record, as text, that
+# was kept on the first day, after the second party contributed; or give what is
+# printed on it, with "none" for ENTROPY if there was no second party. It says
+# that all is well, or what isn't and where, and then exits with 1. With less
+# than that, somebody could have chosen the contribution to fit the arms: it checks
+# the rest, says NOT CHECKED and what, and exits with 2.
 #
 # batch answers each line of standard input, which holds a command and its words
 # with tabs in between.
@@ -367,9 +372,15 @@ envelopes <- function(seed, design, trial, stratum) {
 
 # Section 9: checking a trial.
 
-mismatch <- function(...) {
-  stop(structure(class = c("mismatch", "error", "condition"), list(message = paste0(...), call = NULL)))
+complain <- function(class, ...) {
+  stop(structure(class = c(class, "error", "condition"), list(message = paste0(...), call = NULL)))
 }
+
+# Something isn't as it should be.
+mismatch <- function(...) complain("mismatch", ...)
+
+# All that was looked at is well, but something must still be compared.
+unchecked <- function(...) complain("unchecked", ...)
 
 whole <- function(words) {
   if (any(!grepl("^(0|[1-9][0-9]*)$", words))) mismatch("allocations.csv: \"", words[1], "\", want a whole number")
@@ -390,6 +401,7 @@ replay <- function(seed, design, trial) {
   }
   next_slots <- new.env()
   opened <- new.env()
+  people <- new.env()
 
   function(row) {
     slot <- whole(row$slot)
@@ -435,41 +447,115 @@ replay <- function(seed, design, trial) {
       else NA
     need(!is.na(want), "slot", number_text(slot), "a slot that exists")
     need(arm == want, "arm", number_text(arm), number_text(want))
+    key <- paste0("participant ", row$participant)
+    need(is.null(people[[key]]), "participant", row$participant, "one who was not named before")
+    if (!row$participant %in% c("", "erased")) people[[key]] <- TRUE
     if (!is.null(minimized)) minimized$count(levels, arm)
   }
 }
 
 number_text <- function(n) format(n, scientific = FALSE, trim = TRUE)
 
-verify <- function(folder, published = "") {
+# matches reports which texts are of a pattern from start to end.
+matches <- function(pattern, texts) grepl(paste0("^(", pattern, ")$"), texts, useBytes = TRUE)
+
+# read_design returns the facts of design.txt.
+read_design <- function(folder) {
+  names <- c("format", "trial", "design", "seed", "salt", "entropy", "commitment")
   lines <- readLines(file.path(folder, "design.txt"), warn = FALSE)
+  if (length(lines) != length(names) || !all(startsWith(lines, paste0(names, ":")))) {
+    mismatch("design.txt: want the lines ", paste(names, collapse = ", "), ", and no other")
+  }
   facts <- sub("^[a-z]+: ?", "", lines)
-  names(facts) <- sub(":.*", "", lines)
-  if (facts["format"] != "lodd/randomization/v1/unsealed") mismatch("design.txt isn't of version 1")
-  trial <- facts[["trial"]]
-  encoded <- from_hex(facts["design"])
-  drawn <- from_hex(facts["seed"])
-  got <- to_hex(commitment(trial, encoded, drawn, from_hex(facts["salt"])))
-  for (want in tolower(c(published, facts["commitment"]))) {
-    if (want != "" && want != got) {
+  names(facts) <- names
+  if (facts[["format"]] != "lodd/randomization/v1/unsealed") mismatch("design.txt isn't of version 1")
+  for (name in c("design", "seed", "salt", "commitment", "entropy")) {
+    if (!matches("([0-9A-Fa-f]{2})*", facts[[name]]) && !(name == "entropy" && facts[[name]] == "none")) {
+      mismatch("design.txt: ", name, ": want hexadecimal")
+    }
+  }
+  facts
+}
+
+# read_record returns the commitment and the contribution on a sealing record.
+read_record <- function(path) {
+  lines <- readLines(path, warn = FALSE)
+  line_of <- function(name, pattern) {
+    at <- which(startsWith(lines, paste0(name, ":")))
+    if (length(at) != 1 || !matches(paste0(name, ": +", pattern), lines[at])) {
+      mismatch(path, ": want the text of a sealing record, with one line ", name)
+    }
+    at
+  }
+  digits_of <- function(line) gsub(" ", "", line, fixed = TRUE)
+  commitment <- digits_of(sub("^Commitment:", "", lines[line_of("Commitment", "[0-9A-Fa-f]{64}")]))
+  contributed <- ", and these [0-9]+ bytes of .*:"
+  at <- line_of("Entropy", paste0("32 bytes of the server's(; the trial statistician's are awaited|",
+                                  "; no second party contributed entropy|", contributed, ")"))
+  if (grepl("; the trial statistician's are awaited$", lines[at], useBytes = TRUE)) return(c(commitment, "awaited"))
+  if (grepl("; no second party contributed entropy$", lines[at], useBytes = TRUE)) return(c(commitment, "none"))
+  size <- sub("^Entropy: +32 bytes of the server's, and these ([0-9]+) bytes of .*$", "\\1", lines[at], useBytes = TRUE)
+  below <- lines[-seq_len(at)]
+  digits <- paste(digits_of(below[cumsum(!matches(" +[0-9A-Fa-f]+ *", below)) == 0]), collapse = "")
+  if (nchar(digits) != 2 * as.numeric(size)) {
+    mismatch(path, ": ", nchar(digits), " digits of entropy, want two for each of ", size, " bytes")
+  }
+  c(commitment, digits)
+}
+
+# hold compares with what was sealed: RECORD, or COMMITMENT and ENTROPY. It
+# returns what that leaves open.
+hold <- function(facts, got, sealed) {
+  if (length(sealed) == 1 && !matches("[0-9A-Fa-f]{64}", sealed)) sealed <- read_record(sealed)
+  for (want in tolower(c(head(sealed, 1), facts[["commitment"]]))) {
+    if (want != got) {
       mismatch("commitment ", got, ", want ", want, ": the trial, the design, the seed or the salt isn't what was committed to")
     }
   }
-  seed <- if (facts["entropy"] == "none") drawn else contribute(drawn, from_hex(facts["entropy"]))
-  check <- replay(seed, decode(encoded), trial)
-  rows <- utils::read.csv(file.path(folder, "allocations.csv"), colClasses = "character",
-                          na.strings = character(0), check.names = FALSE)
-  columns <- c("order", "kind", "participant", "stratum", "slot", "arm", "levels")
-  if (!identical(names(rows), columns)) {
-    mismatch("allocations.csv: want the columns ", paste(columns, collapse = ","))
+  if (length(sealed) == 0) return("the commitment and the contribution to the seed are the folder's own")
+  if (length(sealed) == 1) return("the contribution to the seed is the folder's own")
+  entropy <- tolower(facts[["entropy"]])
+  want <- tolower(sealed[2])
+  if (want == "awaited" && entropy != "none") {
+    return("the contribution to the seed is the folder's own, because the record is older")
   }
+  if (entropy != want) {
+    mismatch("entropy ", entropy, ", want ", want, ": the contribution to the seed isn't that of the sealing record")
+  }
+  NULL
+}
+
+# replay_file checks allocations.csv. It returns how many allocations and lost
+# slots there are.
+replay_file <- function(path, check) {
+  columns <- c("order", "kind", "participant", "stratum", "slot", "arm", "levels")
+  rows <- tryCatch(utils::read.csv(path, colClasses = "character", na.strings = character(0), check.names = FALSE,
+                                   row.names = NULL, fill = FALSE),
+                   error = function(e) NULL)
+  if (!identical(names(rows), columns)) mismatch("allocations.csv: want the columns ", paste(columns, collapse = ","))
   for (i in seq_len(nrow(rows))) {
     row <- lapply(rows, `[[`, i)
     if (row$order != number_text(i - 1)) mismatch("allocations.csv: order ", row$order, ", want ", number_text(i - 1))
     check(row)
   }
-  n <- number_text(nrow(rows))
-  paste0("the commitment and ", n, " of ", n, " allocations match")
+  lost <- sum(rows$kind == "lost")
+  number_text(c(nrow(rows) - lost, lost))
+}
+
+verify <- function(folder, ...) {
+  facts <- read_design(folder)
+  trial <- facts[["trial"]]
+  encoded <- from_hex(facts[["design"]])
+  drawn <- from_hex(facts[["seed"]])
+  open <- hold(facts, to_hex(commitment(trial, encoded, drawn, from_hex(facts[["salt"]]))), c(...))
+  seed <- if (facts[["entropy"]] == "none") drawn else contribute(drawn, from_hex(facts[["entropy"]]))
+  counts <- replay_file(file.path(folder, "allocations.csv"), replay(seed, decode(encoded), trial))
+  said <- paste0(counts[1], " allocations match, ", counts[2], " lost")
+  if (counts[2] != "0") {
+    said <- paste0(said, "; compare ", counts[2], " with the reconciliations in the log (lodd verify --archive)")
+  }
+  if (!is.null(open)) unchecked("NOT CHECKED against a sealing record: ", open, "; with that, ", said)
+  paste0("the sealing record and ", said)
 }
 
 # The command line.
@@ -514,7 +600,7 @@ to_hex <- function(bytes) paste(bytes, collapse = "")
 
 answer <- function(command = "", ...) {
   args <- c(...)
-  form <- if (command %in% c("reduce", "minimize", "verify")) command else paste(command, length(args))
+  form <- if (command %in% c("reduce", "minimize")) command else paste(command, length(args))
   switch(form,
     "list 6" = , "envelopes 6" = {
       start <- if (command == "list") sequence_of else envelopes
@@ -530,7 +616,7 @@ answer <- function(command = "", ...) {
       answers <- apply(pairs, 2, function(p) reduce(from_hex(p[1]), as.numeric(p[2])))
       paste(ifelse(is.na(answers), "reject", answers), collapse = " ")
     },
-    "verify" = verify(...),
+    "verify 1" = , "verify 2" = , "verify 3" = verify(...),
     stop("usage: see the head of randomization.R"))
 }
 
@@ -542,14 +628,17 @@ main <- function(...) {
     close(input)
     # A word at the end keeps strsplit from dropping an empty one before it.
     for (line in strsplit(paste0(lines, "\tend"), "\t", fixed = TRUE)) {
-      text <- tryCatch(do.call(answer, as.list(head(line, -1))), mismatch = conditionMessage)
+      text <- tryCatch(do.call(answer, as.list(head(line, -1))),
+                       mismatch = conditionMessage, unchecked = conditionMessage)
       cat(text, "\n", sep = "")
     }
   } else {
-    failed <- FALSE
-    text <- tryCatch(answer(...), mismatch = function(m) { failed <<- TRUE; conditionMessage(m) })
-    cat(text, "\n", sep = "", file = if (failed) stderr() else stdout())
-    if (failed) quit(status = 1)
+    status <- 0
+    text <- tryCatch(answer(...),
+                     mismatch = function(m) { status <<- 1; conditionMessage(m) },
+                     unchecked = function(m) { status <<- 2; conditionMessage(m) })
+    cat(text, "\n", sep = "", file = if (status > 0) stderr() else stdout())
+    if (status > 0) quit(status = status)
   }
 }
 

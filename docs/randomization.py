@@ -10,7 +10,8 @@ section numbers stand in the comments.
     randomization.py commitment TRIAL RATIO DESIGN SEED SALT
     randomization.py contribute SEED ENTROPY
     randomization.py reduce     WORD N [WORD N …]
-    randomization.py verify     FOLDER [COMMITMENT]
+    randomization.py verify     FOLDER RECORD
+    randomization.py verify     FOLDER COMMITMENT ENTROPY
     randomization.py batch      < FILE
 
 SEED, SALT, ENTROPY, WORD and COMMITMENT are hexadecimal. RATIO is written 1:1.
@@ -33,8 +34,12 @@ prints and counts it; 0,2,1=1 counts one who got arm 1 otherwise. reduce prints
 what a random word gives below N, or "reject".
 
 verify checks what was published of an unsealed trial: design.txt and
-allocations.csv in FOLDER. Take COMMITMENT from a record of the first day. It
-says that all is well, or what isn't and where, and then exits with 1.
+allocations.csv in FOLDER. RECORD is the file of the sealing record, as text, that
+was kept on the first day, after the second party contributed; or give what is
+printed on it, with "none" for ENTROPY if there was no second party. It says
+that all is well, or what isn't and where, and then exits with 1. With less
+than that, somebody could have chosen the contribution to fit the arms: it checks
+the rest, says NOT CHECKED and what, and exits with 2.
 
 batch answers each line of standard input, which holds a command and its words
 with tabs in between.
@@ -46,6 +51,7 @@ import hashlib
 import hmac
 import math
 import os
+import re
 import sys
 
 VERSION = b"lodd/randomization/v1/"
@@ -338,7 +344,11 @@ def envelopes(seed, design, trial, stratum):
 # Section 9: checking a trial.
 
 class Mismatch(Exception):
-    pass
+    """Something isn't as it should be."""
+
+
+class Unchecked(Exception):
+    """All that was looked at is well, but something must still be compared."""
 
 
 class Replay:
@@ -348,6 +358,7 @@ class Replay:
         self.open = functools.lru_cache(None)(lambda stratum: (envelopes(seed, design, trial, stratum), set()))
         self.listed = design[2][1] if design[0] == "list" else None
         self.next_slots = {}
+        self.people = set()
 
     def check(self, order, kind, participant, stratum, slot, arm, levels):
         def need(ok, part, got, want):
@@ -386,10 +397,11 @@ class Replay:
             want = self.start(stratum).at(slot) if slot < 2**24 else None
         need(want is not None, "slot", slot, "a slot that exists")
         need(arm == want, "arm", -1 if arm is None else arm, want)
+        need(participant not in self.people, "participant", participant, "one who was not named before")
+        if participant not in ("", "erased"):
+            self.people.add(participant)
         if self.minimizer:
             self.minimizer.count(levels, arm)
-
-
 
 
 def whole(word):
@@ -398,31 +410,104 @@ def whole(word):
     return int(word)
 
 
-def verify(folder, published=""):
-    with open(os.path.join(folder, "design.txt"), encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-        facts = dict(line.rstrip("\r\n").split(": ", 1) for line in file)
+def lines_of(path):
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+        return [line.rstrip("\r\n") for line in file]
+
+
+def read_design(folder):
+    """The facts of design.txt."""
+    names = "format trial design seed salt entropy commitment".split()
+    lines = lines_of(os.path.join(folder, "design.txt"))
+    if len(lines) != len(names) or not all(line.startswith(name + ":") for name, line in zip(names, lines)):
+        raise Mismatch("design.txt: want the lines " + ", ".join(names) + ", and no other")
+    facts = {name: line[len(name) + 1:] for name, line in zip(names, lines)}
+    facts = {name: fact[1:] if fact[:1] == " " else fact for name, fact in facts.items()}
     if facts["format"] != "lodd/randomization/v1/unsealed":
         raise Mismatch("design.txt isn't of version 1")
-    trial, design, drawn = raw(facts["trial"]), bytes.fromhex(facts["design"]), bytes.fromhex(facts["seed"])
-    got = commitment(trial, design, drawn, bytes.fromhex(facts["salt"])).hex()
-    for want in (published, facts["commitment"]):
-        if want and got != want.lower():
+    for name in ("design", "seed", "salt", "commitment", "entropy"):
+        if not re.fullmatch("([0-9A-Fa-f]{2})*", facts[name]) and (name, facts[name]) != ("entropy", "none"):
+            raise Mismatch(f"design.txt: {name}: want hexadecimal")
+    return facts
+
+
+def read_record(path):
+    """The commitment and the contribution on a sealing record."""
+    lines = lines_of(path)
+    found = []
+    for name, want in (("Commitment", "([0-9A-Fa-f]{64})"),
+                       ("Entropy", "32 bytes of the server's(; the trial statistician's are awaited|"
+                                   "; no second party contributed entropy|, and these ([0-9]+) bytes of .*:)")):
+        at = [i for i, line in enumerate(lines) if line.startswith(name + ":")]
+        match = re.fullmatch(name + ": +" + want, lines[at[0]]) if len(at) == 1 else None
+        if not match:
+            raise Mismatch(f"{path}: want the text of a sealing record, with one line {name}")
+        found.append(match)
+    entropy = found[1]
+    if entropy[2] is None:
+        return found[0][1], "awaited" if entropy[1].endswith("awaited") else "none"
+    digits = ""
+    for line in lines[at[0] + 1:]:
+        if not re.fullmatch(" +[0-9A-Fa-f]+ *", line):
+            break
+        digits += line.strip()
+    if len(digits) != 2 * int(entropy[2]):
+        raise Mismatch(f"{path}: {len(digits)} digits of entropy, want two for each of {entropy[2]} bytes")
+    return found[0][1], digits
+
+
+def hold(facts, got, sealed):
+    """Compares with what was sealed: RECORD, or COMMITMENT and ENTROPY. Returns what that leaves open."""
+    if len(sealed) == 1 and not re.fullmatch("[0-9A-Fa-f]{64}", sealed[0]):
+        sealed = read_record(sealed[0])
+    for want in (*sealed[:1], facts["commitment"]):
+        if got != want.lower():
             raise Mismatch(f"commitment {got}, want {want.lower()}: "
                            "the trial, the design, the seed or the salt isn't what was committed to")
-    seed = drawn if facts["entropy"] == "none" else contribute(drawn, bytes.fromhex(facts["entropy"]))
-    replay = Replay(seed, decode(design), trial)
-    with open(os.path.join(folder, "allocations.csv"), encoding="utf-8", errors="surrogateescape", newline="") as file:
+    if not sealed:
+        return "the commitment and the contribution to the seed are the folder's own"
+    if len(sealed) == 1:
+        return "the contribution to the seed is the folder's own"
+    entropy, want = facts["entropy"].lower(), sealed[1].lower()
+    if want == "awaited" and entropy != "none":
+        return "the contribution to the seed is the folder's own, because the record is older"
+    if entropy != want:
+        raise Mismatch(f"entropy {entropy}, want {want}: the contribution to the seed isn't that of the sealing record")
+    return None
+
+
+def replay_file(path, replay):
+    """Checks allocations.csv. Returns how many allocations and lost slots there are."""
+    columns = "order kind participant stratum slot arm levels".split()
+    count = {"drawn": 0, "contingency": 0, "lost": 0}
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
         lines = csv.reader(file, strict=True)
-        if next(lines, None) != "order kind participant stratum slot arm levels".split():
-            raise Mismatch("allocations.csv: want the columns order,kind,participant,stratum,slot,arm,levels")
-        n = 0
-        for order, kind, participant, stratum, slot, arm, levels in lines:
+        if next(lines, None) != columns:
+            raise Mismatch("allocations.csv: want the columns " + ",".join(columns))
+        for n, line in enumerate(filter(None, lines)):
+            if len(line) != len(columns):
+                raise Mismatch("allocations.csv: want the columns " + ",".join(columns))
+            order, kind, participant, stratum, slot, arm, levels = line
             if order != str(n):
                 raise Mismatch(f"allocations.csv: order {order}, want {n}")
             replay.check(n, kind, participant, raw(stratum), whole(slot),
                          whole(arm) if arm else None, [whole(l) for l in levels.split(" ")] if levels else [])
-            n += 1
-    return f"the commitment and {n} of {n} allocations match"
+            count[kind] += 1
+    return count["drawn"] + count["contingency"], count["lost"]
+
+
+def verify(folder, *sealed):
+    facts = read_design(folder)
+    trial, design, drawn = raw(facts["trial"]), bytes.fromhex(facts["design"]), bytes.fromhex(facts["seed"])
+    unchecked = hold(facts, commitment(trial, design, drawn, bytes.fromhex(facts["salt"])).hex(), sealed)
+    seed = drawn if facts["entropy"] == "none" else contribute(drawn, bytes.fromhex(facts["entropy"]))
+    n, lost = replay_file(os.path.join(folder, "allocations.csv"), Replay(seed, decode(design), trial))
+    said = f"{n} allocations match, {lost} lost"
+    if lost:
+        said += f"; compare {lost} with the reconciliations in the log (lodd verify --archive)"
+    if unchecked:
+        raise Unchecked(f"NOT CHECKED against a sealing record: {unchecked}; with that, {said}")
+    return "the sealing record and " + said
 
 
 # The command line.
@@ -477,7 +562,7 @@ def answer(command, *args):
     if command == "reduce" and args and len(args) % 2 == 0:
         answers = [reduce(bytes.fromhex(w), int(n)) for w, n in zip(args[::2], args[1::2])]
         return " ".join("reject" if x is None else str(x) for x in answers)
-    if command == "verify" and len(args) in (1, 2):
+    if command == "verify" and len(args) in (1, 2, 3):
         return verify(*args)
     sys.exit(__doc__.strip())
 
@@ -488,15 +573,19 @@ def main(args):
         for line in open(sys.stdin.fileno(), encoding="utf-8", errors="surrogateescape", newline="\n"):
             try:
                 print(answer(*line.rstrip("\n").split("\t")))
-            except Mismatch as mismatch:
-                print(mismatch)
+            except (Mismatch, Unchecked) as found:
+                print(found)
         return
     try:
         print(answer(*args or [""]))
     except Mismatch as mismatch:
         sys.exit(str(mismatch))
+    except Unchecked as unchecked:
+        print(unchecked, file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":
     sys.stdout.reconfigure(errors="surrogateescape")
+    sys.stderr.reconfigure(errors="surrogateescape")
     main(sys.argv[1:])

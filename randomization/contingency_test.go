@@ -46,6 +46,7 @@ func TestEnvelopesGolden(t *testing.T) {
 // Envelopes say nothing of the sequence: pairs of arms at the same slot of both
 // come as often as chance has it; and opening them moves nothing.
 func TestEnvelopesAreIndependentOfTheSequence(t *testing.T) {
+	t.Parallel()
 	for _, design := range []randomization.Design{
 		equalChances([]int{1, 1}, 4, 6), randomization.Complete{Ratio: []int{1, 1}}, randomization.BigStick{Tolerance: 2},
 	} {

@@ -181,6 +181,7 @@ func TestOrderOfArmsDoesNotMatterToBalance(t *testing.T) {
 // What one stratum draws tells nothing of another: pairs of arms at the same
 // slot of two strata come as often as chance has it.
 func TestStrataAreIndependent(t *testing.T) {
+	t.Parallel()
 	keys := streamKeys()
 	for _, design := range []randomization.Design{
 		equalChances([]int{1, 1}, 4, 6),

@@ -160,6 +160,7 @@ func TestImbalanceBoundOfASmallTrial(t *testing.T) {
 // What is simulated agrees, within twice the error that it states, with what is
 // exact.
 func TestSimulationAgreesWithEnumeration(t *testing.T) {
+	t.Parallel()
 	longForecast(t)
 	for _, design := range []randomization.Design{
 		equalChances([]int{1, 1}, 4, 6), equalChances([]int{2, 1}, 6),
@@ -192,6 +193,7 @@ func TestSimulationAgreesWithEnumeration(t *testing.T) {
 // sequence, and no better than blindly with very many sites; a forecast is the
 // same at each call.
 func TestOwnSiteSeesLessOfASharedSequence(t *testing.T) {
+	t.Parallel()
 	longForecast(t)
 	design := equalChances([]int{1, 1}, 4, 6)
 	last := 1.0
@@ -217,6 +219,7 @@ func TestOwnSiteSeesLessOfASharedSequence(t *testing.T) {
 
 // A trial of 7 sites with the default blocks, as in the documents.
 func TestForecastOfTheDefaultDesign(t *testing.T) {
+	t.Parallel()
 	longForecast(t)
 	f := forecast(t, equalChances([]int{1, 1}, 4, 6, 8), randomization.Plan{Participants: 202, Sites: 7, Strata: 1})
 	if f.Imbalance.Bound != 28 || f.Imbalance.Error != 0 || f.Imbalance.Quantile(1) != 28 || f.Imbalance.Quantile(.95) != 6 {

@@ -13,6 +13,7 @@ import (
 // The forecast of minimization is that of all trials of four participants, one
 // by one: all their levels, all their arms.
 func TestForecastOfMinimizationIsThatOfAllTrials(t *testing.T) {
+	t.Parallel()
 	longForecast(t)
 	const n = 4
 	for _, ratio := range [][]int{{1, 1}, {2, 1}} {

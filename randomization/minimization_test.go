@@ -184,6 +184,7 @@ func TestSlotsHaveWordsOfTheirOwn(t *testing.T) {
 // Arms come in the design's ratio, also an unequal one, and the margins of each
 // factor stay in it far more closely than by complete randomization.
 func TestMinimizationKeepsTheRatio(t *testing.T) {
+	t.Parallel()
 	n := draws(60000)
 	for _, ratio := range [][]int{{1, 1}, {2, 1}, {1, 2}, {1, 2, 3}, {5, 1}} {
 		for _, measure := range []randomization.Measure{randomization.Range, randomization.Variance} {

@@ -31,6 +31,10 @@ type Reveal struct {
 	Allocations []Allocation
 }
 
+// Erased stands in the place of the name of who withdrew from the data, of whom
+// there may be several.
+const Erased = "erased"
+
 // A Kind says what became of a slot.
 type Kind string
 
@@ -51,7 +55,7 @@ const (
 // An Allocation is a slot and what became of it.
 type Allocation struct {
 	Kind        Kind
-	Participant string // for the reader; not checked
+	Participant string // for the reader; only [Erased], or none, stands twice
 	Stratum     string
 
 	// Slot is the slot of the stratum's sequence, or of the trial with
@@ -75,12 +79,13 @@ type Part string
 
 // The parts of a reveal.
 const (
-	PartCommitment Part = "commitment"
-	PartKind       Part = "kind"
-	PartStratum    Part = "stratum"
-	PartSlot       Part = "slot"
-	PartArm        Part = "arm"
-	PartLevels     Part = "levels"
+	PartCommitment  Part = "commitment"
+	PartKind        Part = "kind"
+	PartParticipant Part = "participant"
+	PartStratum     Part = "stratum"
+	PartSlot        Part = "slot"
+	PartArm         Part = "arm"
+	PartLevels      Part = "levels"
 )
 
 // A Mismatch is the first thing in a reveal that doesn't follow from the rest.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lodd-rct/lodd/randomization"
-	"github.com/lodd-rct/lodd/randomization/table"
 )
 
 // A question is a command of the second implementations, and what the program
@@ -29,7 +27,7 @@ func ask(want string, words ...string) question { return question{words, want} }
 // files, and designs, names, histories and reveals that nobody chose. Each is
 // started once, because that is what takes time.
 func TestSecondImplementationsAgree(t *testing.T) {
-	questions := slices.Concat(goldenQuestions(t), reductionQuestions(), sequenceQuestions(t), minimizationQuestions(t), revealQuestions(t))
+	questions := slices.Concat(goldenQuestions(t), reductionQuestions(), sequenceQuestions(t), minimizationQuestions(t), revealQuestions(t), recordQuestions(t), brokenQuestions(t))
 	var in strings.Builder
 	for _, q := range questions {
 		fmt.Fprintln(&in, strings.Join(q.words, "\t"))
@@ -95,10 +93,18 @@ func reductionQuestions() (all []question) {
 	return all
 }
 
+// some is the number of questions of a kind, and a third of it if time is short.
+func some(n int) int {
+	if testing.Short() {
+		return n / 3
+	}
+	return n
+}
+
 // sequenceQuestions ask for sequences and envelopes of 900 designs.
 func sequenceQuestions(t *testing.T) (all []question) {
 	designs, lists := anyDesigns(), anyLists()
-	for i := range 900 {
+	for i := range some(900) {
 		design := designs.Example(i)
 		ratio, word := "-", ""
 		if i%10 == 0 {
@@ -128,7 +134,7 @@ func sequenceQuestions(t *testing.T) (all []question) {
 // minimizationQuestions replay 200 trials of up to 30 participants.
 func minimizationQuestions(t *testing.T) (all []question) {
 	designs := anyMinimizations()
-	for i := range 200 {
+	for i := range some(200) {
 		m, seed := designs.Example(i), anySeed(t, i)
 		ratio, word := onCommandLine(t, m)
 		if i%2 == 0 {
@@ -139,61 +145,6 @@ func minimizationQuestions(t *testing.T) (all []question) {
 		all = append(all, ask(arms(want), append([]string{"minimize", fmt.Sprintf("%x", seed.Bytes()), ratio, word, fmt.Sprint("trial", i%5)}, words...)...))
 	}
 	return all
-}
-
-// revealQuestions check 160 reveals, of which three in four were changed at one
-// place; the answer is what is wrong and where.
-func revealQuestions(t *testing.T) (all []question) {
-	reveals := anyReveals()
-	for i := range 160 {
-		r := reveals.Example(i)
-		if i%4 > 0 && len(r.Allocations) > 0 {
-			change(&r, i)
-		}
-		dir := writeReveal(t, r)
-		want := fmt.Sprintf("the commitment and %d of %d allocations match", len(r.Allocations), len(r.Allocations))
-		if err := randomization.Verify(r); err != nil {
-			want = strings.TrimPrefix(err.Error(), "randomization: ")
-		}
-		all = append(all, ask(want, "verify", dir))
-	}
-	// The commitment of the first day is compared too.
-	r := reveals.Example(0)
-	dir, sealed := writeReveal(t, r), r.Commitment.String()
-	zeros := strings.Repeat("0", len(sealed))
-	return append(all,
-		ask(fmt.Sprintf("the commitment and %d of %d allocations match", len(r.Allocations), len(r.Allocations)), "verify", dir, strings.ToUpper(sealed)),
-		ask("commitment "+sealed+", want "+zeros+": the trial, the design, the seed or the salt isn't what was committed to", "verify", dir, zeros))
-}
-
-// On the command line, a reveal that doesn't match ends with an error.
-func TestScriptsFailForAMismatch(t *testing.T) {
-	bad := anyReveals().Example(3)
-	bad.Allocations[0].Arm++
-	dir := writeReveal(t, bad)
-	for _, s := range scripts {
-		t.Run(s.name, func(t *testing.T) {
-			t.Parallel()
-			if _, err := s.run(t, "", "verify", dir); err == nil || !strings.Contains(err.Error(), "allocation 0 (") {
-				t.Errorf("error %v", err)
-			}
-		})
-	}
-}
-
-func writeReveal(t *testing.T, r randomization.Reveal) (dir string) {
-	t.Helper()
-	dir = t.TempDir()
-	var design, allocations strings.Builder
-	if err := table.WriteReveal(&design, &allocations, r); err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range map[string]string{table.DesignFile: design.String(), table.AllocationsFile: allocations.String()} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
 }
 
 // A script is one of the further implementations of the specification.

@@ -28,6 +28,7 @@ func chiSquare(counts, chances []float64) float64 {
 
 // Every order of a block is as likely as every other one.
 func TestOrdersAreEquallyLikely(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		design randomization.Blocks

@@ -2,9 +2,7 @@ package randomization
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
-	"strings"
 )
 
 // Verify recomputes the commitment and every allocation of a trial. It returns
@@ -15,7 +13,12 @@ import (
 // In each stratum, or over the trial with [Minimization], the slots of Drawn
 // and Lost together are 0, 1, 2, … in order. Envelopes are opened on paper, so
 // that the slots of Contingency may come in any order and with gaps, but each
-// once. Minimization counts participants of Drawn and Contingency, in order.
+// once. Nobody is named twice. Minimization counts participants of Drawn and
+// Contingency, in order.
+//
+// The commitment doesn't bind Reveal.Entropy. Compare that with a sealing record
+// of the first day too, or whoever publishes the reveal may have searched for
+// one that gives other arms.
 func Verify(r Reveal) error {
 	if err := checkStart(r.Drawn, r.Design); err != nil {
 		return err
@@ -47,6 +50,7 @@ type verifier struct {
 	trial     replayed   // of minimization, which has no sequences
 	strata    map[string]*replayed
 	envelopes map[string]*envelopes
+	people    map[string]bool // who was named
 }
 
 // replayed is a sequence and how far it has been replayed.
@@ -62,7 +66,7 @@ type envelopes struct {
 }
 
 func newVerifier(r Reveal) (v *verifier, err error) {
-	v = &verifier{reveal: r, seed: r.Drawn, strata: map[string]*replayed{}, envelopes: map[string]*envelopes{}}
+	v = &verifier{reveal: r, seed: r.Drawn, strata: map[string]*replayed{}, envelopes: map[string]*envelopes{}, people: map[string]bool{}}
 	if r.Contributed {
 		v.seed = r.Drawn.Contribute(r.Entropy)
 	}
@@ -95,7 +99,10 @@ func (v *verifier) drawn(a Allocation) *Mismatch {
 		return m
 	}
 	if v.minimizer == nil {
-		return sameArm(a, s.sequence.At(a.Slot))
+		if m := sameArm(a, s.sequence.At(a.Slot)); m != nil {
+			return m
+		}
+		return v.count(a)
 	}
 	want, err := v.minimizer.Next(a.Slot, a.Levels)
 	if err != nil {
@@ -186,8 +193,15 @@ func (v *verifier) levels(a Allocation) *Mismatch {
 	return nil
 }
 
-// count counts a participant, if the design does.
+// count notes a participant who has the right arm, whom nobody else may be; the
+// design may count who it is.
 func (v *verifier) count(a Allocation) *Mismatch {
+	if v.people[a.Participant] {
+		return mismatch(PartParticipant, a.Participant, "one who was not named before")
+	}
+	if a.Participant != "" && a.Participant != Erased {
+		v.people[a.Participant] = true
+	}
 	if v.minimizer == nil {
 		return nil
 	}

@@ -106,7 +106,7 @@ func must[T any](value T, err error) func(t *rapid.T) T {
 func change(r *randomization.Reveal, way int) {
 	at := way * 7 % len(r.Allocations)
 	a := &r.Allocations[at]
-	switch way % 11 {
+	switch way % 12 {
 	case 0:
 		r.Trial += "x"
 	case 1:
@@ -130,6 +130,8 @@ func change(r *randomization.Reveal, way int) {
 		a.Kind = randomization.Lost
 	case 10:
 		r.Contributed, r.Entropy = true, append(slices.Clone(r.Entropy), 7)
+	case 11:
+		a.Participant = r.Allocations[0].Participant
 	}
 }
 
@@ -236,6 +238,38 @@ func TestVerifyOfEnvelopes(t *testing.T) {
 	r.Allocations = append(r.Allocations, r.Allocations[1])
 	if err := randomization.Verify(r); err == nil || !strings.Contains(err.Error(), "allocation 3 (contingency, stratum \"oslo\", slot 0): slot 0, want an envelope that wasn't opened before") {
 		t.Errorf("an envelope twice: error %v", err)
+	}
+}
+
+// Nobody has two arms; only of those who withdrew from the data there may be
+// several.
+func TestVerifyFindsWhoIsNamedTwice(t *testing.T) {
+	r := randomization.Reveal{Trial: "ips", Design: randomization.BigStick{Tolerance: 2}, Drawn: testSeed(t), Salt: testSalt(t)}
+	r.Commitment = randomization.Commit(r.Trial, r.Design, r.Drawn, r.Salt)
+	for slot, arm := range newSequence(t, r.Design, r.Trial, "oslo").First(3) {
+		r.Allocations = append(r.Allocations, randomization.Allocation{Kind: randomization.Drawn, Stratum: "oslo", Slot: slot, Arm: arm})
+	}
+	r.Allocations = append(r.Allocations, randomization.Allocation{Kind: randomization.Contingency, Stratum: "oslo", Arm: newContingency(t, r.Design, r.Trial, "oslo").At(0)})
+	for _, tt := range []struct {
+		name  string
+		at    []int
+		finds bool
+	}{
+		{"P1", []int{0, 2}, true},
+		{"P1", []int{1, 3}, true},
+		{"P1", []int{1}, false},
+		{randomization.Erased, []int{0, 1, 3}, false},
+	} {
+		named := r
+		named.Allocations = slices.Clone(r.Allocations)
+		for _, i := range tt.at {
+			named.Allocations[i].Participant = tt.name
+		}
+		last := tt.at[len(tt.at)-1]
+		m, ok := errors.AsType[*randomization.Mismatch](randomization.Verify(named))
+		if ok != tt.finds || ok && (m.Part != randomization.PartParticipant || m.Index != last || m.Got != tt.name) {
+			t.Errorf("%s at %v: %+v", tt.name, tt.at, m)
+		}
 	}
 }
 

@@ -63,10 +63,9 @@ func lockMessage(l trial.Lock) *loddv1.Lock {
 	return &loddv1.Lock{Number: int32(l.Number), At: timestamppb.New(l.At), By: l.By, Conduct: l.Conduct, Outcome: l.Outcome}
 }
 
-// DownloadExport writes the bundle twice: once to learn its size, so that a
-// client can tell a whole one from a part, and once to send it. The same lock
-// gives the same bytes, and nothing of it touches the server's disk. Only a few
-// are written at a time: each holds the state of the trial at its lock.
+// DownloadExport sends the bundle of a lock. The same lock gives the same bytes.
+// Only a few are written at a time: each holds the state of the trial at its
+// lock.
 func (s *exportService) DownloadExport(req *loddv1.DownloadExportRequest, out grpc.ServerStreamingServer[loddv1.DownloadExportResponse]) error {
 	ctx := out.Context()
 	c, err := s.command(ctx, req)
@@ -83,24 +82,14 @@ func (s *exportService) DownloadExport(req *loddv1.DownloadExportRequest, out gr
 	if err != nil {
 		return err
 	}
-	var size counter
-	if err := s.bundle(ctx, &size, c.trial, src); err != nil {
-		return err
-	}
-	// The entry comes before the first byte: what was handed out is in the log.
-	if _, err := c.trial.Do(ctx, c.by(c.access.Role()), trial.Exported{Lock: lock, View: export.Pooled}); err != nil {
-		return err
-	}
-	next := &loddv1.DownloadExportResponse{FileName: export.Name(c.trial.ID(), lock, export.Pooled), SizeBytes: int64(size)}
-	w := &chunkWriter{send: func(chunk []byte) error {
-		m := next
-		m.Chunk, next = chunk, &loddv1.DownloadExportResponse{}
-		return out.Send(m)
-	}}
-	if err := s.bundle(ctx, w, c.trial, src); err != nil {
-		return err
-	}
-	return w.flush()
+	return sendBundle(
+		export.Name(c.trial.ID(), lock, export.Pooled),
+		func(w io.Writer) error { return s.bundle(ctx, w, c.trial, src) },
+		func() error { return c.handOut(ctx, trial.Exported{Lock: lock, View: export.Pooled}) },
+		func(p piece) error {
+			return out.Send(&loddv1.DownloadExportResponse{FileName: p.name, SizeBytes: p.size, Chunk: p.chunk})
+		},
+	)
 }
 
 // bundle writes the pooled export of a lock. That somebody withdrew from the data
@@ -134,6 +123,44 @@ const (
 	exportsAtOnce  = 2
 	exportsWaiting = 8
 )
+
+// A piece is what one message carries of a bundle. The first one alone has a name
+// and the size of the whole.
+type piece struct {
+	name  string
+	size  int64
+	chunk []byte
+}
+
+// sendBundle writes a bundle twice: once to learn its size, so that a client can
+// tell a whole one from a part, and once to send it. Nothing of it touches the
+// server's disk. The entry comes before the first byte: what was handed out is in
+// the log.
+func sendBundle(name string, write func(io.Writer) error, enter func() error, send func(piece) error) error {
+	var size counter
+	if err := write(&size); err != nil {
+		return err
+	}
+	if err := enter(); err != nil {
+		return err
+	}
+	next := piece{name: name, size: int64(size)}
+	w := &chunkWriter{send: func(chunk []byte) error {
+		p := next
+		p.chunk, next = chunk, piece{}
+		return send(p)
+	}}
+	if err := write(w); err != nil {
+		return err
+	}
+	return w.flush()
+}
+
+// handOut logs that something is handed out.
+func (c *command) handOut(ctx context.Context, e trial.Event) error {
+	_, err := c.trial.Do(ctx, c.by(c.access.Role()), e)
+	return err
+}
 
 // A counter counts bytes.
 type counter int64

@@ -6,6 +6,10 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/lodd-rct/lodd/audit"
+	"github.com/lodd-rct/lodd/audit/store/storetest"
 	"github.com/lodd-rct/lodd/server/ledger"
 )
 
@@ -45,4 +49,33 @@ func TestQueue(t *testing.T) {
 			t.Errorf("full again, but entered: %v", err)
 		}
 	})
+}
+
+// Whoever shows a loss while another one is noted waits no longer than they want
+// to.
+func TestNobodyMustWaitToNoteALoss(t *testing.T) {
+	private, public, err := note.GenerateKey(nil, "example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := note.NewSigner(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifier, err := note.NewVerifier(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := audit.Open(t.Context(), audit.Config{Store: &storetest.Memory{}, Origin: "example.org", Signer: signer, Verifier: verifier})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	f := &fence{config: Config{Log: log}, turn: make(chan struct{}, 1)}
+	f.turn <- struct{}{}
+	impatient, giveUp := context.WithCancel(t.Context())
+	giveUp()
+	if _, err := f.behind(impatient, "T1/conduct", audit.Checkpoint{Size: 9}); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want %v", err, context.Canceled)
+	}
 }

@@ -63,6 +63,7 @@ func TestVerifyUnsealed(t *testing.T) {
 		{name: "no contribution, with the record", without: true, record: withNone, stdout: "verified: the commitment is that of the sealing record\n", stderr: lost},
 		{name: "no contribution, with a record of one", without: true, record: withDice, code: 8, stderr: "the contribution to the seed in the bundle isn't the one on the sealing record"},
 		{name: "with a record of no contribution", record: withNone, code: 8, stderr: "the contribution to the seed in the bundle isn't the one on the sealing record"},
+		{name: "an empty contribution", change: in(designTxt, "34203220362036", ""), record: withNone, code: 8, stderr: "the contribution to the seed in the bundle isn't"},
 		{name: "with a record of another one", record: strings.Replace(withDice, "362036", "362035", 1), code: 8, stderr: "the contribution to the seed"},
 		{name: "another contribution", change: in(designTxt, "34203220362036", "34203220362035"), record: withDice, code: 8, stderr: "the contribution to the seed"},
 		{name: "another seed", change: in(designTxt, strings.Repeat("01", 32), strings.Repeat("03", 32)), code: 8, stderr: "isn't what was committed to"},

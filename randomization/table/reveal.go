@@ -1,9 +1,9 @@
 package table
 
 import (
+	"cmp"
 	"encoding/csv"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -36,7 +36,7 @@ const (
 
 	// Erased stands in the place of a screening number for who withdrew from the
 	// data. No screening number has small letters.
-	Erased = "erased"
+	Erased = randomization.Erased
 )
 
 // revealFormat is the first line of DesignFile.
@@ -160,14 +160,13 @@ func setReveal(r *randomization.Reveal, name, value string) (err error) {
 }
 
 func readAllocations(in io.Reader) ([]randomization.Allocation, error) {
-	t, err := readHeader(in, columns...)
-	if err != nil {
-		return nil, inFile(err)
+	// Whoever keeps a list has a spreadsheet of their own. This file is ours, and
+	// has one form in each program that reads it.
+	t := &rows{csv: csv.NewReader(in), file: AllocationsFile}
+	if !t.next() || !slices.Equal(t.fields, columns) {
+		return nil, cmp.Or(t.err, error(&Error{File: AllocationsFile, Line: 1, Text: "want " + strings.Join(columns, ",")}))
 	}
-	t.file = AllocationsFile
-	if !slices.Equal(t.header, columns) {
-		return nil, &Error{File: AllocationsFile, Line: 1, Text: "want " + strings.Join(columns, ",")}
-	}
+	t.header = t.fields
 	var all []randomization.Allocation
 	for t.next() {
 		if order := strconv.Itoa(len(all)); t.fields[0] != order {
@@ -180,14 +179,6 @@ func readAllocations(in io.Reader) ([]randomization.Allocation, error) {
 		all = append(all, a)
 	}
 	return all, t.err
-}
-
-// inFile adds the file to an error of readHeader.
-func inFile(err error) error {
-	if e, ok := errors.AsType[*Error](err); ok {
-		e.File = AllocationsFile
-	}
-	return err
 }
 
 func readAllocation(t *rows) (randomization.Allocation, error) {

@@ -188,43 +188,67 @@ func inOrder[K cmp.Ordered](arms map[trial.ParticipantID]randomization.Arm, id m
 	return out
 }
 
+// ordered are the arms of a trial in the order of what people are known by.
+type ordered struct {
+	keys, receipts, places []randomization.Arm
+	thousands, alternating []randomization.Arm // as leaky servers would number people
+}
+
+func orderedTrial(t *testing.T, seed string) ordered {
+	const people = 16
+	p := protocol(t)
+	p.Forms = nil // answers are no ids
+	w := newWorldOf(t, seed, p)
+	for i := range people {
+		w.now = w.now.AddDate(0, 0, 1)
+		w.screen(person(i), "OSLO")
+		w.randomize(person(i))
+	}
+	arms := w.armsByPerson()
+	leaf, place := map[trial.ParticipantID]string{}, map[trial.ParticipantID]int64{}
+	thousand, turn := map[trial.ParticipantID]int{}, map[trial.ParticipantID]int{}
+	count := map[randomization.Arm]int{}
+	w.lock()
+	for i := range people {
+		p := person(i)
+		r, _, err := w.trial.Randomization(t.Context(), p)
+		w.must(err)
+		leaf[p], place[p] = hex.EncodeToString(r.Leaf[:]), r.Index
+		thousand[p] = 1000*int(arms[p]) + i
+		turn[p] = 2*count[arms[p]] + int(arms[p])
+		count[arms[p]]++
+	}
+	return ordered{
+		keys: inOrder(arms, w.rowKeys(w.bundle(1))), receipts: inOrder(arms, leaf), places: inOrder(arms, place),
+		thousands: inOrder(arms, thousand), alternating: inOrder(arms, turn),
+	}
+}
+
 // Over 200 trials, nothing by which a participant is known beside the screening
 // number, which the site gives before anybody has an arm, follows the arm: the row
 // keys of exports and the receipts of randomization. The place of a receipt in
 // the log is the order of randomization, which blocks balance and which
 // therefore has more runs than chance: of it ranks alone are looked at.
 func TestLeakL11IDsTellNothingOfTheArm(t *testing.T) {
-	const people = 16
-	trials := 200
+	trials := make([]ordered, 200)
 	if testing.Short() {
-		trials = 40
+		trials = trials[:40]
 	}
-	var keys, receipts, places sample
-	var thousands, alternating sample // as leaky servers would number people
-	for n := range trials {
-		w := newWorld(t, fmt.Sprint("seed ", n))
-		for i := range people {
-			w.enrolAlone(person(i), "OSLO")
+	t.Run("trials", func(t *testing.T) {
+		for n := range trials { // each in a test of its own, which frees what it used
+			t.Run(fmt.Sprint(n), func(t *testing.T) {
+				t.Parallel()
+				trials[n] = orderedTrial(t, fmt.Sprint("seed ", n))
+			})
 		}
-		arms := w.armsByPerson()
-		leaf, place := map[trial.ParticipantID]string{}, map[trial.ParticipantID]int64{}
-		thousand, turn := map[trial.ParticipantID]int{}, map[trial.ParticipantID]int{}
-		count := map[randomization.Arm]int{}
-		w.lock()
-		for i := range people {
-			p := person(i)
-			r, _, err := w.trial.Randomization(t.Context(), p)
-			w.must(err)
-			leaf[p], place[p] = hex.EncodeToString(r.Leaf[:]), r.Index
-			thousand[p] = 1000*int(arms[p]) + i
-			turn[p] = 2*count[arms[p]] + int(arms[p])
-			count[arms[p]]++
-		}
-		keys.add(inOrder(arms, w.rowKeys(w.bundle(1))))
-		receipts.add(inOrder(arms, leaf))
-		places.add(inOrder(arms, place))
-		thousands.add(inOrder(arms, thousand))
-		alternating.add(inOrder(arms, turn))
+	})
+	var keys, receipts, places, thousands, alternating sample
+	for _, o := range trials {
+		keys.add(o.keys)
+		receipts.add(o.receipts)
+		places.add(o.places)
+		thousands.add(o.thousands)
+		alternating.add(o.alternating)
 	}
 	for name, s := range map[string]*sample{"row keys": &keys, "receipts": &receipts} {
 		if ranks, runs := s.suspicious(); ranks || runs {

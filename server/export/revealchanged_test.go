@@ -33,7 +33,7 @@ func changesOf(t *testing.T, b bundle) []change {
 	seed, encoded := field(b.files[designFile], "seed"), field(b.files[designFile], "design")
 	sizes := func(n int) string { return fmt.Sprintf("%016x%016x", n, 1) } // a block size and its weight
 	return []change{
-		{name: "nothing", where: "the commitment and 12 of 12 allocations match"},
+		{name: "nothing", where: "the sealing record and 10 allocations match, 2 lost; compare 2 with the reconciliations in the log (lodd verify --archive)"},
 		{"one arm", allocationsFile, lines[12], otherArm(lines[12]), `allocation 11 (drawn, stratum "OSLO", slot 6): arm `},
 		{"the arm of an envelope", allocationsFile, lines[9], otherArm(lines[9]), `allocation 8 (contingency, stratum "OSLO", slot 1): arm `},
 		{"one slot", allocationsFile, ",OSLO,6,", ",OSLO,7,", `allocation 11 (drawn, stratum "OSLO", slot 7): slot 7, want 6`},
@@ -46,6 +46,7 @@ func changesOf(t *testing.T, b bundle) []change {
 		{"the seed", designFile, seed, strings.Repeat("5a", 32), "commitment "},
 		{"the salt", designFile, field(b.files[designFile], "salt"), strings.Repeat("5a", 32), "commitment "},
 		{"the design", designFile, encoded, strings.Replace(encoded, sizes(6), sizes(8), 1), "commitment "},
+		{"who it was", allocationsFile, lines[12], strings.Replace(lines[12], field3(lines[12]), field3(lines[1]), 1), `allocation 11 (drawn, stratum "OSLO", slot 6): participant `},
 		{"the contribution", designFile, "entropy: none", "entropy: 64696365", `allocation `},
 	}
 }
@@ -67,15 +68,18 @@ func TestChangedRevealIsFound(t *testing.T) {
 			t.Fatalf("%s: nothing was changed", c.name)
 		}
 		r := b.revealed(t)
-		text := fmt.Sprintf("the commitment and %d of %[1]d allocations match", len(r.Allocations))
+		text := changes[0].where
 		if err := randomization.Verify(r); err != nil {
 			text = strings.TrimPrefix(err.Error(), "randomization: ")
 		}
 		if !strings.HasPrefix(text, c.where) {
 			t.Errorf("%s: Go says %q, want %q", c.name, text, c.where)
 		}
+		if r.Contributed { // which they hold to the record before they draw with it
+			text = "entropy 64696365, want none: the contribution to the seed isn't that of the sealing record"
+		}
 		said = append(said, text)
-		questions = append(questions, "verify\t"+b.unpack(t)+"\t"+commitment)
+		questions = append(questions, "verify\t"+b.unpack(t)+"\t"+commitment+"\tnone")
 	}
 	for _, script := range [][2]string{{"Rscript", "randomization.R"}, {"python3", "randomization.py"}} {
 		t.Run(script[0], func(t *testing.T) {
@@ -118,6 +122,9 @@ func (b bundle) unpack(t *testing.T) string {
 	}
 	return dir
 }
+
+// field3 returns who has a line of allocations.csv.
+func field3(line string) string { return strings.Split(line, ",")[2] }
 
 // field returns the value of a line of design.txt.
 func field(text, name string) string {

@@ -35,15 +35,25 @@ can compute every allocation again and compare.
 
 To check it, take the sealing record that was printed or kept on day 0, and not
 the copy in this file: the commitment there was published before the first
-participant. With Lodd, without a server:
+participant. It does not bind the contribution to the seed, which stands on the
+record too: one that fits other arms can be searched for. With Lodd, without a
+server:
 
   lodd verify {{.Name}} --record SEALING-RECORD
 
-With R or Python and two scripts of the project, randomization.R and
-randomization.py, after unpacking the file; COMMITMENT is the one on the record:
+That slots were lost, and no more than that, only the log shows: give it with
+--archive, a file of lodd audit export.
 
-  Rscript randomization.R verify unsealed COMMITMENT
-  python3 randomization.py verify unsealed COMMITMENT
+With R or Python and two scripts of the project, randomization.R and
+randomization.py, after unpacking the file:
+
+  Rscript randomization.R verify unsealed SEALING-RECORD
+  python3 randomization.py verify unsealed SEALING-RECORD
+
+SEALING-RECORD is the record as a text file. From paper, type its commitment and
+its entropy instead, or the word none if no second party contributed. With less
+than that they say NOT CHECKED. Compare the number of allocations that they print
+with the trial's own: no program sees that a list was cut at its end.
 
 How arms follow from the seed stands in the project's randomization
 specification, version 1, which is short enough to write another such script.
@@ -79,7 +89,12 @@ regne ut hver tildeling på nytt og sammenligne.
   checkpoints/                  loggens signerte hoder ved avforseglingen
 
 For å kontrollere den: ta forseglingsprotokollen som ble tatt vare på dag 0, og
-ikke kopien i denne filen. Kommandoene står ovenfor, med Lodd, R eller Python.
+ikke kopien i denne filen. Forpliktelsen binder ikke bidraget til frøet, som også
+står på protokollen: et som gir andre grupper, kan letes fram. Kommandoene står ovenfor, med Lodd, R eller Python. Har du
+protokollen bare på papir, skriv forpliktelsen og bidraget (eller none) i stedet
+for SEALING-RECORD. "NOT CHECKED" betyr at noe ikke er kontrollert. Sammenlign
+antallet tildelinger med studiens eget.
+At plasser gikk tapt, og ikke flere, viser bare loggen: gi den med --archive.
 
 Den som har trukket dataene sine, heter "erased": plassen og gruppen står, navnet
 og radnøkkelen ikke. Skjer det etter avforseglingen, lages filen på nytt, og

@@ -146,10 +146,12 @@ func (w *world) do(role trial.Role, e trial.Event) {
 
 // today is the date in the trial's time zone.
 func (w *world) today() trial.Date {
-	oslo, err := time.LoadLocation("Europe/Oslo")
+	zone, err := oslo()
 	w.must(err)
-	return trial.DateOf(w.now, oslo)
+	return trial.DateOf(w.now, zone)
 }
+
+var oslo = sync.OnceValues(func() (*time.Location, error) { return time.LoadLocation("Europe/Oslo") })
 
 // screen enters a participant who meets the criteria and consents.
 func (w *world) screen(p trial.ParticipantID, site trial.SiteID) {

@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -15,8 +16,8 @@ import (
 
 func (w *world) behind(loss ledger.Loss) {
 	w.Helper()
-	if err := w.ledger.MarkBehind(w.Context(), loss); err != nil {
-		w.Fatal(err)
+	if fenced, err := w.ledger.MarkBehind(w.Context(), loss); err != nil || fenced == strings.HasPrefix(loss.List, "GONE") {
+		w.Fatalf("fenced: %t, %v", fenced, err)
 	}
 }
 
@@ -125,7 +126,7 @@ func TestLeakL25NobodySlipsThroughTheFence(t *testing.T) {
 	<-before
 	for range 3 { // three clients that have seen the same
 		wg.Go(func() {
-			if err := w.ledger.MarkBehind(t.Context(), ledger.Loss{List: "IPS/conduct", Size: 1 << 20, Began: 1}); err != nil {
+			if _, err := w.ledger.MarkBehind(t.Context(), ledger.Loss{List: "IPS/conduct", Size: 1 << 20, Began: 1}); err != nil {
 				t.Error(err)
 			}
 		})

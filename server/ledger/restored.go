@@ -45,7 +45,9 @@ type Loss struct {
 	// copy that it was brought back from had no more.
 	Began int64
 
-	// Noted is the size of the largest head of the list whose loss was noted before.
+	// Noted is the size of the largest head of the list whose loss was noted since
+	// this server began to serve. One that was noted before may be of another past,
+	// and makes this loss no smaller.
 	Noted int64
 }
 
@@ -57,25 +59,35 @@ type Loss struct {
 //
 // The number that is noted is the least that can have been lost: how much the
 // copy itself lacked nobody can say who holds one head. As with MarkRestored,
-// nothing is said of delivery.
-func (l *Ledger) MarkBehind(ctx context.Context, loss Loss) error {
-	if loss.List == System {
-		for _, t := range l.Trials() {
-			if err := t.markBehind(ctx, "", loss); err != nil {
-				return err
-			}
+// nothing is said of delivery. fenced tells that there was a trial to note it in.
+func (l *Ledger) MarkBehind(ctx context.Context, loss Loss) (fenced bool, err error) {
+	_, in, _ := strings.Cut(loss.List, "/")
+	for _, t := range l.trialsOf(loss.List) {
+		if err := t.markBehind(ctx, trial.Compartment(in), loss); err != nil {
+			return false, err
 		}
+		fenced = true
+	}
+	return fenced, nil
+}
+
+// Serves reports whether a list of the log is that of a trial, or that of the
+// accounts of some. It isn't if the trial was made later than the copy that was
+// restored, and is gone.
+func (l *Ledger) Serves(list string) bool { return len(l.trialsOf(list)) > 0 }
+
+// trialsOf returns the trial of a list, or every trial if it is that of the
+// accounts.
+func (l *Ledger) trialsOf(list string) []*Trial {
+	if list == System {
+		return l.Trials()
+	}
+	id, _, _ := strings.Cut(list, "/")
+	t, err := l.Trial(trial.ID(id))
+	if err != nil {
 		return nil
 	}
-	id, in, _ := strings.Cut(loss.List, "/")
-	t, err := l.Trial(trial.ID(id))
-	if errors.Is(err, trial.ErrNotFound) {
-		return nil // it was made later than the copy, and is gone
-	}
-	if err != nil {
-		return err
-	}
-	return t.markBehind(ctx, trial.Compartment(in), loss)
+	return []*Trial{t}
 }
 
 // markBehind notes a loss of a compartment, or of what is no compartment, unless
