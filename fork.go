@@ -13,7 +13,6 @@ import (
 
 	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/audit/durable"
-	"github.com/lodd-rct/lodd/server"
 	"github.com/lodd-rct/lodd/server/backup"
 	"github.com/lodd-rct/lodd/server/trial"
 )
@@ -113,12 +112,8 @@ func (r *restoring) reopen(ctx context.Context, f *fork) error {
 	if err := r.n.ledger.MarkRestored(ctx, f.lost); err != nil {
 		return err
 	}
-	for _, l := range f.Lists { // whoever has seen what is lost tells nothing new
-		if n := l.Lost + l.Earlier; n > 0 {
-			if err := server.NoteRestored(ctx, r.n.values, l.List, l.Restored+n); err != nil {
-				return err
-			}
-		}
+	if err := r.noteEvidence(ctx, f); err != nil {
+		return err
 	}
 	for _, t := range r.n.ledger.Trials() {
 		list := t.List(trial.Conduct)

@@ -14,6 +14,8 @@ import (
 
 	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/audit/durable"
+	"github.com/lodd-rct/lodd/audit/store"
+	"github.com/lodd-rct/lodd/server"
 	"github.com/lodd-rct/lodd/server/trial"
 	"github.com/lodd-rct/lodd/server/trial/entry"
 )
@@ -86,6 +88,21 @@ func keepForks(dir string, forks []fork) error {
 		}
 	}
 	return nil
+}
+
+// noteEvidence notes the heads that this restore and earlier ones have counted:
+// whoever shows them tells nothing new.
+func (r *restoring) noteEvidence(ctx context.Context, f *fork) error {
+	var heads []string
+	for _, known := range slices.Concat(r.earlier, []fork{*f}) {
+		for _, l := range known.Lists {
+			if l.Evidence != "" {
+				heads = append(heads, l.Evidence)
+			}
+		}
+	}
+	c := server.Config{Ledger: r.n.ledger, Log: r.n.log, Keys: r.k, Credentials: r.n.values, NotFound: store.ErrNotFound}
+	return server.NoteRestored(ctx, c, heads)
 }
 
 // A past is what earlier restores lost, seen from the log that is restored now.

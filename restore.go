@@ -11,6 +11,7 @@ import (
 
 	"filippo.io/age"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/audit/durable"
@@ -70,17 +71,22 @@ With --in-place it records that an older copy was put back by hand.`,
 			return restore(cmd.Context(), flags.Data, o)
 		},
 	}
+	o.flags(cmd.Flags())
 	cmd.Flags().StringVar(&flags.Data, "data", "", "`DIR` to make; with --in-place the server's data folder")
-	cmd.Flags().StringVar(&o.backup, "backup", "", "`FILE` of the database, *.backup.age")
-	cmd.Flags().StringVar(&o.keys, "keys", "", "`FILE` of the keys, *.keys.age; with --in-place the folder of the keys")
-	cmd.Flags().StringArrayVar(&o.identities, "identity", nil, "`FILE` with the secret age key, may be repeated")
-	cmd.Flags().StringVar(&o.log, "log", "", "`DIR` of a newer copy of the log")
-	cmd.Flags().StringVar(&o.checkpoints, "checkpoints", "", "`DIR` of the newest signed heads; with --in-place those of the server")
-	cmd.Flags().BoolVar(&o.inPlace, "in-place", false, "record that the data folder is an older copy")
-	cmd.Flags().BoolVar(&o.anyway, "anyway", false, "with --in-place: record it though the folder has all that its signed heads cover")
 	cmd.Flags().StringVar(&file, "config", "", "configuration `FILE` of the server (TOML), with --in-place")
 	masterKeyFlags(cmd.Flags(), &flags.MasterKey)
 	return cmd
+}
+
+// flags adds the flags that a restore alone has.
+func (o *restoreOptions) flags(f *pflag.FlagSet) {
+	f.StringVar(&o.backup, "backup", "", "`FILE` of the database, *.backup.age")
+	f.StringVar(&o.keys, "keys", "", "`FILE` of the keys, *.keys.age; with --in-place the folder of the keys")
+	f.StringArrayVar(&o.identities, "identity", nil, "`FILE` with the secret age key, may be repeated")
+	f.StringVar(&o.log, "log", "", "`DIR` of a newer copy of the log")
+	f.StringVar(&o.checkpoints, "checkpoints", "", "`DIR` of the newest signed heads; with --in-place those of the server")
+	f.BoolVar(&o.inPlace, "in-place", false, "record that the data folder is an older copy")
+	f.BoolVar(&o.anyway, "anyway", false, "with --in-place: record it though the folder has all that its signed heads cover")
 }
 
 // check reports what is missing among the flags, or doesn't go together.

@@ -271,7 +271,9 @@ func eventsOf(p trial.ParticipantID, today trial.Date) []trial.Event {
 		trial.LevelsCorrected{Participant: p, Levels: []trial.Code{"female"}, Reason: "changed-source"},
 		trial.LevelsCorrected{Participant: p, Levels: []trial.Code{"female"}, Reason: "bored"},
 		trial.LevelsCorrected{Participant: p, Reason: "other"},
-		trial.Replaced{Participant: p, By: "P7"}, trial.Replaced{Participant: p, By: "P8"}, trial.Replaced{Participant: "P1", By: p},
+		trial.Replaced{Participant: p, By: "P7"},
+		trial.Replaced{Participant: p, By: "P8"},
+		trial.Replaced{Participant: "P1", By: p},
 		trial.ContingencyUsed{Participant: p, Envelope: 1, On: today, Witness: "tove", Reason: "server-down"},
 	}
 }
@@ -293,7 +295,8 @@ func sealingEvents() []trial.Event {
 		trial.PlanFrozen{Digest: [32]byte{1}},
 		trial.PlanFrozen{Version: "2.0"},
 		trial.UnsealingProposed{},
-		trial.Unsealed{}, trial.Unsealed{}, // by one and by another person
+		trial.Unsealed{},
+		trial.Unsealed{}, // by one and by another person
 		trial.Revealed{},
 	}
 }

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
-	"sync"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -19,13 +17,25 @@ import (
 // that this server doesn't have any more: the slots that come next may be used
 // already. It may be used concurrently.
 //
+// Which past a head is of can't be told once its entries are gone, nor whether
+// one that the trials know of covers it. So each head raises a fence, unless the
+// trials were reconciled after this very head was shown.
+//
 // Source: blinding.md of the design, channel L25.
 type fence struct {
 	config   Config
 	verifier note.Verifier    // of the log's own key
 	began    map[string]int64 // the sizes of the lists when the server was made
 
-	mu sync.Mutex // held while a loss is noted
+	// turn holds one who notes a loss: to read which ones are noted, to mark the
+	// trials, and to note that one, so that two who show the same raise one fence.
+	turn chan struct{}
+
+	// reached is the size of the largest head of each list for which the trials
+	// were marked since the server was made. Held in turn. All that is shown was
+	// lost before that, since the log of a server that runs only grows, so that
+	// what a larger one shows beyond it is all that it adds.
+	reached map[string]int64
 }
 
 func newFence(c Config) (*fence, error) {
@@ -33,7 +43,7 @@ func newFence(c Config) (*fence, error) {
 	if err != nil {
 		return nil, fmt.Errorf("server: key of the log: %w", err)
 	}
-	return &fence{config: c, verifier: v, began: c.Log.Sizes()}, nil
+	return &fence{config: c, verifier: v, began: c.Log.Sizes(), turn: make(chan struct{}, 1), reached: map[string]int64{}}, nil
 }
 
 // errNotSigned reaches whoever shows a head.
@@ -50,53 +60,36 @@ func (f *fence) open(signed string) (c audit.Checkpoint, list string, err error)
 }
 
 // behind reports whether the log lacks what a head of a list covers. If it does,
-// the trials know of it when behind returns. Whatever is shown again writes
-// nothing.
+// the trials know of it when behind returns: they wait for a reconciliation, or
+// had one after this head was shown before. Whatever is shown again writes nothing.
 func (f *fence) behind(ctx context.Context, list string, shown audit.Checkpoint) (bool, error) {
-	if shown.Size <= f.config.Log.Len(list) {
-		root, err := f.config.Log.RootAt(ctx, list, shown.Size)
-		if err != nil || root == shown.Root {
-			return false, err
-		}
+	if holds, err := f.holds(ctx, list, shown); holds || err != nil {
+		return false, err
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	select {
+	case f.turn <- struct{}{}:
+		defer func() { <-f.turn }()
+	case <-ctx.Done(): // it is shown again
+		return true, fmt.Errorf("server: wait to note a loss: %w", ctx.Err())
+	}
 	noted, err := f.noted(ctx, list)
-	if err != nil || shown.Size <= noted {
+	if err != nil || noted.has(shown) {
 		return true, err
 	}
 	ctx = context.WithoutCancel(ctx) // whoever shows it may be gone
-	if err := f.config.Ledger.MarkBehind(ctx, ledger.Loss{List: list, Size: shown.Size, Began: f.began[list], Noted: noted}); err != nil {
+	loss := ledger.Loss{List: list, Size: shown.Size, Began: f.began[list], Noted: f.reached[list]}
+	if fenced, err := f.config.Ledger.MarkBehind(ctx, loss); err != nil || !fenced {
 		return true, err
 	}
-	return true, NoteRestored(ctx, f.config.Credentials, list, shown.Size)
+	f.reached[list] = max(f.reached[list], shown.Size)
+	return true, f.note(ctx, list, noted, shown)
 }
 
-// noted returns the size of the largest head of a list whose loss is noted.
-func (f *fence) noted(ctx context.Context, list string) (int64, error) {
-	b, err := f.config.Credentials.Get(ctx, restoredKey(list))
-	if errors.Is(err, f.config.NotFound) {
-		return 0, nil
+// holds reports whether the log continues a head of a list.
+func (f *fence) holds(ctx context.Context, list string, shown audit.Checkpoint) (bool, error) {
+	if shown.Size > f.config.Log.Len(list) {
+		return false, nil
 	}
-	if err != nil {
-		return 0, fmt.Errorf("server: read which losses are noted: %w", err)
-	}
-	n, err := strconv.ParseInt(string(b), 10, 64)
-	if err != nil {
-		return 0, nil // a fence too many, never one too few
-	}
-	return n, nil
-}
-
-func restoredKey(list string) string { return "restored/" + list }
-
-// NoteRestored notes that the trials know of the loss of entries of a list up to
-// a size, so that heads up to it, whoever shows them later, raise no other fence.
-// The entries say how many were lost and not of which of the log's pasts, and
-// those of accounts have none.
-func NoteRestored(ctx context.Context, m Map, list string, size int64) error {
-	if err := m.Put(ctx, restoredKey(list), strconv.AppendInt(nil, size, 10)); err != nil {
-		return fmt.Errorf("server: note the restore: %w", err)
-	}
-	return nil
+	root, err := f.config.Log.RootAt(ctx, list, shown.Size)
+	return err == nil && root == shown.Root, err
 }

@@ -90,10 +90,11 @@ regne ut hver tildeling på nytt og sammenligne.
 
 For å kontrollere den: ta forseglingsprotokollen som ble tatt vare på dag 0, og
 ikke kopien i denne filen. Forpliktelsen binder ikke bidraget til frøet, som også
-står på protokollen: et som gir andre grupper, kan letes fram. Kommandoene står ovenfor, med Lodd, R eller Python. Har du
-protokollen bare på papir, skriv forpliktelsen og bidraget (eller none) i stedet
-for SEALING-RECORD. "NOT CHECKED" betyr at noe ikke er kontrollert. Sammenlign
-antallet tildelinger med studiens eget.
+står på protokollen: et som gir andre grupper, kan letes fram. Kommandoene står
+ovenfor, med Lodd, R eller Python. Har du protokollen bare på papir, skriv
+forpliktelsen og bidraget (eller none) i stedet for SEALING-RECORD. "NOT CHECKED"
+betyr at noe ikke er kontrollert. Sammenlign antallet tildelinger med studiens
+eget.
 At plasser gikk tapt, og ikke flere, viser bare loggen: gi den med --archive.
 
 Den som har trukket dataene sine, heter "erased": plassen og gruppen står, navnet

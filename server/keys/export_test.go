@@ -39,6 +39,9 @@ func (d *dying) remove(path string) error {
 	return d.step(func() error { return system{}.remove(path) })
 }
 
+// Factor returns the work factor of what a passphrase seals.
+func Factor(p Passphrase) (int, error) { return p.factor() }
+
 // Open opens the content of a sealed file and returns the text of the key.
 func Open(s Seal, sealed []byte) ([]byte, error) {
 	o, err := s.open(sealed)

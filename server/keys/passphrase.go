@@ -51,12 +51,9 @@ func (p Passphrase) seal(o opened) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	factor := p.WorkFactor
-	if factor == 0 {
-		factor = workFactor
-	}
-	if factor < 1 || factor > maxWorkFactor {
-		return nil, fmt.Errorf("work factor %d: want 1 to %d", factor, maxWorkFactor)
+	factor, err := p.factor()
+	if err != nil {
+		return nil, err
 	}
 	recipient.SetWorkFactor(factor)
 	var sealed bytes.Buffer
@@ -69,6 +66,17 @@ func (p Passphrase) seal(o opened) ([]byte, error) {
 		return nil, err
 	}
 	return sealed.Bytes(), nil
+}
+
+// factor returns the work factor of what is sealed from now on.
+func (p Passphrase) factor() (int, error) {
+	switch {
+	case p.WorkFactor == 0:
+		return workFactor, nil
+	case p.WorkFactor < 1 || p.WorkFactor > maxWorkFactor:
+		return 0, fmt.Errorf("work factor %d: want 1 to %d", p.WorkFactor, maxWorkFactor)
+	}
+	return p.WorkFactor, nil
 }
 
 func (p Passphrase) open(sealed []byte) (opened, error) {

@@ -168,7 +168,8 @@ func command(rt *rapid.T, s *trial.State, now time.Time) trial.Event {
 		trial.Exported{Lock: rapid.IntRange(0, 3).Draw(rt, "lock")},
 		trial.ArmsViewed{Site: "OSLO", Team: "ips"},
 		trial.ClockSteppedBack{By: time.Second},
-		trial.EnrolmentOpened{}, trial.EnrolmentOpened{},
+		trial.EnrolmentOpened{},
+		trial.EnrolmentOpened{},
 		trial.EnrolmentClosed{},
 		around(rt, p, on), around(rt, p, on), around(rt, p, on),
 	}).Draw(rt, "command")
@@ -179,13 +180,18 @@ func around(rt *rapid.T, p trial.ParticipantID, on trial.Date) trial.Event {
 	other := rapid.SampledFrom([]trial.ParticipantID{"P1", "P2", "P3"}).Draw(rt, "other")
 	level := rapid.SampledFrom([]trial.Code{"alcohol", "other"}).Draw(rt, "right level")
 	return rapid.SampledFrom([]trial.Event{
-		trial.DesignSealed{AwaitsEntropy: true}, trial.DesignKept{Sealed: []byte{1}},
-		trial.EntropyContributed{Entropy: []byte{1}}, trial.SealingAbandoned{Reason: "other"},
+		trial.DesignSealed{AwaitsEntropy: true},
+		trial.DesignKept{Sealed: []byte{1}},
+		trial.EntropyContributed{Entropy: []byte{1}},
+		trial.SealingAbandoned{Reason: "other"},
 		trial.ContingencyPrinted{Envelopes: rapid.IntRange(0, 4).Draw(rt, "envelopes"), Recipients: [2][32]byte{{1}, {2}}},
 		opensEnvelope(p, rapid.IntRange(0, 3).Draw(rt, "envelope"), on), opensEnvelope(other, 1, on), opensEnvelope(p, 2, on),
 		trial.LevelsCorrected{Participant: p, Levels: []trial.Code{level}, Reason: "misread"},
 		trial.Replaced{Participant: p, By: other},
-		trial.PlanFrozen{Digest: [32]byte{1}, Version: "1.0"}, trial.UnsealingProposed{}, trial.Unsealed{}, trial.Revealed{},
+		trial.PlanFrozen{Digest: [32]byte{1}, Version: "1.0"},
+		trial.UnsealingProposed{},
+		trial.Unsealed{},
+		trial.Revealed{},
 	}).Draw(rt, "around")
 }
 

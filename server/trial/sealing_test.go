@@ -56,8 +56,13 @@ func TestAbandonedSealingsAreCounted(t *testing.T) {
 		t.Error("the abandoned sealing is still one")
 	}
 	for _, e := range []trial.Event{
-		trial.DesignSealed{Commitment: [32]byte{3}, AwaitsEntropy: true}, trial.DesignKept{Sealed: []byte{1}}, abandon,
-		trial.DesignSealed{Commitment: [32]byte{4}, AwaitsEntropy: true}, trial.DesignKept{Sealed: []byte{1}}, dice, trial.EnrolmentOpened{},
+		trial.DesignSealed{Commitment: [32]byte{3}, AwaitsEntropy: true},
+		trial.DesignKept{Sealed: []byte{1}},
+		abandon,
+		trial.DesignSealed{Commitment: [32]byte{4}, AwaitsEntropy: true},
+		trial.DesignKept{Sealed: []byte{1}},
+		dice,
+		trial.EnrolmentOpened{},
 	} {
 		if err := h.do(e); err != nil {
 			t.Fatalf("%T: %v", e, err)
@@ -81,9 +86,11 @@ func TestEnvelopesRefuse(t *testing.T) {
 		{"fewer than before", then(sealed, printed(5)), printed(4), invalid("envelopes")},
 		{"one person twice", sealed, same, invalid("recipients")},
 		{"after the unsealing", unsealed, printed(3), trial.ErrUnsealed},
-		{"those of an abandoned sealing", then(sealed, then([]any{printed(3), abandon},
-			then([]any{trial.DesignSealed{}, trial.DesignKept{Sealed: []byte{1}}, trial.EnrolmentOpened{}}, readied("P1")...)...)...),
-			opensEnvelope("P1", 1, date("2020-03-01")), invalid("envelope")},
+		{
+			"those of an abandoned sealing", then(sealed, then([]any{printed(3), abandon},
+				then([]any{trial.DesignSealed{}, trial.DesignKept{Sealed: []byte{1}}, trial.EnrolmentOpened{}}, readied("P1")...)...)...),
+			opensEnvelope("P1", 1, date("2020-03-01")), invalid("envelope"),
+		},
 	})
 	if h := tell(t, then(sealed, printed(5), printed(5))...); h.Envelopes() != 5 {
 		t.Errorf("%d envelopes", h.Envelopes())
