@@ -105,12 +105,12 @@ func (f folder) check(ctx context.Context, c config, out io.Writer) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	lists, err := s.Lists(ctx, "")
+	entries, err := hasEntries(ctx, s)
 	if err != nil {
 		return err
 	}
 	switch {
-	case len(signed) == 0 && len(lists) == 0:
+	case len(signed) == 0 && !entries:
 		fmt.Fprintln(out, "the database has no entries")
 		return nil
 	case len(signed) == 0 && !f.replica:

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -161,12 +162,19 @@ func (n *node) needHeads(ctx context.Context, c config) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	lists, err := n.store.Lists(ctx, "")
-	if err == nil && len(heads) == 0 && len(lists) > 0 {
+	entries, err := hasEntries(ctx, n.store)
+	if err == nil && len(heads) == 0 && entries {
 		err = fmt.Errorf("%s holds no signed head though the database has entries: put the folder back, or name the right one with --checkpoints; "+
 			"without it an older or shortened database cannot be told from the newest, so start with --lost-checkpoints only if it is gone", c.Checkpoints)
 	}
 	return err
+}
+
+// hasEntries reports whether a store holds entries of the log. One that was made
+// and never used holds what package audit keeps for itself, under names with "#".
+func hasEntries(ctx context.Context, s store.Store) (bool, error) {
+	lists, err := s.Lists(ctx, "")
+	return slices.ContainsFunc(lists, func(name string) bool { return !strings.Contains(name, "#") }), err
 }
 
 // logConfig returns how the log of these keys is opened.

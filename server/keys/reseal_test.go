@@ -69,6 +69,9 @@ func TestResealOverwritesTheKeyInClear(t *testing.T) {
 	dir, _ := fresh(t)
 	block := filepath.Join(dir, "block") // the same bytes of the disk by another name
 	if err := os.Link(filepath.Join(dir, "master.key"), block); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
 		t.Skip("this file system has no hard links: ", err)
 	}
 	reseal(t, dir, nil, by(good))
