@@ -42,20 +42,8 @@ func Name(id trial.ID, lock int, view trial.Code) string {
 // bundle.
 func Bundle(ctx context.Context, w io.Writer, src Source, out Output) error {
 	p := newPooled(src)
-	m := audit.Manifest{
-		Study: string(src.Trial), View: string(Pooled), Blinded: true, Producer: audit.Producer{Name: "lodd", Version: version},
-		Lock: audit.Lock{
-			Number: int64(src.Lock.Number), ID: fmt.Sprintf("%s-lock%d", src.Trial, src.Lock.Number), At: stamp(src.Lock.At),
-		},
-		CreatedAt: stamp(src.Lock.At),
-	}
-	for _, id := range src.Erased {
-		m.RevisedBy = append(m.RevisedBy, src.rowKey(id))
-	}
-	slices.Sort(m.RevisedBy)
-	for _, h := range src.Heads {
-		m.Compartments = append(m.Compartments, audit.Compartment{List: h.List, Size: h.Size, Root: h.Root.String()})
-	}
+	m := src.manifest(Pooled)
+	m.Blinded = true
 	members, err := p.members(ctx, out)
 	if err != nil {
 		return err
@@ -116,6 +104,24 @@ func open(ctx context.Context, t Table, n int64, f Format) func() (io.ReadCloser
 			return err
 		}), nil
 	}
+}
+
+// manifest says what a view of the source is: lock, heads of the log, and whom it
+// no longer names.
+func (s Source) manifest(view trial.Code) audit.Manifest {
+	m := audit.Manifest{
+		Study: string(s.Trial), View: string(view), Producer: audit.Producer{Name: "lodd", Version: version},
+		Lock:      audit.Lock{Number: int64(s.Lock.Number), ID: fmt.Sprintf("%s-lock%d", s.Trial, s.Lock.Number), At: stamp(s.Lock.At)},
+		CreatedAt: stamp(s.Lock.At),
+	}
+	for _, id := range s.Erased {
+		m.RevisedBy = append(m.RevisedBy, s.rowKey(id))
+	}
+	slices.Sort(m.RevisedBy)
+	for _, h := range s.Heads {
+		m.Compartments = append(m.Compartments, audit.Compartment{List: h.List, Size: h.Size, Root: h.Root.String()})
+	}
+	return m
 }
 
 func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) }

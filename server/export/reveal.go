@@ -68,20 +68,8 @@ type Entry struct {
 // [audit.VerifyBundle] checks; [randomization.Verify] checks what it says. The
 // same Reveal and output give the same bytes.
 func BundleReveal(ctx context.Context, w io.Writer, r Reveal, out Output) error {
-	m := audit.Manifest{
-		Study: string(r.Trial), View: string(Unsealed), Producer: audit.Producer{Name: "lodd", Version: version},
-		Lock: audit.Lock{
-			Number: int64(r.Lock.Number), ID: fmt.Sprintf("%s-lock%d", r.Trial, r.Lock.Number), At: stamp(r.Lock.At),
-		},
-		CreatedAt: stamp(r.At),
-	}
-	for _, id := range r.Erased {
-		m.RevisedBy = append(m.RevisedBy, r.rowKey(id))
-	}
-	slices.Sort(m.RevisedBy)
-	for _, h := range r.Heads {
-		m.Compartments = append(m.Compartments, audit.Compartment{List: h.List, Size: h.Size, Root: h.Root.String()})
-	}
+	m := Source{Trial: r.Trial, Lock: r.Lock, Key: r.Key, Erased: r.Erased, Heads: r.Heads}.manifest(Unsealed)
+	m.CreatedAt = stamp(r.At)
 	members, err := r.members(ctx, out)
 	if err != nil {
 		return err
