@@ -109,9 +109,11 @@ func (f folder) check(ctx context.Context, c config, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if !entries {
+		fmt.Fprintln(out, "the database has no entries")
+	}
 	switch {
 	case len(signed) == 0 && !entries:
-		fmt.Fprintln(out, "the database has no entries")
 		return nil
 	case len(signed) == 0 && !f.replica:
 		return fmt.Errorf("%s holds no signed head though the database has entries: put the folder back; "+

@@ -115,6 +115,9 @@ func (r *restoring) reopen(ctx context.Context, f *fork) error {
 	if err := r.noteEvidence(ctx, f); err != nil {
 		return err
 	}
+	if err := r.noteUnsealed(ctx); err != nil {
+		return err
+	}
 	for _, t := range r.n.ledger.Trials() {
 		list := t.List(trial.Conduct)
 		signed, err := r.n.log.Checkpoint(ctx, list)

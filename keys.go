@@ -21,31 +21,34 @@ func keysCommand() *cobra.Command {
 	return cmd
 }
 
-// keysFlags are the flags of the commands below lodd keys.
+// keysFlags are the flags of the commands below lodd keys, and from PreRunE on
+// the settings.
 type keysFlags struct {
 	file string
 	config
 }
 
+// add adds the flags to a command, which gets the settings before it runs: what
+// is wrong with them is wrong usage.
 func (f *keysFlags) add(cmd *cobra.Command) {
+	cmd.PreRunE = func(*cobra.Command, []string) (err error) {
+		f.config, err = settings(f.file, f.config)
+		return err
+	}
 	cmd.Flags().StringVar(&f.file, "config", "", "configuration `FILE` of the server (TOML)")
 	cmd.Flags().StringVar(&f.Data, "data", "", "`DIR` of database and keys")
 	cmd.Flags().StringVar(&f.Keys, "keys", "", "`DIR` of the keys (default keys in the data folder)")
 	masterKeyFlags(cmd.Flags(), &f.MasterKey)
 }
 
-// from returns the settings and how the master key is sealed by them, or by a
-// passphrase at the terminal that ask returns.
-func (f *keysFlags) from(ask func() keys.Passphrase) (config, keys.Seal, error) {
-	c, err := settings(f.file, f.config)
-	if err != nil {
-		return c, nil, err
-	}
-	seal, err := c.MasterKey.seal()
+// from returns how the master key is sealed by the settings, or by a passphrase
+// at the terminal that ask returns.
+func (f *keysFlags) from(ask func() keys.Passphrase) (keys.Seal, error) {
+	seal, err := f.MasterKey.seal()
 	if err == nil && seal == nil {
 		seal = ask()
 	}
-	return c, seal, err
+	return seal, err
 }
 
 func keysStatusCommand() *cobra.Command {
@@ -54,13 +57,7 @@ func keysStatusCommand() *cobra.Command {
 		Use:   "status --data DIR",
 		Short: "Say how the master key is kept, without opening it",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := settings(f.file, f.config)
-			if err != nil {
-				return err
-			}
-			return keysStatus(cmd.OutOrStdout(), c.Keys)
-		},
+		RunE:  func(cmd *cobra.Command, _ []string) error { return keysStatus(cmd.OutOrStdout(), f.Keys) },
 	}
 	f.add(cmd)
 	return cmd
@@ -101,22 +98,22 @@ It may run beside the server, which reads its keys at the start only. Back up
 the keys afterwards: a backup from before still holds the key in clear.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, seal, err := f.from(func() keys.Passphrase { return askedTwice(cmd.Context()) })
+			seal, err := f.from(func() keys.Passphrase { return askedTwice(cmd.Context()) })
 			if err != nil {
 				return err
 			}
-			kept, err := keys.Stat(c.Keys)
+			kept, err := keys.Stat(f.Keys)
 			if err != nil {
 				return err
 			}
 			if len(kept) > 0 && kept[len(kept)-1].Form != keys.FormClear {
 				return fmt.Errorf("the master key is %s already: \"lodd keys rotate\" changes that", kept[0].Form)
 			}
-			if err := keys.Reseal(c.Keys, nil, seal); err != nil {
+			if err := keys.Reseal(f.Keys, nil, seal); err != nil {
 				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "sealed, opened again and compared; the key in clear was overwritten and removed, as far as the disk does that")
-			return keysStatus(cmd.OutOrStdout(), c.Keys)
+			return keysStatus(cmd.OutOrStdout(), f.Keys)
 		},
 	}
 	f.add(cmd)
@@ -136,19 +133,19 @@ the same, and so do older copies and backups of its file: they open in the old
 way for ever.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, from, err := f.from(func() keys.Passphrase { return asked(cmd.Context(), "passphrase of the master key") })
+			from, err := f.from(func() keys.Passphrase { return asked(cmd.Context(), "passphrase of the master key") })
 			if err != nil {
 				return err
 			}
-			seal, err := to.after(cmd.Context(), c.MasterKey, from)
+			seal, err := to.after(cmd.Context(), f.MasterKey, from)
 			if err != nil {
 				return err
 			}
-			if err := keys.Reseal(c.Keys, from, seal); err != nil {
+			if err := keys.Reseal(f.Keys, from, seal); err != nil {
 				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "sealed anew, opened again and compared")
-			return keysStatus(cmd.OutOrStdout(), c.Keys)
+			return keysStatus(cmd.OutOrStdout(), f.Keys)
 		},
 	}
 	f.add(cmd)

@@ -33,8 +33,9 @@ var layout = map[string][]string{
 	"proto":        {"google.golang.org/protobuf", "google.golang.org/grpc"},
 	"proto/invite": {},
 
-	"randomization":       {"golang.org/x/crypto"},
-	"randomization/table": {"randomization"},
+	"randomization":          {"golang.org/x/crypto"},
+	"randomization/table":    {"randomization"},
+	"randomization/blinding": {"randomization/table"},
 
 	"audit":                     {"audit/store", "audit/ahead", "audit/durable", "golang.org/x/mod"},
 	"audit/ahead":               {},
@@ -69,6 +70,7 @@ var layout = map[string][]string{
 	},
 	"server/keys/hcvault/hcvaulttest": {},
 	"server/identifiers":              {},
+	"server/freetext":                 {"server/identifiers", "golang.org/x/text/unicode/norm"},
 	"server/authn":                    {"golang.org/x/crypto", "golang.org/x/text", "google.golang.org/grpc"},
 	"server/authz": {
 		"server/authn", "server/people", "server/trial", "proto",
@@ -95,7 +97,7 @@ var layout = map[string][]string{
 		"google.golang.org/grpc", "google.golang.org/protobuf", "google.golang.org/genproto/googleapis/rpc",
 	},
 	"client/cli": {
-		"client", "proto", "proto/invite", "audit", "audit/durable", "randomization", "randomization/table", "golang.org/x/mod/sumdb/note",
+		"client", "proto", "proto/invite", "audit", "audit/durable", "randomization", "randomization/table", "randomization/blinding", "golang.org/x/mod/sumdb/note",
 		"google.golang.org/grpc/codes", "google.golang.org/protobuf", "github.com/spf13/cobra", "github.com/spf13/pflag",
 		"golang.org/x/term", "golang.org/x/text", "filippo.io/age",
 	},
@@ -108,7 +110,7 @@ var layout = map[string][]string{
 	"client/app":       {"client", "client/app/shell", "proto", "audit", "randomization", "google.golang.org/protobuf"},
 	"client/app/shell": {},
 	"client/demo": {
-		"client", "proto", "proto/invite", "audit", "randomization", "randomization/table",
+		"client", "proto", "proto/invite", "audit", "randomization", "randomization/table", "randomization/blinding",
 		"golang.org/x/mod/sumdb/note", "google.golang.org/protobuf",
 	},
 }

@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -54,6 +53,8 @@ type node struct {
 	values   *audit.Values // the map of store, through which all write it
 	logged   audit.Config  // what log was opened with
 	data     string        // the data folder
+	// checkpoints is the folder of the signed heads.
+	checkpoints string
 	// checkEvery is how often all of the log is checked.
 	checkEvery time.Duration
 	pin        string
@@ -66,7 +67,7 @@ func open(ctx context.Context, c config, w world) (*node, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	n := &node{world: w, data: c.Data, checkEvery: time.Duration(c.CheckEvery)}
+	n := &node{world: w, data: c.Data, checkpoints: c.Checkpoints, checkEvery: time.Duration(c.CheckEvery)}
 	err := n.open(ctx, c)
 	if err == nil {
 		return n, nil
@@ -95,6 +96,12 @@ func (n *node) open(ctx context.Context, c config) error {
 		return err
 	}
 	if err := n.openLedger(ctx, k); err != nil {
+		return err
+	}
+	if err := n.firstHead(ctx, c); err != nil {
+		return err
+	}
+	if err := n.takeUnsealed(ctx, c.Checkpoints); err != nil {
 		return err
 	}
 	if err := n.listen(c); err != nil {
@@ -149,32 +156,6 @@ func (n *node) openLog(ctx context.Context, c config, k *keys.Keys) error {
 		return fmt.Errorf("%w: if %s was put back by hand and nothing newer is left, record that with: lodd restore --in-place --data %s", err, c.Data, c.Data)
 	}
 	return err
-}
-
-// needHeads refuses a folder of signed heads that has none though there must be
-// some. It may be the name of another one, so it isn't made.
-func (n *node) needHeads(ctx context.Context, c config) error {
-	// A server of a cluster has a copy that remembers, also before it first leads.
-	if c.LostCheckpoints || n.member != nil {
-		return nil
-	}
-	heads, err := audit.FileGuard{Dir: c.Checkpoints}.Load()
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	entries, err := hasEntries(ctx, n.store)
-	if err == nil && len(heads) == 0 && entries {
-		err = fmt.Errorf("%s holds no signed head though the database has entries: put the folder back, or name the right one with --checkpoints; "+
-			"without it an older or shortened database cannot be told from the newest, so start with --lost-checkpoints only if it is gone", c.Checkpoints)
-	}
-	return err
-}
-
-// hasEntries reports whether a store holds entries of the log. One that was made
-// and never used holds what package audit keeps for itself, under names with "#".
-func hasEntries(ctx context.Context, s store.Store) (bool, error) {
-	lists, err := s.Lists(ctx, "")
-	return slices.ContainsFunc(lists, func(name string) bool { return !strings.Contains(name, "#") }), err
 }
 
 // logConfig returns how the log of these keys is opened.
@@ -276,24 +257,6 @@ func (n *node) lost() error {
 	}
 }
 
-// guard saves the checkpoints of what has changed, once a second, so that a
-// store that is rolled back is noticed at the next start. If that fails the
-// entries are safe all the same: it is tried again and told in the log.
-func (n *node) guard(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			if err := n.log.SaveGuard(ctx); err != nil && ctx.Err() == nil {
-				n.world.log.Error().Err(err).Msg("guard")
-			}
-		}
-	}
-}
-
 // close closes what is open, in the order in which it depends on one another.
 func (n *node) close() error {
 	var errs []error
@@ -306,6 +269,10 @@ func (n *node) close() error {
 		n.ledger.Close()
 		// Only what the ledger has read and found right is signed.
 		errs = append(errs, n.log.SaveGuard(context.Background()))
+		if n.server != nil {
+			_, err := n.keepUnsealed(context.Background(), n.checkpoints, 0)
+			errs = append(errs, err)
+		}
 	}
 	if n.log != nil {
 		errs = append(errs, n.log.Close())

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,15 +14,27 @@ import (
 	"github.com/lodd-rct/lodd/server/rpcerr"
 )
 
-// Limits bound how many requests one caller may send. A caller is an account,
-// or a host before it has signed in: whoever it is may make the server hash
-// passwords, which costs more than all else, so that the bounds are lower.
+// Limits bound what one caller may cost. A caller is an account, or a host
+// before it has signed in: whoever it is may make the server hash passwords,
+// which costs more than all else, so that the bounds are lower. The zero value of
+// a field is its default.
 type Limits struct {
-	PerSecond int // of an account, in the long run; default 200
-	Burst     int // of an account at once; default 1,000
+	PerSecond int // requests of an account, in the long run; default 200
+	Burst     int // requests of an account at once; default 1,000
 
-	StrangersPerSecond int // of a host, in the long run; default a fortieth of PerSecond, so 5
-	StrangersBurst     int // of a host at once; default a fiftieth of Burst, so 20
+	StrangersPerSecond int // requests of a host, in the long run; default a fortieth of PerSecond, so 5
+	StrangersBurst     int // requests of a host at once; default a fiftieth of Burst, so 20
+
+	CostlyPerMinute int // calls of one costly method by an account, in the long run; default six tenths of PerSecond, so 120
+	CostlyBurst     int // calls of one costly method by an account at once; default a tenth of Burst, so 100
+
+	Streams        int // open streams of all accounts; default 256
+	StreamsPerUser int // open streams of an account, or of a machine that follows; default 16
+
+	Call     time.Duration // the longest time of a call with one answer; default 60 seconds
+	SlowCall time.Duration // the same for the few that may take longer, such as a lock; default 10 minutes
+	Stream   time.Duration // the longest life of a stream, but that of a machine which follows; default an hour
+	Message  time.Duration // the longest time a client may take to send a request, or to take one message; default 2 minutes
 }
 
 // withDefaults returns the limits with what isn't set filled in.
@@ -30,12 +43,23 @@ func (l Limits) withDefaults() Limits {
 	l.Burst = cmp.Or(l.Burst, 1000)
 	l.StrangersPerSecond = cmp.Or(l.StrangersPerSecond, l.PerSecond/40, 1)
 	l.StrangersBurst = cmp.Or(l.StrangersBurst, l.Burst/50, 1)
+	l.CostlyPerMinute = cmp.Or(l.CostlyPerMinute, l.PerSecond*6/10, 1)
+	l.CostlyBurst = cmp.Or(l.CostlyBurst, l.Burst/10, 1)
+	l.Streams = cmp.Or(l.Streams, 256)
+	l.StreamsPerUser = cmp.Or(l.StreamsPerUser, 16)
+	l.Call = cmp.Or(l.Call, time.Minute)
+	l.SlowCall = cmp.Or(l.SlowCall, 10*time.Minute)
+	l.Stream = cmp.Or(l.Stream, time.Hour)
+	l.Message = cmp.Or(l.Message, 2*time.Minute)
 	return l
 }
 
 // ok reports whether no limit is negative.
 func (l Limits) ok() bool {
-	return min(l.PerSecond, l.Burst, l.StrangersPerSecond, l.StrangersBurst) >= 0
+	least := slices.Min([]int{
+		l.PerSecond, l.Burst, l.StrangersPerSecond, l.StrangersBurst, l.CostlyPerMinute, l.CostlyBurst, l.Streams, l.StreamsPerUser,
+	})
+	return least >= 0 && min(l.Call, l.SlowCall, l.Stream, l.Message) >= 0
 }
 
 // maxCallers bounds the callers that are counted at a time.
@@ -58,24 +82,35 @@ type bucket struct {
 
 // limit returns a [check] that refuses a caller's requests beyond the limits.
 // Strangers have buckets of their own: however many hosts call, no account is
-// forgotten for them.
+// forgotten for them. What they may call is costly, and their buckets are as small;
+// only who asks for the server's health has another one, so that a host which
+// guesses passwords doesn't make a server look ill.
 func limit(l Limits, now func() time.Time) check {
 	l = l.withDefaults()
-	accounts, hosts := newMeter(l.PerSecond, l.Burst, now), newMeter(l.StrangersPerSecond, l.StrangersBurst, now)
-	return func(ctx context.Context, _ string, _ any) (context.Context, error) {
-		m, who := hosts, host(ctx)
-		if p, ok := authn.FromContext(ctx); ok {
-			m, who = accounts, p.User
+	accounts := newMeter(float64(l.PerSecond), l.Burst, now)
+	hosts := newMeter(float64(l.StrangersPerSecond), l.StrangersBurst, now)
+	costs := newMeter(float64(l.CostlyPerMinute)/60, l.CostlyBurst, now)
+	return func(ctx context.Context, method string, _ any) (context.Context, error) {
+		wait := time.Duration(0)
+		p, ok := authn.FromContext(ctx)
+		switch {
+		case !ok:
+			wait = hosts.take(classOf(method) + " " + host(ctx))
+		case costly(method):
+			wait = costs.take(p.User + " " + method)
 		}
-		if !m.take(who) {
-			return nil, rpcerr.Wire(rpcerr.ErrLimit)
+		if ok && wait == 0 {
+			wait = accounts.take(p.User)
+		}
+		if wait > 0 {
+			return nil, rpcerr.Wire(&rpcerr.LimitError{For: wait})
 		}
 		return ctx, nil
 	}
 }
 
-func newMeter(perSecond, burst int, now func() time.Time) *meter {
-	return &meter{perSecond: float64(perSecond), burst: float64(burst), now: now, buckets: map[string]bucket{}}
+func newMeter(perSecond float64, burst int, now func() time.Time) *meter {
+	return &meter{perSecond: perSecond, burst: float64(burst), now: now, buckets: map[string]bucket{}}
 }
 
 // host returns the host that calls.
@@ -91,7 +126,9 @@ func host(ctx context.Context) string {
 	return host
 }
 
-func (m *meter) take(caller string) bool {
+// take takes a token. If there is none it returns how long it will be until
+// there is one.
+func (m *meter) take(caller string) (wait time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
@@ -102,12 +139,14 @@ func (m *meter) take(caller string) bool {
 	}
 	b.tokens = min(m.burst, b.tokens+m.gained(b, now))
 	b.at = now
-	enough := b.tokens >= 1
-	if enough {
+	if b.tokens >= 1 {
 		b.tokens--
+	} else {
+		missing := (1 - b.tokens) / m.perSecond * float64(time.Second)
+		wait = max(time.Duration(missing), time.Millisecond)
 	}
 	m.buckets[caller] = b
-	return enough
+	return wait
 }
 
 // gained returns the tokens that came with time; a clock that steps back takes

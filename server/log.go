@@ -1,7 +1,10 @@
 package server
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -11,14 +14,18 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/lodd-rct/lodd/server/authn"
+	"github.com/lodd-rct/lodd/server/rpcerr"
+	"github.com/lodd-rct/lodd/server/telemetry"
 	"github.com/lodd-rct/lodd/server/trial"
 )
 
 // A callLog writes one line for each call, and nothing of what was asked or
 // answered: both name participants.
 type callLog struct {
-	log zerolog.Logger
-	now func() time.Time
+	log     zerolog.Logger
+	now     func() time.Time
+	random  io.Reader
+	metrics *telemetry.Metrics
 }
 
 // A line is what the interceptors below learn about a call for its line.
@@ -33,16 +40,14 @@ type lineKey struct{}
 func (l callLog) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 	start, about := l.now(), &line{}
 	resp, err := next(context.WithValue(ctx, lineKey{}, about), req)
-	l.write(info.FullMethod, start, about, err)
-	return resp, err
+	return resp, l.write(info.FullMethod, start, about, err)
 }
 
 // stream logs a stream when it has ended.
 func (l callLog) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
 	start, about := l.now(), &line{}
 	err := next(srv, contextStream{ss, context.WithValue(ss.Context(), lineKey{}, about)})
-	l.write(info.FullMethod, start, about, err)
-	return err
+	return l.write(info.FullMethod, start, about, err)
 }
 
 // contextStream is a stream with another context, which is a field because a
@@ -54,8 +59,23 @@ type contextStream struct {
 
 func (s contextStream) Context() context.Context { return s.ctx }
 
-func (l callLog) write(method string, start time.Time, about *line, err error) {
-	code := status.Code(err)
+// RecvMsg fails in our words if the request can't be read, and not in those of
+// gRPC, which is next below.
+func (s contextStream) RecvMsg(m any) error {
+	err := s.ServerStream.RecvMsg(m)
+	if status.Code(err) == codes.Internal {
+		return rpcerr.Wire(rpcerr.ErrUnreadable)
+	}
+	return err
+}
+
+// write writes the line and returns the error as the caller gets it.
+func (l callLog) write(method string, start time.Time, about *line, err error) error {
+	if err != nil && ownFault(status.Code(err)) {
+		about.request = cmp.Or(about.request, l.number())
+		err = rpcerr.Numbered(err, about.request)
+	}
+	code, elapsed := status.Code(err), l.now().Sub(start)
 	level, text := level(code), ""
 	if level == zerolog.ErrorLevel {
 		text = about.clean(err.Error())
@@ -64,21 +84,40 @@ func (l callLog) write(method string, start time.Time, about *line, err error) {
 		Time("time", start).
 		Str("method", method).
 		Stringer("code", code).
-		Int64("elapsed_ms", l.now().Sub(start).Milliseconds()).
+		Int64("elapsed_ms", elapsed.Milliseconds()).
 		Str("request_id", about.request).
 		Str("subject", about.subject).
 		Str("trial_id", about.trial).
 		Str("error", text).
 		Msg("call")
+	l.metrics.Called(telemetry.Call{Method: method, Class: classOf(method), Code: code, Elapsed: elapsed})
+	return err
+}
+
+// ownFault reports whether a caller is told nothing but a number, under which the
+// log has the rest.
+func ownFault(c codes.Code) bool {
+	return c == codes.Internal || c == codes.Unknown || c == codes.DataLoss
+}
+
+// number returns a new number for a call that has none: its caller can't know it
+// beforehand. It is a random UUID, as the numbers of requests are.
+func (l callLog) number() string {
+	var b [16]byte
+	if _, err := io.ReadFull(l.random, b[:]); err != nil {
+		return "" // the line is found by its time
+	}
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 // level tells the caller's mistakes from the server's. Only the latter are
 // logged with their text.
 func level(c codes.Code) zerolog.Level {
-	switch c {
-	case codes.OK:
+	switch {
+	case c == codes.OK:
 		return zerolog.InfoLevel
-	case codes.Internal, codes.Unknown, codes.DataLoss, codes.Unavailable:
+	case ownFault(c), c == codes.Unavailable:
 		return zerolog.ErrorLevel
 	default:
 		return zerolog.WarnLevel

@@ -9,8 +9,12 @@ import (
 	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
+	"google.golang.org/grpc/codes"
 
 	"github.com/lodd-rct/lodd/audit"
+	"github.com/lodd-rct/lodd/server/ledger"
+	"github.com/lodd-rct/lodd/server/rpcerr"
+	"github.com/lodd-rct/lodd/server/trial"
 )
 
 // maxNoted is how many heads of one list are noted. Those beyond raise a fence
@@ -97,4 +101,52 @@ func NoteRestored(ctx context.Context, c Config, signed []string) error {
 		}
 	}
 	return nil
+}
+
+// UnsealedPrefix is how the keys of the map begin under which it is noted, outside
+// the log, that a trial was unsealed; its id follows. A copy of the log from before
+// its unsealing doesn't know of it, but the seed that it would draw from is public.
+const UnsealedPrefix = "unsealed/"
+
+// noteUnsealed notes that a trial is unsealed, with the signed head of its conduct
+// as evidence.
+func (k *core) noteUnsealed(ctx context.Context, id trial.ID) error {
+	if noted, err := k.notedUnsealed(ctx, id); noted || err != nil {
+		return err
+	}
+	head, err := k.config.Log.Checkpoint(ctx, string(id)+"/"+string(trial.Conduct))
+	if err == nil {
+		err = k.config.Credentials.Put(ctx, UnsealedPrefix+string(id), head)
+	}
+	if err != nil {
+		return fmt.Errorf("server: note the unsealing: %w", err)
+	}
+	return nil
+}
+
+func (k *core) notedUnsealed(ctx context.Context, id trial.ID) (bool, error) {
+	_, err := k.config.Credentials.Get(ctx, UnsealedPrefix+string(id))
+	if err != nil && !errors.Is(err, k.config.NotFound) {
+		return false, fmt.Errorf("server: read which trials were unsealed: %w", err)
+	}
+	return err == nil, nil
+}
+
+// errSeedKnown reaches whoever would allocate from a seed that people have.
+var errSeedKnown = &rpcerr.Refusal{Code: codes.FailedPrecondition, Text: "the trial was unsealed before this server was brought back to an older copy: " +
+	"people may hold the design, the seed and every allocation, so that nobody can be enrolled in it any more; bring back a newer copy, or unseal it again"}
+
+// seedSecret refuses what would use the sequences of a trial that was unsealed in
+// a past that its log doesn't hold any more. One whose log knows of the unsealing
+// is bound by the rules.
+func (k *core) seedSecret(ctx context.Context, t *ledger.Trial) error {
+	if noted, err := k.notedUnsealed(ctx, t.ID()); !noted || err != nil {
+		return err
+	}
+	return t.View(func(s *trial.State) error {
+		if at, _ := s.Unsealed(); at.IsZero() {
+			return errSeedKnown
+		}
+		return nil
+	})
 }

@@ -103,7 +103,7 @@ func (s *participantService) RecordError(ctx context.Context, req *loddv1.Record
 			return nil, err
 		}
 	}
-	a, err := c.trial.Do(ctx, c.by(role), trial.ErrorRecorded{Participant: id, Kind: kind, Of: of})
+	a, err := c.trial.DoSealed(ctx, c.by(role), trial.ErrorRecorded{Participant: id, Kind: kind, Of: of})
 	return &loddv1.RecordErrorResponse{Receipt: receipt(a.Receipt)}, err
 }
 
@@ -119,7 +119,7 @@ func (s *participantService) CorrectLevels(ctx context.Context, req *loddv1.Corr
 	if e.Levels, err = levels(c.trial, req.GetLevels()); err != nil {
 		return nil, err
 	}
-	a, err := c.trial.Do(ctx, c.by(role), e)
+	a, err := c.trial.DoSealed(ctx, c.by(role), e)
 	return &loddv1.CorrectLevelsResponse{Receipt: receipt(a.Receipt)}, err
 }
 
@@ -136,7 +136,7 @@ func (s *participantService) RecordReplacement(ctx context.Context, req *loddv1.
 	if err != nil {
 		return nil, err
 	}
-	a, err := c.trial.Do(ctx, c.by(role), trial.Replaced{Participant: id, By: by})
+	a, err := c.trial.DoSealed(ctx, c.by(role), trial.Replaced{Participant: id, By: by})
 	return &loddv1.RecordReplacementResponse{Receipt: receipt(a.Receipt)}, err
 }
 

@@ -71,7 +71,7 @@ func (s *peopleService) DisableAccount(ctx context.Context, req *loddv1.DisableA
 		case a.Administrator && lastAdministrator(p):
 			return nil, rpcerr.Field("user", errors.New("is the last administrator; invite another one first, or nobody can run the server"))
 		}
-		if trials := onlyCustodianOf(p, req.GetUser()); len(trials) > 0 {
+		if trials := onlyCustodianOf(p, req.GetUser(), s.now()); len(trials) > 0 {
 			return nil, lastCustodian(req.GetUser(), trials[0])
 		}
 		return people.Disabled{User: req.GetUser(), Reason: reason}, nil
@@ -84,11 +84,11 @@ func (s *peopleService) DisableAccount(ctx context.Context, req *loddv1.DisableA
 }
 
 // onlyCustodianOf returns the trials in which nobody else could give a role.
-func onlyCustodianOf(p *people.State, user string) []string {
+func onlyCustodianOf(p *people.State, user string, at time.Time) []string {
 	var trials []string
-	for _, g := range p.Grants(user) {
+	for _, g := range p.Grants(user, at) {
 		another := slices.ContainsFunc(p.Tenures(g.Trial), func(t people.Tenure) bool {
-			return t.User != user && p.Holds(t.User, g.Trial, string(trial.Custodian))
+			return t.User != user && p.Holds(t.User, g.Trial, string(trial.Custodian), at)
 		})
 		if g.Role == string(trial.Custodian) && !another {
 			trials = append(trials, g.Trial)
@@ -130,7 +130,7 @@ func (s *peopleService) GrantRole(ctx context.Context, req *loddv1.GrantRoleRequ
 		if _, ok := p.Account(g.User); !ok {
 			return nil, &rpcerr.Refusal{Code: codes.NotFound, Text: fmt.Sprintf("there is no account %q; invite that person first", g.User)}
 		}
-		return p.Grant(a.User, g)
+		return p.Grant(a.User, s.now(), people.Granted{Grant: g})
 	})
 }
 
@@ -182,11 +182,11 @@ func (s *peopleService) RevokeRole(ctx context.Context, req *loddv1.RevokeRoleRe
 		if !everHeld {
 			return nil, people.ErrNoGrant
 		}
-		custodian := g.Role == string(trial.Custodian) && slices.Contains(p.Grants(g.User), g)
-		if custodian && slices.Contains(onlyCustodianOf(p, g.User), g.Trial) {
+		custodian := g.Role == string(trial.Custodian) && slices.Contains(p.Grants(g.User, s.now()), g)
+		if custodian && slices.Contains(onlyCustodianOf(p, g.User, s.now()), g.Trial) {
 			return nil, lastCustodian(g.User, g.Trial)
 		}
-		return p.Revoke(g, reason), nil
+		return p.Revoke(g, s.now(), reason), nil
 	})
 }
 

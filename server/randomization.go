@@ -24,6 +24,9 @@ func (s *randomizationService) PrepareRandomization(ctx context.Context, req *lo
 	if err != nil {
 		return nil, err
 	}
+	if err := s.seedSecret(ctx, c.trial); err != nil {
+		return nil, err
+	}
 	a, err := c.trial.Do(ctx, c.by(role), trial.Prepared{Participant: id})
 	if err != nil {
 		return nil, err
@@ -67,6 +70,9 @@ func (s *randomizationService) CommitRandomization(ctx context.Context, req *lod
 	}
 	if role == "" {
 		return nil, fmt.Errorf("intent %s: %w", id, trial.ErrNotFound)
+	}
+	if err := s.seedSecret(ctx, t); err != nil {
+		return nil, err
 	}
 	// What was typed is compared with the number and otherwise not looked at.
 	confirm := trial.ParticipantID(req.GetConfirm())

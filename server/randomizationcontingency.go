@@ -32,6 +32,9 @@ func (s *randomizationService) RecordContingencyAllocation(ctx context.Context, 
 	if req.GetConfirm() != string(id) {
 		return nil, trial.ErrNotConfirmed
 	}
+	if err := s.seedSecret(ctx, c.trial); err != nil {
+		return nil, err
+	}
 	if err := s.checkWitness(c, e); err != nil {
 		return nil, err
 	}
@@ -62,7 +65,7 @@ func (s *randomizationService) checkWitness(c *command, e trial.ContingencyUsed)
 	fits := false
 	s.people.View(func(p *people.State) { // an account that is disabled holds no role
 		fits = e.Witness != c.access.User &&
-			slices.ContainsFunc(p.Grants(e.Witness), func(g people.Grant) bool { return g.Trial == string(c.trial.ID()) })
+			slices.ContainsFunc(p.Grants(e.Witness, c.at), func(g people.Grant) bool { return g.Trial == string(c.trial.ID()) })
 	})
 	if !fits {
 		return rpcerr.Field("witness", errors.New("is no account, other than yours, that is active and has a role in this trial; two people open an envelope"))

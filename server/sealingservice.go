@@ -75,6 +75,9 @@ func (s *sealingService) PrintContingency(ctx context.Context, req *loddv1.Print
 	if err != nil {
 		return nil, rpcerr.Field("recipients", err)
 	}
+	if err := s.seedSecret(ctx, c.trial); err != nil {
+		return nil, err
+	}
 	sheets, r, err := c.trial.PrintEnvelopes(ctx, c.by(c.access.Role()), int(req.GetEnvelopes()), to)
 	if err != nil {
 		return nil, err

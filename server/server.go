@@ -1,8 +1,8 @@
 // Package server serves the API over gRPC.
 //
 // A call walks through the interceptors in chain order: one log line, recovery,
-// session, limits, permission, direct identifiers, translation of errors. A
-// service then parses, calls the ledger, and answers: it logs nothing, knows no
+// session, limits, permission, direct identifiers, deadline, translation of
+// errors. A service then parses, calls the ledger, and answers: it logs nothing, knows no
 // status code, and reads no clock but for "today".
 package server
 
@@ -18,6 +18,7 @@ import (
 	"github.com/rs/zerolog"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/stats"
 
@@ -27,6 +28,7 @@ import (
 	"github.com/lodd-rct/lodd/server/authz"
 	"github.com/lodd-rct/lodd/server/keys"
 	"github.com/lodd-rct/lodd/server/ledger"
+	"github.com/lodd-rct/lodd/server/telemetry"
 	"github.com/lodd-rct/lodd/server/trial"
 	"github.com/lodd-rct/lodd/server/vault"
 )
@@ -40,8 +42,9 @@ type Config struct {
 	Keys   *keys.Keys
 
 	// Credentials keep the sealed password hashes, under names that begin with
-	// "cred/", co-signed checkpoints, under "witness/", and which losses are noted,
-	// under "restored/". They are no part of the log, so that they can be replaced.
+	// "cred/", co-signed checkpoints, under "witness/", which losses are noted, under
+	// "restored/", and which trials were unsealed, under [UnsealedPrefix]. They are no
+	// part of the log, so that they can be replaced.
 	Credentials Map
 	// NotFound is what Credentials.Get's error wraps if there is no value.
 	NotFound error
@@ -66,8 +69,10 @@ type Config struct {
 	// Passwords and Sessions have defaults; their Random is filled in.
 	Passwords authn.PasswordConfig
 	Sessions  authn.SessionConfig
-	// Limits bound what one caller may send; they have defaults.
+	// Limits bound what one caller may cost; they have defaults.
 	Limits Limits
+	// Metrics count what the server does; they may be nil.
+	Metrics *telemetry.Metrics
 	// Stats is told of every call, for metrics; it may be nil.
 	Stats stats.Handler
 
@@ -98,8 +103,9 @@ func (c Config) check() error {
 
 // A Server is a gRPC server of the API.
 type Server struct {
-	core *core
-	grpc *grpc.Server
+	core      *core
+	grpc      *grpc.Server
+	deadlines *deadlines
 }
 
 // New returns a server. It refuses to be made while a method of the API has no
@@ -127,12 +133,16 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if k.guard, err = authz.New(authz.Config{Methods: methods, People: k.people.View, Trial: k.knows, Followers: followers}); err != nil {
+	if k.guard, err = authz.New(authz.Config{Methods: methods, People: k.people.View, Now: k.now, Trial: k.knows, Followers: followers}); err != nil {
 		return nil, err
 	}
-	s := &Server{k, grpc.NewServer(append(transport(c), chain(c, k)...)...)}
-	k.register(s.grpc)
-	loddv1.RegisterAuditServiceServer(s.grpc, &auditService{core: k})
+	c.Limits = c.Limits.withDefaults()
+	open, d := newStreams(c.Limits), &deadlines{limits: c.Limits}
+	s := &Server{k, grpc.NewServer(append(transport(c), chain(c, k, open, d)...)...), d}
+	k.register(registrar{s.grpc})
+	if err := c.Metrics.Watch(k.gauges(open)); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -147,6 +157,7 @@ func transport(c Config) []grpc.ServerOption {
 		grpc.MaxConcurrentStreams(128),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: time.Hour, Time: 2 * time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Minute}),
+		grpc.InTapHandle(leashed(c.Limits.Message)),
 	}
 	if c.Stats != nil {
 		options = append(options, grpc.StatsHandler(c.Stats))
@@ -156,16 +167,18 @@ func transport(c Config) []grpc.ServerOption {
 
 // chain returns the interceptors, outermost first. The log sees every call, a
 // panic too; only the handler's own errors are translated.
-func chain(c Config, k *core) []grpc.ServerOption {
-	log := callLog{c.Logger, c.Now}
-	gate := authn.Gate{Sessions: k.sessions, Now: c.Now, Open: k.guard.Public()}
+func chain(c Config, k *core, open *streams, d *deadlines) []grpc.ServerOption {
+	log := callLog{c.Logger, c.Now, c.Random, c.Metrics}
+	gate := authn.Gate{Sessions: k.sessions, Now: c.Now, Open: withHealth(k.guard.Public())}
 	about, limited := check(learn), limit(c.Limits, c.Now)
-	allow, content := check(k.guard.Allow), check(noIdentifiers)
+	allow, content := orHealth(k.guard.Allow), check(noIdentifiers)
 	return []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(
-			log.unary, recoverUnary, gate.Unary, about.unary, limited.unary, allow.unary, content.unary, translateUnary),
+			log.unary, recoverUnary, held(c.Limits), gate.Unary, about.unary, limited.unary, check(readable).unary,
+			allow.unary, content.unary, d.unary, translateUnary),
 		grpc.ChainStreamInterceptor(
-			log.stream, recoverStream, gate.Stream, about.stream, limited.stream, allow.stream, content.stream, translateStream),
+			log.stream, recoverStream, gate.Stream, about.stream, limited.stream,
+			allow.stream, content.stream, open.stream, translateStream),
 	}
 }
 
@@ -223,10 +236,11 @@ func (s *Server) Stop(ctx context.Context) {
 		s.grpc.Stop()
 		<-done
 	}
+	s.deadlines.wait(ctx)
 }
 
 // register adds the services.
-func (k *core) register(s *grpc.Server) {
+func (k *core) register(s grpc.ServiceRegistrar) {
 	exporting := newQueue(exportsAtOnce, exportsWaiting) // one for all that hold a trial's past
 	loddv1.RegisterSessionServiceServer(s, &sessionService{core: k})
 	loddv1.RegisterPeopleServiceServer(s, &peopleService{core: k})
@@ -238,8 +252,13 @@ func (k *core) register(s *grpc.Server) {
 	loddv1.RegisterParticipantServiceServer(s, &participantService{core: k})
 	loddv1.RegisterSealingServiceServer(s, &sealingService{core: k})
 	loddv1.RegisterUnsealingServiceServer(s, &unsealingService{core: k, exporting: exporting})
+	loddv1.RegisterUnblindingServiceServer(s, &unblindingService{core: k})
+	loddv1.RegisterSafetyServiceServer(s, &safetyService{core: k})
+	loddv1.RegisterReviewServiceServer(s, &reviewService{core: k})
 	loddv1.RegisterFollowServiceServer(s, &followService{core: k})
 	loddv1.RegisterExportServiceServer(s, &exportService{core: k, exporting: exporting})
+	loddv1.RegisterAuditServiceServer(s, &auditService{core: k})
+	grpc_health_v1.RegisterHealthServer(s, &healthService{core: k})
 }
 
 // knows reports whether there is a trial of this name.

@@ -220,7 +220,7 @@ func (s *sessionService) WhoAmI(ctx context.Context, _ *loddv1.WhoAmIRequest) (*
 	s.people.View(func(p *people.State) {
 		account, _ := p.Account(a.User)
 		resp.FullName = account.FullName
-		for _, g := range p.Grants(a.User) {
+		for _, g := range p.Grants(a.User, s.now()) {
 			resp.Roles = append(resp.Roles, &loddv1.HeldRole{TrialId: g.Trial, Role: g.Role, Site: g.Site})
 		}
 	})

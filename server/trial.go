@@ -44,6 +44,9 @@ func (s *trialService) SealDesign(ctx context.Context, req *loddv1.SealDesignReq
 	if err != nil {
 		return nil, err
 	}
+	if err := s.seedSecret(ctx, c.trial); err != nil {
+		return nil, err
+	}
 	var p trial.Protocol
 	if err := c.trial.View(func(t *trial.State) error { p = *t.Protocol(); return nil }); err != nil {
 		return nil, err
@@ -62,6 +65,13 @@ func (s *trialService) SealDesign(ctx context.Context, req *loddv1.SealDesignReq
 }
 
 func (s *trialService) OpenEnrolment(ctx context.Context, req *loddv1.OpenEnrolmentRequest) (*loddv1.OpenEnrolmentResponse, error) {
+	t, _, err := s.enter(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.seedSecret(ctx, t); err != nil {
+		return nil, err
+	}
 	r, err := s.simple(ctx, req, trial.EnrolmentOpened{})
 	return &loddv1.OpenEnrolmentResponse{Receipt: r}, err
 }
@@ -99,7 +109,7 @@ func (s *trialService) ListTrials(ctx context.Context, _ *loddv1.ListTrialsReque
 	a := authz.FromContext(ctx)
 	held := map[string]bool{}
 	s.people.View(func(p *people.State) {
-		for _, g := range p.Grants(a.User) {
+		for _, g := range p.Grants(a.User, s.now()) {
 			held[g.Trial] = true
 		}
 	})

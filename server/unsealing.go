@@ -50,7 +50,10 @@ func (s *unsealingService) ApproveUnsealing(ctx context.Context, req *loddv1.App
 		return nil, err
 	}
 	r, err := s.step(ctx, req, trial.Unsealed{})
-	return &loddv1.ApproveUnsealingResponse{Receipt: r}, err
+	if err != nil {
+		return nil, err
+	}
+	return &loddv1.ApproveUnsealingResponse{Receipt: r}, s.noteUnsealed(ctx, trial.ID(req.GetTrialId()))
 }
 
 // proposerStays refuses to approve what somebody proposed who could not propose
@@ -70,7 +73,7 @@ func (s *unsealingService) proposerStays(ctx context.Context, req commanding) er
 	}
 	stays := false
 	s.people.View(func(p *people.State) { // an account that is disabled holds no role
-		stays = slices.ContainsFunc(p.Grants(by), func(g people.Grant) bool {
+		stays = slices.ContainsFunc(p.Grants(by, s.now()), func(g people.Grant) bool {
 			return g.Trial == string(t.ID()) && slices.Contains(authz.Permissions(trial.Role(g.Role)), loddv1.Permission_PERMISSION_UNSEAL)
 		})
 	})
@@ -135,6 +138,9 @@ func (s *unsealingService) DownloadReveal(req *loddv1.DownloadRevealRequest, out
 		return err
 	}
 	if src.SealingRecord, err = s.sealingRecord(ctx, c.trial); err != nil {
+		return err
+	}
+	if err := s.noteUnsealed(ctx, c.trial.ID()); err != nil { // before anybody sees the seed
 		return err
 	}
 	keys := export.Output{Format: csv.Format{}, Signer: s.config.Keys.ExportSigner, Log: s.config.Keys.LogSigner}

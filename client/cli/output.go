@@ -152,7 +152,7 @@ func (r result) csv(b *bytes.Buffer) error {
 		var record []string
 		for _, value := range row {
 			switch value.(type) {
-			case bool, int, int32, int64:
+			case bool, int, int32, int64, float64:
 				record = append(record, plain(value))
 			default:
 				record = append(record, noFormula(plain(value)))
@@ -232,6 +232,8 @@ func cell(value any, words *words) string {
 // plain returns a value as text that no language changes.
 func plain(value any) string {
 	switch v := value.(type) {
+	case nil: // a number that isn't known
+		return ""
 	case string:
 		return v
 	case code:

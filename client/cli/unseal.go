@@ -20,7 +20,7 @@ import (
 
 func (a *app) unsealCommand() *cobra.Command {
 	return noun("unseal", "Unseal a trial at its end, and prove its randomization",
-		a.unsealPlan(), a.unsealPropose(), a.unsealApprove(), a.unsealStatus(), a.unsealDownload())
+		a.unsealPlan(), a.unsealPropose(), a.unsealApprove(), a.unsealStatus(), a.unsealDownload(), a.unsealBlinding())
 }
 
 func (a *app) unsealPlan() *cobra.Command {
@@ -57,7 +57,7 @@ func digestOf(stdin io.Reader, path string) ([]byte, error) {
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
-			return nil, &usageError{strings.TrimPrefix(err.Error(), "open ")}
+			return nil, &fileError{err}
 		}
 		defer f.Close()
 		in = f

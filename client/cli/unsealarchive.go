@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -25,7 +24,7 @@ import (
 func (a *app) holdToLog(ctx context.Context, r *reveal, path string) error {
 	f, err := os.Open(path)
 	if err != nil {
-		return &usageError{strings.TrimPrefix(err.Error(), "open ")}
+		return &fileError{err}
 	}
 	defer f.Close()
 	log, err := a.readArchive(ctx, f, a.profile.LogKey)
@@ -116,8 +115,6 @@ func (c *logCheck) entry(e *logv1.Entry, index int64, hash string) error {
 		c.entropy = e.GetEntropyContributed().GetEntropy()
 	case e.GetReconciled() != nil:
 		c.lost = append(c.lost, e.GetReconciled().GetLost()...)
-	case e.GetSealingAbandoned() != nil: // slots of its sequences are of none any more
-		c.lost = nil
 	case e.GetRandomized() != nil || e.GetContingencyUsed() != nil:
 		return c.randomized(index, hash)
 	case e.GetAllocated() != nil:

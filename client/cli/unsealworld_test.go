@@ -24,7 +24,8 @@ import (
 type ended struct {
 	reveal              export.Reveal
 	conduct, allocation [][]byte
-	logOf               string // the trial that the archive names
+	outcome             [][]byte // none unless a test adds some
+	logOf               string   // the trial that the archive names
 }
 
 // end makes such a trial. What the log says goes through change, which may be
@@ -176,7 +177,10 @@ func (e *ended) archive(w *world, n int) string {
 	for _, list := range []struct {
 		in      trial.Compartment
 		entries [][]byte
-	}{{trial.Allocation, e.allocation}, {trial.Conduct, e.conduct[:n]}} {
+	}{{trial.Allocation, e.allocation}, {trial.Conduct, e.conduct[:n]}, {trial.Outcome, e.outcome}} {
+		if list.entries == nil {
+			continue
+		}
 		head := e.head(list.in, list.entries)
 		signed, err := head.Sign(w.signer)
 		if err != nil {

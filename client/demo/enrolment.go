@@ -7,7 +7,6 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/lodd-rct/lodd/client"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 )
 
@@ -100,8 +99,9 @@ func (s *story) randomize(ctx context.Context, number, site string, first bool) 
 	}
 	prepare := &loddv1.PrepareRandomizationRequest{TrialId: s.trial, RequestId: intent, Participant: number}
 	if first {
-		if _, err := c.Randomization().PrepareRandomization(ctx, prepare); !client.HasReason(err, loddv1.ErrorReason_ERROR_REASON_NO_BASELINE) {
-			return fmt.Errorf("randomization before the baseline is not refused as it should be: %w", err)
+		_, err := c.Randomization().PrepareRandomization(ctx, prepare)
+		if err := refused(err, loddv1.ErrorReason_ERROR_REASON_NO_BASELINE, "randomization before the baseline"); err != nil {
+			return err
 		}
 		s.say("refused: randomization before the baseline is complete")
 	}

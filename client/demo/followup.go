@@ -219,12 +219,13 @@ func (s *story) forget(ctx context.Context) error {
 	_, err = assessor.Assessments().ReadForm(ctx, &loddv1.ReadFormRequest{
 		TrialId: s.trial, Participant: number, Visit: s.protocol.GetVisits()[1].GetId(), Form: s.assessorForm(),
 	})
-	if !client.HasReason(err, loddv1.ErrorReason_ERROR_REASON_ERASED) {
-		return fmt.Errorf("withdrawn data can still be read, or the refusal was another: %w", err)
+	if err := refused(err, loddv1.ErrorReason_ERROR_REASON_ERASED, "reading withdrawn data"); err != nil {
+		return err
 	}
 	s.say("a participant withdrew consent: nobody reads the data any more, holders of lock 1 are told")
-	if err := s.erase(ctx, "tove", number); !client.HasReason(err, loddv1.ErrorReason_ERROR_REASON_SAME_PERSON) {
-		return fmt.Errorf("one person withdrew and erased, or the refusal was another: %w", err)
+	err = s.erase(ctx, "tove", number)
+	if err := refused(err, loddv1.ErrorReason_ERROR_REASON_SAME_PERSON, "erasure by one person alone"); err != nil {
+		return err
 	}
 	s.say("refused: erasure by the person who recorded the withdrawal")
 	if err := s.erase(ctx, "per", number); err != nil {

@@ -2,9 +2,7 @@ package demo
 
 import (
 	"context"
-	"fmt"
 
-	"github.com/lodd-rct/lodd/client"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 )
 
@@ -30,8 +28,9 @@ func (s *story) restore(ctx context.Context) error {
 		return err
 	}
 	prepare := &loddv1.PrepareRandomizationRequest{TrialId: s.trial, RequestId: intent, Participant: number}
-	if _, err := c.Randomization().PrepareRandomization(ctx, prepare); !client.HasReason(err, loddv1.ErrorReason_ERROR_REASON_FENCED) {
-		return fmt.Errorf("randomization behind the fence is not refused as it should be: %w", err)
+	_, err = c.Randomization().PrepareRandomization(ctx, prepare)
+	if err := refused(err, loddv1.ErrorReason_ERROR_REASON_FENCED, "randomization behind the fence"); err != nil {
+		return err
 	}
 	s.say("refused: randomization before the restore is reconciled")
 	if err := s.reconcile(ctx, site); err != nil {

@@ -2,6 +2,7 @@ package authn
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -35,8 +36,9 @@ func (g Gate) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, ne
 	return next(WithPrincipal(ctx, s.principal()), req)
 }
 
-// Stream is the interceptor for streams. A stream ends with its session: each
-// message is checked, and what the client sends counts as use.
+// Stream is the interceptor for streams. A stream ends with its session: its
+// context does at once if the session is ended, each message is checked, and
+// what the client sends counts as use.
 func (g Gate) Stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
 	if g.Open[info.FullMethod] {
 		return next(srv, ss)
@@ -46,10 +48,18 @@ func (g Gate) Stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo,
 	if err != nil {
 		return refused{err}
 	}
-	return next(srv, &stream{ss, WithPrincipal(ss.Context(), s.principal()), g, token})
+	ctx, free := g.Sessions.bind(WithPrincipal(ss.Context(), s.principal()), token)
+	defer free()
+	err = next(srv, &stream{ss, ctx, g, token})
+	if err != nil && errors.Is(context.Cause(ctx), ErrNoSession) {
+		return refused{ErrNoSession}
+	}
+	return err
 }
 
-func (s Session) principal() Principal { return Principal{User: s.User, Session: s.ID} }
+func (s Session) principal() Principal {
+	return Principal{User: s.User, Session: s.ID, Limited: s.Limited}
+}
 
 // stream is a stream that belongs to a session. The context is a field because
 // a grpc.ServerStream has to answer with one.

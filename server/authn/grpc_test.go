@@ -99,6 +99,15 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
+func (w *world) watch(t *testing.T, token string) grpc.ServerStreamingClient[healthpb.HealthCheckResponse] {
+	t.Helper()
+	stream, err := w.client.Watch(authorized(t, token), &healthpb.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream
+}
+
 func TestGateAsksForASession(t *testing.T) {
 	w := newWorld(t)
 	token, session, err := w.sessions.New("kari", t0)
@@ -186,35 +195,76 @@ func TestCallsKeepASessionAliveUntilItExpires(t *testing.T) {
 	}
 }
 
-// A stream ends with its session: by log-out or by the clock, which what the
-// server sends doesn't turn back.
-func TestStreamsEndWithTheSession(t *testing.T) {
+// A stream ends with its session: by the clock, which what the server sends
+// doesn't turn back, with the next message.
+func TestStreamsEndWhenTheSessionExpires(t *testing.T) {
+	w := newWorld(t)
+	stream := w.watch(t, begin(t, w.sessions, "kari", t0))
+	for i := range 3 {
+		w.clock.Store(int64(i) * int64(10*time.Minute))
+		if i > 0 {
+			w.service.next <- struct{}{}
+		}
+		if _, err := stream.Recv(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.clock.Store(int64(35 * time.Minute))
+	w.service.next <- struct{}{}
+	if _, err := stream.Recv(); status.Code(err) != codes.Unauthenticated || errors.Is(err, io.EOF) {
+		t.Errorf("Recv = %v", err)
+	}
+}
+
+// Who ends a session ends its streams at once, also those in which nothing
+// happens, and no stream of another session.
+func TestStreamsEndAtOnceWithTheSession(t *testing.T) {
 	for name, end := range map[string]func(*world, string){
-		"log-out": func(w *world, token string) { w.sessions.End(token) },
-		"expiry":  func(w *world, _ string) { w.clock.Store(int64(35 * time.Minute)) },
+		"log-out":                 func(w *world, token string) { w.sessions.End(token) },
+		"the account is disabled": func(w *world, _ string) { w.sessions.EndAll("kari") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			token := begin(t, w.sessions, "kari", t0)
-			stream, err := w.client.Watch(authorized(t, token), &healthpb.HealthCheckRequest{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for i := range 3 {
-				w.clock.Store(int64(i) * int64(10*time.Minute))
-				if i > 0 {
-					w.service.next <- struct{}{}
-				}
-				if _, err := stream.Recv(); err != nil {
+			stream, other := w.watch(t, token), w.watch(t, begin(t, w.sessions, "ola", t0))
+			for _, s := range []grpc.ServerStreamingClient[healthpb.HealthCheckResponse]{stream, other} {
+				if _, err := s.Recv(); err != nil {
 					t.Fatal(err)
 				}
 			}
 			end(w, token)
-			w.service.next <- struct{}{}
-			if _, err := stream.Recv(); status.Code(err) != codes.Unauthenticated || errors.Is(err, io.EOF) {
+			if _, err := stream.Recv(); status.Code(err) != codes.Unauthenticated {
 				t.Errorf("Recv = %v", err)
 			}
+			w.service.next <- struct{}{}
+			if _, err := other.Recv(); err != nil {
+				t.Errorf("the other's stream: %v", err)
+			}
 		})
+	}
+}
+
+// A session that was bounded is known by its principal, until the bound is
+// lifted; the user's other sessions aren't bounded.
+func TestLimitedSessionsAreKnown(t *testing.T) {
+	w := newWorld(t)
+	token, session, err := w.sessions.New("kari", t0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := begin(t, w.sessions, "kari", t0)
+	limited := func(token string) bool {
+		if _, err := w.client.Check(authorized(t, token), &healthpb.HealthCheckRequest{}); err != nil {
+			t.Fatal(err)
+		}
+		return w.service.caller.Load().Limited
+	}
+	for _, want := range []bool{true, false} {
+		w.sessions.Limit("kari", session.ID, want)
+		w.sessions.Limit("ola", session.ID, !want) // it isn't this user's
+		if limited(token) != want || limited(other) {
+			t.Errorf("limited = %v, %v, want %v and no more", limited(token), limited(other), want)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import "context"
 type Principal struct {
 	User    string // the account's name
 	Session string // the session's id, which may be logged: it opens nothing
+	Limited bool   // the session may only be used to get a second factor
 }
 
 type principalKey struct{}

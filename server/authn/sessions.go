@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -20,6 +21,14 @@ var ErrNoSession = errors.New("authn: not logged in: log in first")
 // that there is no such session.
 var ErrExpired = errors.New("authn: the session has expired: log in again")
 
+// live is a session and what hangs on it. The context is a field because the
+// streams of the session end with it.
+type live struct {
+	Session
+	life    context.Context
+	endLife context.CancelFunc
+}
+
 // SessionConfig says how long sessions live. Random is needed.
 type SessionConfig struct {
 	Idle     time.Duration // the longest time between two calls; default 30 minutes
@@ -35,6 +44,7 @@ type Session struct {
 	CreatedAt time.Time // when
 	LastUsed  time.Time // the last call
 	ExpiresAt time.Time // when it ends if there is no further call
+	Limited   bool      // it may only be used to get a second factor, see [Sessions.Limit]
 }
 
 // Sessions are the sessions of one server, soft by design: they don't survive a
@@ -47,7 +57,7 @@ type Sessions struct {
 	config SessionConfig
 
 	mu     sync.Mutex // guards the maps and the sessions in them
-	tokens map[digest]*Session
+	tokens map[digest]*live
 	users  map[string][]digest // the sessions of a user
 }
 
@@ -67,7 +77,7 @@ func NewSessions(c SessionConfig) (*Sessions, error) {
 	if c.PerUser == 0 {
 		c.PerUser = 10
 	}
-	return &Sessions{config: c, tokens: map[digest]*Session{}, users: map[string][]digest{}}, nil
+	return &Sessions{config: c, tokens: map[digest]*live{}, users: map[string][]digest{}}, nil
 }
 
 // New begins a session and returns its token, 256 random bits in base64url,
@@ -81,12 +91,13 @@ func (s *Sessions) New(user string, at time.Time) (token string, _ Session, err 
 	}
 	token = base64.RawURLEncoding.EncodeToString(secret[:])
 	d := sha256.Sum256([]byte(token))
-	session := &Session{ID: hex.EncodeToString(d[:6]), User: user, CreatedAt: at, LastUsed: at}
-	session.ExpiresAt = s.expiry(session)
+	session := &live{Session: Session{ID: hex.EncodeToString(d[:6]), User: user, CreatedAt: at, LastUsed: at}}
+	session.life, session.endLife = context.WithCancel(context.Background())
+	session.ExpiresAt = s.expiry(session.Session)
 	s.makeRoom(user, at)
 	s.tokens[d] = session
 	s.users[user] = append(s.users[user], d)
-	return token, *session, nil
+	return token, session.Session, nil
 }
 
 // makeRoom ends the user's expired sessions, and the one unused longest if
@@ -111,9 +122,22 @@ func (s *Sessions) Resolve(token string, at time.Time) (Session, error) {
 	return s.find(token, at, func(session *Session) {
 		if at.After(session.LastUsed) { // a clock that steps back shortens nothing
 			session.LastUsed = at
-			session.ExpiresAt = s.expiry(session)
+			session.ExpiresAt = s.expiry(*session)
 		}
 	})
+}
+
+// Limit bounds the session with this id to what somebody without the second
+// factor that they need may do, or lifts the bound again. There need not be such
+// a session.
+func (s *Sessions) Limit(user, id string, limited bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range s.users[user] {
+		if s.tokens[d].ID == id {
+			s.tokens[d].Limited = limited
+		}
+	}
 }
 
 // Peek is Resolve, but doesn't count as use: what a server sends by itself must
@@ -134,16 +158,31 @@ func (s *Sessions) find(token string, at time.Time, use func(*Session)) (Session
 		s.end(d)
 		return Session{}, ErrExpired
 	}
-	use(session)
-	return *session, nil
+	use(&session.Session)
+	return session.Session, nil
 }
 
-func (s *Sessions) expiry(session *Session) time.Time {
+func (s *Sessions) expiry(session Session) time.Time {
 	idle, absolute := session.LastUsed.Add(s.config.Idle), session.CreatedAt.Add(s.config.Absolute)
 	if absolute.Before(idle) {
 		return absolute
 	}
 	return idle
+}
+
+// bind returns a context that ends with ctx and with the session of token, and
+// what frees it. The context has ended if there is no such session.
+func (s *Sessions) bind(ctx context.Context, token string) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	s.mu.Lock()
+	session, ok := s.tokens[sha256.Sum256([]byte(token))]
+	s.mu.Unlock()
+	if !ok {
+		cancel(ErrNoSession)
+		return ctx, func() {}
+	}
+	stop := context.AfterFunc(session.life, func() { cancel(ErrNoSession) })
+	return ctx, func() { stop(); cancel(nil) }
 }
 
 // End ends the session of token, if there is one.
@@ -172,7 +211,7 @@ func (s *Sessions) List(user string, at time.Time) []Session {
 	var list []Session
 	for _, d := range s.users[user] {
 		if session := s.tokens[d]; at.Before(session.ExpiresAt) {
-			list = append(list, *session)
+			list = append(list, session.Session)
 		}
 	}
 	return list
@@ -185,6 +224,7 @@ func (s *Sessions) end(d digest) {
 		return
 	}
 	delete(s.tokens, d)
+	session.endLife()
 	rest := slices.DeleteFunc(s.users[session.User], func(other digest) bool { return other == d })
 	if len(rest) == 0 {
 		delete(s.users, session.User)

@@ -10,50 +10,66 @@ import (
 )
 
 // Permissions returns what a role holds. No role but the treatment team's
-// holds PERMISSION_UNBLIND; PERMISSION_REVEAL is of use only after two people
-// have unsealed the trial.
+// holds PERMISSION_UNBLIND; PERMISSION_EMERGENCY shows one arm and is told to
+// others, PERMISSION_COLLECT shows what others opened for the caller, and
+// PERMISSION_REVEAL is of use only after two people have unsealed the trial.
 //
 // Source: product.md of the design, "People" and "Who may see what".
 func Permissions(r trial.Role) []loddv1.Permission {
 	const (
-		administer = loddv1.Permission_PERMISSION_ADMINISTER
-		grant      = loddv1.Permission_PERMISSION_GRANT
-		readTrial  = loddv1.Permission_PERMISSION_READ_TRIAL
-		seal       = loddv1.Permission_PERMISSION_SEAL
-		open       = loddv1.Permission_PERMISSION_OPEN
-		enrol      = loddv1.Permission_PERMISSION_ENROL
-		assess     = loddv1.Permission_PERMISSION_ASSESS
-		conduct    = loddv1.Permission_PERMISSION_CONDUCT
-		monitor    = loddv1.Permission_PERMISSION_MONITOR
-		unblind    = loddv1.Permission_PERMISSION_UNBLIND
-		verify     = loddv1.Permission_PERMISSION_VERIFY
-		witness    = loddv1.Permission_PERMISSION_WITNESS
-		reconcile  = loddv1.Permission_PERMISSION_RECONCILE
-		contribute = loddv1.Permission_PERMISSION_CONTRIBUTE
-		unseal     = loddv1.Permission_PERMISSION_UNSEAL
-		reveal     = loddv1.Permission_PERMISSION_REVEAL
+		administer   = loddv1.Permission_PERMISSION_ADMINISTER
+		grant        = loddv1.Permission_PERMISSION_GRANT
+		readTrial    = loddv1.Permission_PERMISSION_READ_TRIAL
+		seal         = loddv1.Permission_PERMISSION_SEAL
+		open         = loddv1.Permission_PERMISSION_OPEN
+		enrol        = loddv1.Permission_PERMISSION_ENROL
+		assess       = loddv1.Permission_PERMISSION_ASSESS
+		conduct      = loddv1.Permission_PERMISSION_CONDUCT
+		monitor      = loddv1.Permission_PERMISSION_MONITOR
+		unblind      = loddv1.Permission_PERMISSION_UNBLIND
+		verify       = loddv1.Permission_PERMISSION_VERIFY
+		witness      = loddv1.Permission_PERMISSION_WITNESS
+		reconcile    = loddv1.Permission_PERMISSION_RECONCILE
+		contribute   = loddv1.Permission_PERMISSION_CONTRIBUTE
+		unseal       = loddv1.Permission_PERMISSION_UNSEAL
+		reveal       = loddv1.Permission_PERMISSION_REVEAL
+		emergency    = loddv1.Permission_PERMISSION_EMERGENCY
+		collect      = loddv1.Permission_PERMISSION_COLLECT
+		unblindings  = loddv1.Permission_PERMISSION_UNBLINDINGS
+		impact       = loddv1.Permission_PERMISSION_IMPACT
+		report       = loddv1.Permission_PERMISSION_REPORT
+		safety       = loddv1.Permission_PERMISSION_SAFETY
+		causality    = loddv1.Permission_PERMISSION_CAUSALITY
+		review       = loddv1.Permission_PERMISSION_REVIEW
+		reviewAccess = loddv1.Permission_PERMISSION_ACCESS
 	)
 	switch r {
 	case trial.Administrator: // of the server, in every trial
 		return []loddv1.Permission{administer, grant, readTrial}
 	case trial.Coordinator:
-		return []loddv1.Permission{readTrial, enrol, assess, conduct, verify}
+		return []loddv1.Permission{readTrial, enrol, assess, conduct, verify, unblindings, report, safety}
 	case trial.Assessor:
-		return []loddv1.Permission{readTrial, assess, verify}
+		return []loddv1.Permission{readTrial, assess, verify, report}
 	case trial.Monitor:
-		return []loddv1.Permission{readTrial, monitor, verify}
+		return []loddv1.Permission{readTrial, monitor, verify, unblindings}
 	case trial.Custodian:
-		return []loddv1.Permission{readTrial, seal, open, grant, verify, reconcile, unseal, reveal}
+		return []loddv1.Permission{readTrial, seal, open, grant, verify, reconcile, unseal, reveal, unblindings, reviewAccess}
 	case trial.Investigator:
-		return []loddv1.Permission{readTrial, open, conduct, verify, unseal, reveal}
+		return []loddv1.Permission{
+			readTrial, open, conduct, verify, unseal, reveal, emergency, unblindings, impact, report, safety, causality,
+		}
 	case trial.TreatmentTeam:
-		return []loddv1.Permission{readTrial, unblind, verify}
+		return []loddv1.Permission{readTrial, unblind, verify, report}
 	case trial.Auditor:
-		return []loddv1.Permission{readTrial, verify, witness, reveal}
+		return []loddv1.Permission{readTrial, verify, witness, reveal, collect, unblindings, impact, reviewAccess}
 	case trial.Statistician:
-		return []loddv1.Permission{readTrial, verify, contribute, unseal, reveal}
+		return []loddv1.Permission{readTrial, verify, contribute, unseal, reveal, unblindings}
 	case trial.DSMB:
-		return []loddv1.Permission{readTrial, verify}
+		return []loddv1.Permission{readTrial, verify, unblindings, safety}
+	case trial.Reviewer:
+		return []loddv1.Permission{readTrial, verify, safety, review}
+	case trial.Clinician:
+		return []loddv1.Permission{readTrial, verify, collect}
 	default:
 		return nil
 	}
@@ -66,7 +82,9 @@ func whole(p loddv1.Permission) bool {
 	case loddv1.Permission_PERMISSION_GRANT, loddv1.Permission_PERMISSION_SEAL,
 		loddv1.Permission_PERMISSION_OPEN, loddv1.Permission_PERMISSION_MONITOR,
 		loddv1.Permission_PERMISSION_RECONCILE, loddv1.Permission_PERMISSION_WITNESS,
-		loddv1.Permission_PERMISSION_CONTRIBUTE, loddv1.Permission_PERMISSION_UNSEAL, loddv1.Permission_PERMISSION_REVEAL:
+		loddv1.Permission_PERMISSION_CONTRIBUTE, loddv1.Permission_PERMISSION_UNSEAL, loddv1.Permission_PERMISSION_REVEAL,
+		loddv1.Permission_PERMISSION_COLLECT, loddv1.Permission_PERMISSION_IMPACT, loddv1.Permission_PERMISSION_REVIEW,
+		loddv1.Permission_PERMISSION_ACCESS:
 		return true
 	default:
 		return false

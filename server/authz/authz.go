@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -52,6 +53,8 @@ type Config struct {
 	Methods map[string]loddv1.Permission
 	// People calls f with the accounts and grants as they are now.
 	People func(f func(*people.State))
+	// Now returns the time; a role can have an end.
+	Now func() time.Time
 	// Trial reports whether there is such a trial.
 	Trial func(id string) bool
 	// Followers are the machines that may follow the log; there may be none.
@@ -63,7 +66,7 @@ type Guard struct{ config Config }
 
 // New returns a guard.
 func New(c Config) (*Guard, error) {
-	if len(c.Methods) == 0 || c.People == nil || c.Trial == nil {
+	if len(c.Methods) == 0 || c.People == nil || c.Now == nil || c.Trial == nil {
 		return nil, errors.New("authz: incomplete config")
 	}
 	c.Methods = maps.Clone(c.Methods)
@@ -119,7 +122,7 @@ func (g *Guard) access(user string, need loddv1.Permission, req any) (Access, bo
 		account, ok := s.Account(user)
 		active = ok && !account.Disabled
 		a.Administrator = active && account.Administrator
-		for _, grant := range s.Grants(user) {
+		for _, grant := range s.Grants(user, g.config.Now()) {
 			if inTrial && grant.Trial == scoped.GetTrialId() {
 				a.grants = append(a.grants, grant)
 			}

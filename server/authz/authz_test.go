@@ -102,7 +102,7 @@ func staff(t *testing.T, grants ...people.Grant) *people.State {
 	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	apply := func(e people.Event) {
 		t.Helper()
-		if err := s.Apply(s.Len(), at, e); err != nil {
+		if err := s.Apply(people.Meta{Index: s.Len(), At: at}, e); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -125,6 +125,7 @@ func guard(t *testing.T, s *people.State) *authz.Guard {
 		t.Fatal(err)
 	}
 	g, err := authz.New(authz.Config{
+		Now:     time.Now,
 		Methods: methods,
 		People:  func(f func(*people.State)) { f(s) },
 		Trial:   func(id string) bool { return id == "T1" || id == "T2" },

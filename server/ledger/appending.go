@@ -44,6 +44,7 @@ func (b *appending) next(s *trial.State, c trial.Compartment) int64 {
 // add marshals an event and applies it, or leaves that for later.
 func (t *Trial) add(ctx context.Context, b *appending, by Caller, e trial.Event) error {
 	in := t.state.Compartment(e)
+	by = by.of(e)
 	m := trial.Meta{At: b.at, Actor: by.Actor, Role: by.Role, Request: by.Request, Index: b.next(t.state, in)}
 	rec := entry.Entry{At: b.at, Actor: by.Actor, Role: string(by.Role), Request: by.Request, Event: e}
 	if in != trial.Conduct {

@@ -44,7 +44,7 @@ func (p *People) load(ctx context.Context) error {
 		if !ok {
 			return fmt.Errorf("ledger: entry %d of %s is a %T", index, System, r.entry.Event)
 		}
-		if err := next.Apply(index, r.entry.At, event); err != nil {
+		if err := next.Apply(people.Meta{Index: index, At: r.entry.At, Actor: r.entry.Actor}, event); err != nil {
 			return err
 		}
 	}
@@ -105,7 +105,7 @@ func (p *People) attempt(ctx context.Context, by Caller, decide func(*people.Sta
 func (p *People) append(ctx context.Context, by Caller, at time.Time, next *people.State, events []people.Event) error {
 	part := audit.Part{List: System, At: next.Len()}
 	for i, e := range events {
-		if err := next.Apply(part.At+int64(i), at, e); err != nil {
+		if err := next.Apply(people.Meta{Index: part.At + int64(i), At: at, Actor: by.Actor}, e); err != nil {
 			return err
 		}
 		b, err := p.journal.marshal(System, part.At+int64(i), entry.Entry{At: at, Actor: by.Actor, Request: by.Request, Event: e})

@@ -41,7 +41,7 @@ func TestRefusedGrantIsAnEntry(t *testing.T) {
 	w := staffed(t, &storetest.Memory{})
 	g := people.Grant{User: "root", Trial: "IPS", Role: "custodian"}
 	err := w.ledger.People().Do(t.Context(), ledger.Caller{Actor: "root"}, func(s *people.State, _ time.Time) ([]people.Event, error) {
-		e, err := s.Grant("root", g)
+		e, err := s.Grant("root", s.Last(), people.Granted{Grant: g})
 		return []people.Event{e}, err
 	})
 	if !errors.Is(err, people.ErrNotYours) || w.log.Len(ledger.System) != 4 {
@@ -72,8 +72,8 @@ func TestPeopleAppendNothingThatCannotBeReplayed(t *testing.T) {
 		t.Errorf("%d entries, want 3", n)
 	}
 	w.ledger.People().View(func(s *people.State) {
-		if s.Len() != 3 || s.Grants("liv") != nil {
-			t.Errorf("the state has %d entries and %v", s.Len(), s.Grants("liv"))
+		if s.Len() != 3 || s.Grants("liv", s.Last()) != nil {
+			t.Errorf("the state has %d entries and %v", s.Len(), s.Grants("liv", s.Last()))
 		}
 	})
 	if diff := cmp.Diff(w.accounts(), w.reopen().accounts()); diff != "" {
@@ -104,8 +104,8 @@ func TestPeopleShowNothingThatIsNotDurable(t *testing.T) {
 			t.Errorf("%v: %v, want %v", failure, err, want)
 		}
 		w.ledger.People().View(func(s *people.State) {
-			if s.Grants("liv") != nil {
-				t.Errorf("%v: %v is held", failure, s.Grants("liv"))
+			if s.Grants("liv", s.Last()) != nil {
+				t.Errorf("%v: %v is held", failure, s.Grants("liv", s.Last()))
 			}
 		})
 		m.FailAppend = nil

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/randomization"
 	"github.com/lodd-rct/lodd/server/export"
@@ -39,6 +41,23 @@ func (t *Trial) Reveal(ctx context.Context) (export.Reveal, error) {
 	return v.out, nil
 }
 
+// DoSealed is [Trial.Do] for what may be corrected as long as the allocations are
+// sealed, and no longer: whoever corrects it then could do so for the sake of an
+// arm. It fails with [trial.ErrUnsealed].
+//
+// The rules of a trial allow it, so that the logs in which it was done are valid.
+func (t *Trial) DoSealed(ctx context.Context, by Caller, proposal trial.Event) (Answer, error) {
+	return t.do(&call{
+		ctx: ctx, by: by, proposal: proposal, done: make(chan struct{}),
+		unless: func(s *trial.State) error {
+			if at, _ := s.Unsealed(); !at.IsZero() {
+				return trial.ErrUnsealed
+			}
+			return nil
+		},
+	})
+}
+
 // A revealing is a reveal on its way.
 type revealing struct {
 	trial     *Trial
@@ -49,6 +68,7 @@ type revealing struct {
 	people map[trial.ParticipantID]revealed
 	next   map[trial.Stratum]int // slots so far
 	slots  int                   // of all strata
+	pages  map[trial.Compartment]leaves
 }
 
 // revealed is what is told of a participant.
@@ -63,7 +83,9 @@ type revealed struct {
 // startReveal takes from the present state what doesn't change any more once a
 // trial is unsealed, and who is gone by now.
 func (t *Trial) startReveal() (*revealing, error) {
-	v := &revealing{trial: t, people: map[trial.ParticipantID]revealed{}, next: map[trial.Stratum]int{}}
+	v := &revealing{
+		trial: t, people: map[trial.ParticipantID]revealed{}, next: map[trial.Stratum]int{}, pages: map[trial.Compartment]leaves{},
+	}
 	err := t.View(func(s *trial.State) error {
 		at, index := s.Unsealed()
 		if at.IsZero() {
@@ -111,9 +133,6 @@ func (v *revealing) read(ctx context.Context) error {
 			v.allocated++
 		}
 		switch e := l.Event.(type) {
-		case trial.SealingAbandoned: // its slots, which a restore lost, are of no sequence any more
-			v.out.Randomization.Allocations, v.out.Allocations, v.slots = nil, nil, 0
-			clear(v.next)
 		case trial.Reconciled:
 			v.lose(e)
 		case trial.Allocated:
@@ -181,23 +200,41 @@ func (v *revealing) allocate(ctx context.Context, index int64, e trial.Allocated
 		}
 	}
 	a := export.Allocation{Participant: e.Participant, Gone: p.gone, Site: p.site, Levels: p.levels}
-	if a.Conduct, err = v.trial.logged(ctx, trial.Conduct, p.entry); err != nil {
+	if a.Conduct, err = v.logged(ctx, trial.Conduct, p.entry); err != nil {
 		return err
 	}
-	if a.Allocation, err = v.trial.logged(ctx, trial.Allocation, index); err != nil {
+	if a.Allocation, err = v.logged(ctx, trial.Allocation, index); err != nil {
 		return err
 	}
 	v.add(drawn, a)
 	return nil
 }
 
-// logged returns the leaf hash of an entry.
-func (t *Trial) logged(ctx context.Context, in trial.Compartment, index int64) (export.Entry, error) {
-	leaves, err := t.config.Log.Leaves(ctx, t.List(in), index, index+1)
-	if err != nil {
-		return export.Entry{}, fmt.Errorf("ledger: trial %s: %w", t.id, err)
+// leavesAtOnce is how many leaf hashes are read at a time: those of 16 tiles.
+const leavesAtOnce = 4096
+
+// leaves are the hashes of some entries of a compartment, from one on.
+type leaves struct {
+	from   int64
+	hashes []tlog.Hash
+}
+
+// logged returns the leaf hash of an entry. It reads those of the entries around
+// it, too, since the next that is asked for comes soon after it.
+func (v *revealing) logged(ctx context.Context, in trial.Compartment, index int64) (export.Entry, error) {
+	page := v.pages[in]
+	if index < page.from || index >= page.from+int64(len(page.hashes)) {
+		log, list := v.trial.config.Log, v.trial.List(in)
+		page.from = index - index%leavesAtOnce
+		var err error
+		// An index beyond the end, which no entry has, asks for too much and fails.
+		page.hashes, err = log.Leaves(ctx, list, page.from, max(index+1, min(page.from+leavesAtOnce, log.Len(list))))
+		if err != nil {
+			return export.Entry{}, fmt.Errorf("ledger: trial %s: %w", v.trial.id, err)
+		}
+		v.pages[in] = page
 	}
-	return export.Entry{Index: index, Leaf: leaves[0]}, nil
+	return export.Entry{Index: index, Leaf: page.hashes[index-page.from]}, nil
 }
 
 // head returns the head of a compartment when it had size entries.

@@ -19,17 +19,19 @@ const (
 	investigator  = "investigator"
 	treatmentTeam = "treatment-team"
 	auditor       = "auditor"
+	reviewer      = "reviewer"
+	clinician     = "clinician"
 )
 
 // Roles returns the roles that can be granted in a trial.
 func Roles() []string {
-	return []string{coordinator, assessor, monitor, dsmb, statistician, custodian, investigator, treatmentTeam, auditor}
+	return []string{coordinator, assessor, monitor, dsmb, statistician, custodian, investigator, treatmentTeam, auditor, reviewer, clinician}
 }
 
 // unblinded are the roles that show an arm. They go with no other role in the
 // same trial, now or ever, nor with running the server: what a person once saw
 // stays known, and every other role decides something that it would sway.
-func unblinded() []string { return []string{treatmentTeam, dsmb} }
+func unblinded() []string { return []string{treatmentTeam, dsmb, reviewer, clinician} }
 
 // excluded returns the further pairs of roles that nobody may hold in one
 // trial, now or ever.
@@ -74,23 +76,28 @@ func (s *State) Conflict(g Grant) string {
 	return ""
 }
 
-// Grant decides that by gives g. It returns a [Granted], or a [Refused]
-// together with the error if a rule forbids it; the refusal is to be appended
-// too. It returns no event if the user holds g already.
-func (s *State) Grant(by string, g Grant) (Event, error) {
+// Grant decides that by, at an instant, gives what e says. It returns e, or a
+// [Refused] together with the error if a rule forbids it; the refusal is to be
+// appended too. It returns no event if the user holds it already, with the same
+// end.
+func (s *State) Grant(by string, at time.Time, e Granted) (Event, error) {
+	g := e.Grant
 	if err := s.grantable(g); err != nil {
 		return nil, fmt.Errorf("%s: %w", g.User, err)
 	}
-	if s.held(g) >= 0 {
+	if i := s.held(g, at); i >= 0 && s.tenures[i].Expires.Equal(e.Expires) {
 		return nil, nil
 	}
-	if by == g.User || !s.mayGrant(by, g) {
+	if !e.Expires.IsZero() && !e.Expires.After(at) {
+		return nil, ErrExpiry
+	}
+	if by == g.User || !s.mayGrant(by, at, g) {
 		return Refused{Grant: g}, ErrNotYours
 	}
 	if c := s.Conflict(g); c != "" {
 		return Refused{Grant: g, Conflict: c}, fmt.Errorf("%s: %w", c, ErrConflict)
 	}
-	return Granted{g}, nil
+	return e, nil
 }
 
 // grantable reports an error if nobody could hold g: a treatment team has a
@@ -107,8 +114,8 @@ func (s *State) grantable(g Grant) error {
 // every role, an administrator only that of the first custodian ever. If an
 // administrator could name the next one too, disabling an account would be a
 // way to every role.
-func (s *State) mayGrant(by string, g Grant) bool {
-	if s.Holds(by, g.Trial, custodian) {
+func (s *State) mayGrant(by string, at time.Time, g Grant) bool {
+	if s.Holds(by, g.Trial, custodian, at) {
 		return true
 	}
 	a, ok := s.accounts[by]
@@ -118,36 +125,49 @@ func (s *State) mayGrant(by string, g Grant) bool {
 
 // Revoke decides to take g away. It returns no event if the user doesn't hold
 // it.
-func (s *State) Revoke(g Grant, reason string) Event {
-	if s.held(g) < 0 {
+func (s *State) Revoke(g Grant, at time.Time, reason string) Event {
+	if s.held(g, at) < 0 {
 		return nil
 	}
 	return Revoked{g, reason}
 }
 
-// held returns the position of the tenure that g is held by, or -1.
-func (s *State) held(g Grant) int {
-	return slices.IndexFunc(s.tenures, func(t Tenure) bool { return t.Grant == g && t.Until.IsZero() })
+// held returns the position of the tenure that g is held by at an instant, or
+// -1.
+func (s *State) held(g Grant, at time.Time) int {
+	at = s.present(at)
+	return slices.IndexFunc(s.tenures, func(t Tenure) bool { return t.Grant == g && t.At(at) })
 }
 
-// Holds reports whether the user holds a role in a trial now, at any site.
-func (s *State) Holds(user, trial, role string) bool {
-	return slices.ContainsFunc(s.Grants(user), func(g Grant) bool { return g.Trial == trial && g.Role == role })
+// Holds reports whether the user holds a role in a trial now, at the instant at,
+// at any site.
+func (s *State) Holds(user, trial, role string, at time.Time) bool {
+	return slices.ContainsFunc(s.Grants(user, at), func(g Grant) bool { return g.Trial == trial && g.Role == role })
 }
 
-// Grants returns what the user holds now, in the order in which it was given.
-// A disabled account holds nothing.
-func (s *State) Grants(user string) []Grant {
+// Grants returns what the user holds now, at the instant at, in the order in
+// which it was given. A disabled account holds nothing.
+func (s *State) Grants(user string, at time.Time) []Grant {
 	if s.active(user) != nil {
 		return nil
 	}
+	at = s.present(at)
 	var out []Grant
 	for _, t := range s.tenures {
-		if t.User == user && t.Until.IsZero() {
+		if t.User == user && t.At(at) {
 			out = append(out, t.Grant)
 		}
 	}
 	return out
+}
+
+// present returns at, or the time of the last entry if the clock was set back
+// behind it.
+func (s *State) present(at time.Time) time.Time {
+	if at.Before(s.last) {
+		return s.last
+	}
+	return at
 }
 
 // Tenures returns who holds and who held which role in a trial, in the order
@@ -166,7 +186,7 @@ func (s *State) Tenures(trial string) []Tenure {
 func (s *State) HeldAt(trial string, at time.Time) []Grant {
 	var out []Grant
 	for _, t := range s.Tenures(trial) {
-		if !at.Before(t.From) && (t.Until.IsZero() || at.Before(t.Until)) {
+		if t.At(at) {
 			out = append(out, t.Grant)
 		}
 	}

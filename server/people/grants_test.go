@@ -49,7 +49,7 @@ func TestACC05ForbiddenPairsAreRefusedNowAndEver(t *testing.T) {
 // checkGrant grants as the custodian does. Apply is of the same mind as Grant.
 func checkGrant(t *testing.T, d *diary, g people.Grant, refused bool, because string) {
 	t.Helper()
-	e, err := d.Grant("liv", g)
+	e, err := d.Grant("liv", d.Last(), people.Granted{Grant: g})
 	if !refused {
 		if diff := cmp.Diff(people.Event(people.Granted{Grant: g}), e); err != nil || diff != "" {
 			t.Errorf("Grant: %v\n%s", err, diff)
@@ -60,11 +60,11 @@ func checkGrant(t *testing.T, d *diary, g people.Grant, refused bool, because st
 	if diff := cmp.Diff(people.Event(people.Refused{Grant: g, Conflict: because}), e); !errors.Is(err, people.ErrConflict) || diff != "" {
 		t.Errorf("Grant: %v, want %v\n%s", err, people.ErrConflict, diff)
 	}
-	if err := d.Apply(d.Len(), d.Last(), people.Granted{Grant: g}); !errors.Is(err, people.ErrConflict) {
+	if err := d.Apply(people.Meta{Index: d.Len(), At: d.Last()}, people.Granted{Grant: g}); !errors.Is(err, people.ErrConflict) {
 		t.Errorf("Apply of the grant: %v, want %v", err, people.ErrConflict)
 	}
 	d.must(e) // a refused grant is itself an entry
-	if d.Holds(g.User, g.Trial, g.Role) && g.Role != because {
+	if d.Holds(g.User, g.Trial, g.Role, d.Last()) && g.Role != because {
 		t.Error("the refused role is held")
 	}
 }
@@ -148,7 +148,7 @@ func TestWhoMayGrant(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := write(t, append(accounts("liv", "kari"), tt.events...)...)
-			e, err := d.Grant(tt.by, tt.grant)
+			e, err := d.Grant(tt.by, d.Last(), people.Granted{Grant: tt.grant})
 			if !errors.Is(err, tt.want) {
 				t.Fatalf("Grant: %v, want %v", err, tt.want)
 			}
@@ -159,7 +159,7 @@ func TestWhoMayGrant(t *testing.T) {
 			if e != nil {
 				d.must(e)
 			}
-			if got := d.Holds(tt.grant.User, tt.grant.Trial, tt.grant.Role); got != (tt.want == nil) {
+			if got := d.Holds(tt.grant.User, tt.grant.Trial, tt.grant.Role, d.Last()); got != (tt.want == nil) {
 				t.Errorf("held: %t", got)
 			}
 		})
@@ -170,20 +170,20 @@ func TestGrantTwiceNeedsNoEvent(t *testing.T) {
 	d := custody(t, "kari")
 	g := role("kari", "assessor")
 	d.must(people.Granted{Grant: g})
-	if e, err := d.Grant("liv", g); e != nil || err != nil {
+	if e, err := d.Grant("liv", d.Last(), people.Granted{Grant: g}); e != nil || err != nil {
 		t.Errorf("Grant of what is held = %v, %v", e, err)
 	}
-	if err := d.Apply(d.Len(), d.Last(), people.Granted{Grant: g}); err == nil {
+	if err := d.Apply(people.Meta{Index: d.Len(), At: d.Last()}, people.Granted{Grant: g}); err == nil {
 		t.Error("the same grant was applied twice: one revocation would leave it in force")
 	}
-	if e := d.Revoke(g, "left"); e != (people.Revoked{Grant: g, Reason: "left"}) {
+	if e := d.Revoke(g, d.Last(), "left"); e != (people.Revoked{Grant: g, Reason: "left"}) {
 		t.Errorf("Revoke = %v", e)
 	}
-	d.must(d.Revoke(g, "left"))
-	if e := d.Revoke(g, "left"); e != nil {
+	d.must(d.Revoke(g, d.Last(), "left"))
+	if e := d.Revoke(g, d.Last(), "left"); e != nil {
 		t.Errorf("Revoke of what is not held = %v", e)
 	}
-	if e, err := d.Grant("liv", g); e != (people.Granted{Grant: g}) || err != nil {
+	if e, err := d.Grant("liv", d.Last(), people.Granted{Grant: g}); e != (people.Granted{Grant: g}) || err != nil {
 		t.Errorf("Grant of what was held = %v, %v", e, err)
 	}
 }
@@ -195,7 +195,7 @@ func TestACC07DisabledAccountHoldsNothing(t *testing.T) {
 	d.must(people.Granted{Grant: role("kari", "assessor")})
 	held := d.Last()
 	d.must(people.Disabled{User: "kari", Reason: "left"})
-	if got := d.Grants("kari"); got != nil {
+	if got := d.Grants("kari", d.Last()); got != nil {
 		t.Errorf("holds %v", got)
 	}
 	if got := d.HeldAt("IPS", held); len(got) != 2 {

@@ -39,7 +39,7 @@ func (d *diary) must(e people.Event) {
 }
 
 func (d *diary) add(at time.Time, e people.Event) error {
-	err := d.Apply(d.Len(), at, e)
+	err := d.Apply(people.Meta{Index: d.Len(), At: at}, e)
 	if err == nil {
 		d.log = append(d.log, logged{at, e})
 	}

@@ -21,10 +21,12 @@ var (
 	ErrDisabled  = errors.New("the account is disabled")
 	ErrNotYours  = errors.New("an administrator may name only the first custodian of a trial; all other roles are the custodian's to give, and nobody gives one to themselves")
 	ErrNoGrant   = errors.New("the account does not hold this role")
+	ErrExpiry    = errors.New("the end of a role is not in the future")
 	ErrRole      = errors.New("there is no such role, or it needs a site or a team")
 )
 
-// An Event is a fact in the log. The types in this file are all there are.
+// An Event is a fact in the log. The types in this file and in signin.go are all
+// there are.
 type Event interface{ event() }
 
 // Invited records an invitation.
@@ -62,8 +64,12 @@ type Grant struct {
 	Team              string // for a treatment team, the arm whose team it is
 }
 
-// Granted gives a role.
-type Granted struct{ Grant Grant }
+// Granted gives a role. If it is held with another end, it is held with this one
+// from now on.
+type Granted struct {
+	Grant   Grant
+	Expires time.Time // zero for never
+}
 
 // Revoked takes a role away.
 type Revoked struct {
@@ -92,13 +98,32 @@ type Account struct {
 	User, FullName string
 	Administrator  bool
 	Disabled       bool
+	DisabledAt     time.Time
 	Created        time.Time
+	Factor         bool // it has a second factor
+	LastSignIn     time.Time
+	Issuer         string // the identity provider that it is tied to, or empty
+	Subject        [32]byte
+	recovery       recovery
+}
+
+// A Meta is what an entry says about itself.
+type Meta struct {
+	Index int64     // in the compartment
+	At    time.Time // never earlier than before
+	Actor string    // the account, or "server"
 }
 
 // A Tenure is a grant and how long it lasts.
 type Tenure struct {
 	Grant
-	From, Until time.Time // Until is zero while it lasts
+	From, Until time.Time // Until is zero while nobody took it away
+	Expires     time.Time // when it ends by itself; zero for never
+}
+
+// At reports whether the role was held at an instant.
+func (t Tenure) At(at time.Time) bool {
+	return !at.Before(t.From) && (t.Until.IsZero() || at.Before(t.Until)) && (t.Expires.IsZero() || at.Before(t.Expires))
 }
 
 // A State is what the entries so far add up to. The zero State has no account.
@@ -167,28 +192,28 @@ func (s *State) Clone() *State {
 	return &c
 }
 
-// Apply moves the state past e, entry index of the compartment, written at
-// the instant at.
-func (s *State) Apply(index int64, at time.Time, e Event) error {
-	if index != s.len {
-		return fmt.Errorf("people: entry %d, want %d", index, s.len)
+// Apply moves the state past e.
+func (s *State) Apply(m Meta, e Event) error {
+	if m.Index != s.len {
+		return fmt.Errorf("people: entry %d, want %d", m.Index, s.len)
 	}
-	if at.Before(s.last) {
-		return fmt.Errorf("people: entry %d is earlier than the one before it", index)
+	if m.At.Before(s.last) {
+		return fmt.Errorf("people: entry %d is earlier than the one before it", m.Index)
 	}
-	if err := s.check(e); err != nil {
-		return fmt.Errorf("people: entry %d: apply %T: %w", index, e, err)
+	if err := s.check(m, e); err != nil {
+		return fmt.Errorf("people: entry %d: apply %T: %w", m.Index, e, err)
 	}
 	if s.accounts == nil {
 		s.accounts, s.invites = map[string]*Account{}, map[[32]byte]*invite{}
 	}
-	s.apply(at, e)
+	s.apply(m, e)
 	s.len++
-	s.last = at
+	s.last = m.At
 	return nil
 }
 
-func (s *State) apply(at time.Time, e Event) {
+func (s *State) apply(m Meta, e Event) {
+	at := m.At
 	switch e := e.(type) {
 	case Invited:
 		s.invites[e.CodeHash] = &invite{Invited: e}
@@ -199,23 +224,32 @@ func (s *State) apply(at time.Time, e Event) {
 		s.accounts[e.User] = &Account{User: e.User, FullName: e.FullName, Administrator: e.Administrator, Created: at}
 		s.users = append(s.users, e.User)
 	case Disabled:
-		s.accounts[e.User].Disabled = true
+		s.accounts[e.User].Disabled, s.accounts[e.User].DisabledAt = true, at
 		for i, t := range s.tenures {
 			if t.User == e.User && t.Until.IsZero() {
 				s.tenures[i].Until = at
 			}
 		}
 	case Granted:
-		s.tenures = append(s.tenures, Tenure{Grant: e.Grant, From: at})
+		if i := s.held(e.Grant, at); i >= 0 { // with another end
+			s.tenures[i].Until = at
+		}
+		s.tenures = append(s.tenures, Tenure{Grant: e.Grant, From: at, Expires: e.Expires})
 	case Revoked:
-		s.tenures[s.held(e.Grant)].Until = at
-	case SignedIn, SignInRefused, SignedOut, Refused:
+		s.tenures[s.held(e.Grant, at)].Until = at
+	case SignedIn:
+		if a, ok := s.accounts[m.Actor]; ok {
+			a.LastSignIn = at
+		}
+	case FactorEnrolled, RecoveryProposed, RecoveryApproved, Recovered, IdentityLinked:
+		s.applySignIn(m, e)
+	case SignInRefused, SignedOut, Refused, PasswordChanged:
 		// They are facts for the auditor and change nothing.
 	}
 }
 
 // check reports why e may not be the next entry.
-func (s *State) check(e Event) error {
+func (s *State) check(m Meta, e Event) error {
 	switch e := e.(type) {
 	case Invited:
 		if _, ok := s.invites[e.CodeHash]; ok || e.Invite == "" || s.invite(e.Invite) != nil {
@@ -229,17 +263,22 @@ func (s *State) check(e Event) error {
 		if err := s.grantable(e.Grant); err != nil {
 			return err
 		}
-		if s.held(e.Grant) >= 0 {
+		if i := s.held(e.Grant, m.At); i >= 0 && s.tenures[i].Expires.Equal(e.Expires) {
 			return errors.New("the account holds this role")
+		}
+		if !e.Expires.IsZero() && !e.Expires.After(m.At) {
+			return ErrExpiry
 		}
 		if s.Conflict(e.Grant) != "" {
 			return ErrConflict
 		}
 	case Revoked:
-		if s.held(e.Grant) < 0 {
+		if s.held(e.Grant, m.At) < 0 {
 			return ErrNoGrant
 		}
-	case SignedIn, SignInRefused, SignedOut, Refused:
+	case FactorEnrolled, RecoveryProposed, RecoveryApproved, Recovered, IdentityLinked:
+		return s.checkSignIn(m, e)
+	case SignedIn, SignInRefused, SignedOut, Refused, PasswordChanged:
 	default:
 		return fmt.Errorf("unknown event %T", e)
 	}

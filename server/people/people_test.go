@@ -49,10 +49,10 @@ func TestApplyRefuses(t *testing.T) {
 		})
 	}
 	d := write(t, accounts()...)
-	if err := d.Apply(d.Len()+1, d.Last(), people.SignedIn{}); err == nil {
+	if err := d.Apply(people.Meta{Index: d.Len() + 1, At: d.Last()}, people.SignedIn{}); err == nil {
 		t.Error("an entry after a gap was applied")
 	}
-	if err := d.Apply(d.Len(), d.Last().Add(-1), people.SignedIn{}); err == nil {
+	if err := d.Apply(people.Meta{Index: d.Len(), At: d.Last().Add(-1)}, people.SignedIn{}); err == nil {
 		t.Error("an earlier entry was applied")
 	}
 }
@@ -87,9 +87,9 @@ func event(t *rapid.T, d *diary) people.Event {
 	user := rapid.SampledFrom([]string{"kari", "ola", "liv", "root"}).Draw(t, "user")
 	g := role(user, rapid.SampledFrom(people.Roles()).Draw(t, "role"))
 	g.Trial = rapid.SampledFrom([]string{"IPS", "OTHER"}).Draw(t, "trial")
-	granted, _ := d.Grant(rapid.SampledFrom([]string{"root", "liv"}).Draw(t, "by"), g)
+	granted, _ := d.Grant(rapid.SampledFrom([]string{"root", "liv"}).Draw(t, "by"), d.Last(), people.Granted{Grant: g})
 	events := []people.Event{granted, granted, granted, people.Granted{Grant: g}, people.Revoked{Grant: g}, people.SignedIn{Session: "s"}}
-	if held := d.Grants(user); len(held) > 0 {
+	if held := d.Grants(user, d.Last()); len(held) > 0 {
 		events = append(events, people.Revoked{Grant: rapid.SampledFrom(held).Draw(t, "held"), Reason: "left"})
 	}
 	if rapid.IntRange(0, 9).Draw(t, "disable") == 0 {
@@ -122,7 +122,7 @@ func TestACC06HeldAtIsTheReplayToThatInstant(t *testing.T) {
 func checkReplay(t *rapid.T, d *diary, end time.Time) {
 	var s people.State
 	for i, l := range d.log {
-		if err := s.Apply(int64(i), l.at, l.event); err != nil {
+		if err := s.Apply(people.Meta{Index: int64(i), At: l.at}, l.event); err != nil {
 			t.Fatalf("replay: %v", err)
 		}
 		if i+1 < len(d.log) && d.log[i+1].at.Equal(l.at) {
@@ -131,7 +131,7 @@ func checkReplay(t *rapid.T, d *diary, end time.Time) {
 		for _, trial := range []string{"IPS", "OTHER"} {
 			var held []people.Grant
 			for _, a := range s.Accounts() {
-				for _, g := range s.Grants(a.User) {
+				for _, g := range s.Grants(a.User, s.Last()) {
 					if g.Trial == trial {
 						held = append(held, g)
 					}
@@ -185,7 +185,7 @@ func TestCloneIsIndependent(t *testing.T) {
 		people.Revoked{Grant: role("liv", "custodian")},
 		people.Invited{Invite: "y", CodeHash: [32]byte{98}},
 	} {
-		if err := c.Apply(c.Len(), c.Last(), e); err != nil {
+		if err := c.Apply(people.Meta{Index: c.Len(), At: c.Last()}, e); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -193,7 +193,7 @@ func TestCloneIsIndependent(t *testing.T) {
 		t.Error("a change of the clone changed the state")
 	}
 	var zero people.State
-	if err := zero.Clone().Apply(0, start, people.Created{User: "root"}); err != nil {
+	if err := zero.Clone().Apply(people.Meta{Index: 0, At: start}, people.Created{User: "root"}); err != nil {
 		t.Errorf("the clone of the zero state: %v", err)
 	}
 }

@@ -6,8 +6,10 @@
 package rpcerr
 
 import (
+	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -32,9 +34,30 @@ var (
 	ErrSignIn = errors.New("the user name or the password is wrong")
 	// ErrDenied is the answer to whoever may not do what was asked.
 	ErrDenied = errors.New("permission denied")
-	// ErrLimit is the answer to a caller who sends too many requests.
+	// ErrLimit is the answer to a caller who sends too many requests. It is sent
+	// as a [LimitError].
 	ErrLimit = errors.New("too many requests; nothing was done, wait a little and try again")
+	// ErrStreams is the answer to a caller who has too many streams open, or to
+	// anybody while all together have.
+	ErrStreams = errors.New("too many downloads are under way; nothing was done, wait for one to end and try again")
+	// ErrTooLong is the answer to a call that outlived the server's patience. What
+	// it asked for may be done all the same.
+	ErrTooLong = errors.New("the server took too long; whether it was done is not known yet, ask again with the same request id")
+	// ErrSlow ends a stream whose client doesn't take what is sent, or whose life is
+	// over.
+	ErrSlow = errors.New("the answer was not taken in time; ask for it again")
+	// ErrUnreadable is the answer to bytes that are no request of the method.
+	ErrUnreadable = errors.New("the request can't be read; nothing was done, use a client of this server's version")
 )
+
+// A LimitError is an [ErrLimit] that says when to try again.
+type LimitError struct{ For time.Duration }
+
+// Error implements error.
+func (e *LimitError) Error() string { return ErrLimit.Error() }
+
+// Unwrap returns ErrLimit.
+func (e *LimitError) Unwrap() error { return ErrLimit }
 
 // Status returns the status to send for err, which isn't nil.
 //
@@ -60,6 +83,10 @@ func Status(err error) *status.Status {
 		s := refusal(codes.ResourceExhausted, text(wait), loddv1.ErrorReason_ERROR_REASON_SLOW_DOWN)
 		return with(s, &errdetails.RetryInfo{RetryDelay: durationpb.New(wait.For)})
 	}
+	if l, ok := errors.AsType[*LimitError](err); ok {
+		s := refusal(codes.ResourceExhausted, text(l), loddv1.ErrorReason_ERROR_REASON_BUSY)
+		return with(s, &errdetails.RetryInfo{RetryDelay: durationpb.New(l.For)})
+	}
 	if r, ok := errors.AsType[*Refusal](err); ok {
 		return status.New(r.Code, r.Text)
 	}
@@ -74,8 +101,11 @@ func Status(err error) *status.Status {
 			return row.status()
 		}
 	}
-	return status.New(codes.Internal, "internal error")
+	return status.New(codes.Internal, internal)
 }
+
+// internal is all that a caller is told of an error of the server's own.
+const internal = "internal error"
 
 func (r Row) status() *status.Status { return refusal(r.Code, text(r.Err), r.Reason) }
 
@@ -98,8 +128,13 @@ func with(s *status.Status, detail protoadapt.MessageV1) *status.Status {
 }
 
 // text returns what an error says to people: the name of its package is for
-// programmers.
-func text(err error) string { return strings.TrimPrefix(err.Error(), "authn: ") }
+// programmers, and so are the words of package context.
+func text(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = ErrTooLong
+	}
+	return strings.TrimPrefix(err.Error(), "authn: ")
+}
 
 // A wireError is sent as its status and logged as its cause.
 type wireError struct {
@@ -120,3 +155,19 @@ func Wire(err error) error {
 func (e *wireError) Error() string              { return e.cause.Error() }
 func (e *wireError) Unwrap() error              { return e.cause }
 func (e *wireError) GRPCStatus() *status.Status { return e.status }
+
+// Numbered returns err, which isn't nil, as it is to leave the server. If it is
+// one of the server's own, and so says nothing, it bears the number under which
+// the log tells the rest. What nobody has translated is the server's own as well.
+func Numbered(err error, number string) error {
+	switch status.Code(err) {
+	case codes.Unknown, codes.Internal, codes.DataLoss:
+		s := status.New(codes.Internal, internal)
+		if number != "" {
+			s = with(s, &errdetails.RequestInfo{RequestId: number})
+		}
+		return &wireError{s, err}
+	default:
+		return err
+	}
+}

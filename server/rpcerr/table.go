@@ -106,6 +106,10 @@ func calls() []Row {
 	return []Row{
 		{ErrDenied, codes.PermissionDenied, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
 		{ErrLimit, codes.ResourceExhausted, loddv1.ErrorReason_ERROR_REASON_BUSY},
+		{ErrStreams, codes.ResourceExhausted, loddv1.ErrorReason_ERROR_REASON_BUSY},
+		{ErrTooLong, codes.DeadlineExceeded, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
+		{ErrSlow, codes.DeadlineExceeded, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
+		{ErrUnreadable, codes.InvalidArgument, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
 		{context.Canceled, codes.Canceled, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
 		{context.DeadlineExceeded, codes.DeadlineExceeded, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
 	}

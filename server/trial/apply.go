@@ -32,7 +32,8 @@ func (s *State) begin() {
 	s.lens = map[Compartment]int64{}
 	s.participants = map[ParticipantID]*Participant{}
 	s.slots = map[Stratum]int{}
-	s.usedEnvelopes = map[Stratum][]int{}
+	s.usedEnvelopes, s.spoiledEnvelopes = map[Stratum][]int{}, map[Stratum][]int{}
+	s.sawArm = map[string]bool{}
 	s.intents = map[IntentID]intent{}
 }
 
@@ -45,7 +46,7 @@ func (s *State) apply(m Meta, e Event) {
 	case FormDefined:
 		s.protocol.Forms = append(s.protocol.Forms, e.Form)
 		s.formsToCome--
-	case DesignSealed, DesignKept, EntropyContributed, SealingAbandoned, ContingencyPrinted:
+	case DesignSealed, DesignKept, EntropyContributed, SealingAbandoned, ContingencyPrinted, EnvelopeSpoiled:
 		s.applySealing(m, e)
 	case PlanFrozen, UnsealingProposed, Unsealed:
 		s.applyUnsealing(m, e)
@@ -59,7 +60,11 @@ func (s *State) apply(m Meta, e Event) {
 		s.raiseFence(e)
 	case Reconciled:
 		s.liftFence(e)
-	case Exported, ArmsViewed, ClockSteppedBack, Revealed:
+	case BlindBroken, ImpactAssessed, Unblinded, DisclosureProposed, DisclosureApproved, ArmCollected:
+		s.applyBlinding(m, e)
+	case AdverseEventReported, AdverseEventAssessed, RelatednessAssessed, ContactRecorded:
+		s.applySafety(m, e)
+	case Exported, ArmsViewed, ClockSteppedBack, Revealed, EventTakenIn:
 		// They are facts for the auditor and change nothing.
 	default:
 		s.applyParticipant(m, e)
@@ -95,8 +100,12 @@ func (s *State) applyParticipant(m Meta, e Event) {
 		s.unallocated = ""
 	case FormSubmitted:
 		s.addForm(m, e.Participant, e.Visit, e.Form, formRecord{on: e.On.unixDay()})
+		s.hold(m, e.Participant, e.Visit, e.Form, e.Held)
 	case FormCorrected:
 		s.addForm(m, e.Participant, e.Visit, e.Form, formRecord{correction: true})
+		s.hold(m, e.Participant, e.Visit, e.Form, e.Held)
+	case FormSigned, TextJudged:
+		s.applyRecord(m, e)
 	case VisitMissed:
 		p := s.participants[e.Participant]
 		p.missed = append(p.missed, uint8(s.visitIndex(e.Visit)))

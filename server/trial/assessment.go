@@ -51,6 +51,9 @@ func (s *State) checkSubmitted(m Meta, e FormSubmitted) error {
 	if _, done := p.record(visit, form); done {
 		return ErrAlreadySubmitted
 	}
+	if err := first(when(s.blindBroken(m, e.Participant), ErrBlindBroken), checkHeld(e.Held)); err != nil {
+		return err
+	}
 	if err := first(s.past(m, "on", e.On), s.mayAssess(p, visit, e.On)); err != nil {
 		return err
 	}
@@ -102,7 +105,7 @@ func (s *State) checkCorrected(m Meta, e FormCorrected) error {
 	if _, done := p.record(visit, form); !done {
 		return ErrNotSubmitted
 	}
-	return s.checkVersion(form, e.Version)
+	return first(when(s.blindBroken(m, e.Participant), ErrBlindBroken), checkHeld(e.Held), s.checkVersion(form, e.Version))
 }
 
 func (s *State) checkVersion(form, version int) error {

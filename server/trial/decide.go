@@ -23,6 +23,9 @@ func (s *State) Decide(m Meta, proposal Event) ([]Event, error) {
 		l.Number, l.Conduct, l.Outcome = len(s.locks)+1, s.lens[Conduct], s.lens[Outcome]
 		proposal = l
 	}
+	if e, ok := proposal.(AdverseEventReported); ok {
+		return s.decideReported(m, e)
+	}
 	if e, ok := proposal.(ContingencyUsed); ok {
 		return s.decideContingency(m, e)
 	}
@@ -65,7 +68,7 @@ func (s *State) check(m Meta, e Event) error {
 		return s.checkCreated(e)
 	case FormDefined:
 		return s.checkFormDefined(e)
-	case DesignSealed, DesignKept, EntropyContributed, SealingAbandoned, ContingencyPrinted:
+	case DesignSealed, DesignKept, EntropyContributed, SealingAbandoned, ContingencyPrinted, EnvelopeSpoiled:
 		return s.checkSealing(m, e)
 	case PlanFrozen, UnsealingProposed, Unsealed, Revealed:
 		return s.checkUnsealing(m, e)
@@ -79,6 +82,12 @@ func (s *State) check(m Meta, e Event) error {
 		return s.checkAssessment(m, e)
 	case Withdrawn, Erased, Died:
 		return s.checkConduct(m, e)
+	case FormSigned, TextJudged:
+		return s.checkRecord(m, e)
+	case BlindBroken, ImpactAssessed, Unblinded, DisclosureProposed, DisclosureApproved, ArmCollected:
+		return s.checkBlinding(m, e)
+	case AdverseEventReported, EventTakenIn, AdverseEventAssessed, RelatednessAssessed, ContactRecorded:
+		return s.checkSafety(m, e)
 	case ErrorRecorded, LevelsCorrected, Replaced, ContingencyUsed:
 		return s.checkMistake(m, e)
 	case Locked:

@@ -1,6 +1,10 @@
 package trial
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/lodd-rct/lodd/server/proposal"
+)
 
 // These errors say why a trial refuses a step. The server maps each to a
 // reason of the API; their texts reach people.
@@ -24,7 +28,7 @@ var (
 	ErrFollowUpEnded     = errors.New("the participant is no longer followed up")
 	ErrErased            = errors.New("the participant withdrew from the data, which nobody can read or add to any more")
 	ErrNotWithdrawn      = errors.New("no withdrawal from the data is recorded for the participant; record it first, then another person erases")
-	ErrSamePerson        = errors.New("you did the first of the two steps; another person must do this one")
+	ErrSamePerson        = proposal.ErrSamePerson
 	ErrNotInWindow       = errors.New("the visit is not due yet")
 	ErrNothingChanged    = errors.New("the correction changes nothing")
 	ErrFenced            = errors.New("nobody is randomized now: the server was restored from an older copy and may have lost randomizations; the list custodian reconciles the trial first")
@@ -35,6 +39,9 @@ var (
 	ErrUnsealed          = errors.New("the trial is unsealed, and this can't be done any more")
 	ErrNotUnsealed       = errors.New("the trial isn't unsealed: its allocations are sealed until two people unseal it")
 	ErrListUsedUp        = errors.New("the statistician's list has no slot left for the participant's stratum; nothing was done")
+	ErrBlindBroken       = errors.New("your blind is broken for this participant; another assessor of the site takes over")
+	ErrChanged           = errors.New("the form was changed since you read it; read it again first")
+	ErrNotForYou         = errors.New("no arm waits for you under this number")
 	ErrNotFenced         = errors.New("there is nothing to reconcile: the trial was not restored from an older copy, or is reconciled already")
 )
 

@@ -30,7 +30,8 @@ type Meta struct {
 	Index   int64     // the entry's position in its compartment
 }
 
-// An Event is a fact in the log. The types in this file are all there are.
+// An Event is a fact in the log. The types in this file, and in blinding.go and
+// safety.go, are all there are.
 // Fields named Sealed hold ciphertext, which this package never opens.
 type Event interface{ event() }
 
@@ -126,6 +127,7 @@ type FormSubmitted struct {
 	Version     int
 	On          Date
 	Sealed      []byte
+	Held        []Code // text items that wait for a reviewer
 }
 
 // FormCorrected keeps changed answers, old and new, and the reason.
@@ -135,6 +137,7 @@ type FormCorrected struct {
 	Form        FormID
 	Version     int
 	Sealed      []byte
+	Held        []Code // changed text items that wait for a reviewer
 }
 
 // VisitMissed records that a visit did not take place.
@@ -225,6 +228,13 @@ type ContingencyUsed struct {
 	Reason      Code   // one of [ContingencyReasons]
 }
 
+// EnvelopeSpoiled takes a backup envelope out of use.
+type EnvelopeSpoiled struct {
+	Stratum  Stratum
+	Envelope int  // from 1
+	Reason   Code // one of [SpoilReasons]
+}
+
 // LevelsCorrected corrects the levels of a participant. Whoever is randomized
 // stays in the stratum of the randomization.
 type LevelsCorrected struct {
@@ -290,6 +300,7 @@ func (EntropyContributed) event()  {}
 func (SealingAbandoned) event()    {}
 func (ContingencyPrinted) event()  {}
 func (ContingencyUsed) event()     {}
+func (EnvelopeSpoiled) event()     {}
 func (LevelsCorrected) event()     {}
 func (Replaced) event()            {}
 func (PlanFrozen) event()          {}
@@ -325,6 +336,9 @@ func AbandonReasons() []Code { return []Code{"design-fault", "no-contribution", 
 
 // ContingencyReasons are the reasons for opening a backup envelope.
 func ContingencyReasons() []Code { return []Code{"server-down", "network-down", "other"} }
+
+// SpoilReasons are the reasons for taking a backup envelope out of use.
+func SpoilReasons() []Code { return []Code{"opened-by-mistake", "damaged", "lost", "other"} }
 
 // LevelReasons are the reasons for correcting a participant's levels.
 func LevelReasons() []Code { return []Code{"misread", "mistyped", "changed-source", "other"} }

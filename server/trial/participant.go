@@ -43,6 +43,9 @@ type Participant struct {
 	withdrewDataBy string // who recorded W3
 	forms          []formRecord
 	missed         []uint8 // positions of visits
+	signatures     []signature
+	texts          []heldText
+	contacts       []int64 // indexes in delivery
 }
 
 // A formRecord says where the answers of a form stand. Forms and visits are

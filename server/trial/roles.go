@@ -16,4 +16,6 @@ const (
 	Investigator  Role = "investigator"   // responsible for the trial
 	TreatmentTeam Role = "treatment-team" // sees the arm of the own team's participants
 	Auditor       Role = "auditor"        // verifies the log
+	Reviewer      Role = "reviewer"       // reads held texts and judges events, unblinded
+	Clinician     Role = "clinician"      // learns the arm of a participant in an emergency
 )

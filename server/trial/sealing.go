@@ -66,6 +66,8 @@ func (s *State) checkSealing(m Meta, e Event) error {
 		)
 	case ContingencyPrinted:
 		return s.checkPrinted(e)
+	case EnvelopeSpoiled:
+		return s.checkSpoiled(e)
 	default:
 		return fmt.Errorf("trial: unknown event %T", e)
 	}
@@ -80,6 +82,36 @@ func (s *State) checkPrinted(e ContingencyPrinted) error {
 			&Invalid{"envelopes", fmt.Sprintf("%d for each stratum, want %d to %d", e.Envelopes, least, MaxEnvelopes)}),
 		when(e.Recipients[0] == e.Recipients[1], &Invalid{"recipients", "are one and the same; two people open the envelopes together"}),
 	)
+}
+
+func (s *State) checkSpoiled(e EnvelopeSpoiled) error {
+	return first(
+		s.bound(),
+		when(!s.protocol.hasStratum(e.Stratum), &Invalid{"stratum", fmt.Sprintf("%q is unknown in this trial", e.Stratum)}),
+		s.envelopeExists(e.Envelope),
+		when(s.envelopeUsed(e.Stratum, e.Envelope), &Invalid{"envelope", fmt.Sprintf("%d of this stratum is used", e.Envelope)}),
+		when(s.envelopeSpoiled(e.Stratum, e.Envelope), ErrExists),
+		oneOf("reason", e.Reason, SpoilReasons()),
+	)
+}
+
+func (s *State) envelopeExists(n int) error {
+	return when(n < 1 || n > s.envelopes, &Invalid{"envelope", fmt.Sprintf("%d, but each stratum has %d envelopes", n, s.envelopes)})
+}
+
+func (s *State) envelopeSpoiled(stratum Stratum, envelope int) bool {
+	return slices.Contains(s.spoiledEnvelopes[stratum], envelope)
+}
+
+// NextEnvelope returns the number of the lowest envelope of a stratum that is
+// neither used nor spoiled; 0 if there is none.
+func (s *State) NextEnvelope(stratum Stratum) int {
+	for n := 1; n <= s.envelopes; n++ {
+		if !s.envelopeUsed(stratum, n) && !s.envelopeSpoiled(stratum, n) {
+			return n
+		}
+	}
+	return 0
 }
 
 // bound reports why the sequences aren't settled yet.
@@ -99,9 +131,11 @@ func (s *State) applySealing(m Meta, e Event) {
 	case EntropyContributed:
 		s.sealing.Awaits, s.sealing.Entropy, s.sealing.Contributor = false, slices.Clone(e.Entropy), m.Actor
 	case SealingAbandoned:
-		s.sealed, s.kept, s.envelopes = false, false, 0
+		s.sealed, s.kept, s.envelopes, s.spoiledEnvelopes = false, false, 0, map[Stratum][]int{}
 		s.sealing = Sealing{Abandoned: s.sealing.Abandoned + 1}
 	case ContingencyPrinted:
 		s.envelopes = e.Envelopes
+	case EnvelopeSpoiled:
+		s.spoiledEnvelopes[e.Stratum] = append(s.spoiledEnvelopes[e.Stratum], e.Envelope)
 	}
 }

@@ -43,6 +43,13 @@ type State struct {
 	proposal      Proposal
 	unsealedAt    time.Time
 	unsealedIndex int64
+
+	spoiledEnvelopes map[Stratum][]int
+	openings         []Opening
+	disclosures      []disclosure // that wait for a second person
+	sawArm           map[string]bool
+	broken           []BrokenBlind
+	events           []AdverseEvent
 }
 
 type intent struct {
@@ -132,15 +139,19 @@ func (s *State) Today(at time.Time) Date { return DateOf(at, cmp.Or(s.loc, time.
 // Compartment returns where e belongs.
 func (s *State) Compartment(e Event) Compartment {
 	switch e := e.(type) {
-	case DesignKept, Allocated:
+	case DesignKept, Allocated, Unblinded, DisclosureProposed, DisclosureApproved, ArmCollected, RelatednessAssessed:
 		return Allocation
-	case ArmsViewed:
+	case ArmsViewed, ContactRecorded, EventTakenIn:
 		return Delivery
-	case VisitMissed:
+	case VisitMissed, BlindBroken:
 		return Outcome
 	case FormSubmitted:
 		return s.formCompartment(e.Form)
 	case FormCorrected:
+		return s.formCompartment(e.Form)
+	case FormSigned:
+		return s.formCompartment(e.Form)
+	case TextJudged:
 		return s.formCompartment(e.Form)
 	default:
 		return Conduct

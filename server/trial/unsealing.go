@@ -5,10 +5,12 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/lodd-rct/lodd/server/proposal"
 )
 
-// ProposalLife is how long a proposal to unseal can be approved.
-const ProposalLife = 7 * 24 * time.Hour
+// ProposalLife is how long a proposal can be approved.
+const ProposalLife = proposal.Life
 
 // A Plan is a frozen statistical analysis plan.
 type Plan struct {
@@ -17,17 +19,14 @@ type Plan struct {
 }
 
 // A Proposal is the first of two people's acts.
-type Proposal struct {
-	By      string
-	Expires time.Time
-}
+type Proposal = proposal.Proposal
 
 // Plan returns the frozen analysis plan, if there is one.
 func (s *State) Plan() (Plan, bool) { return s.plan, s.plan.Version != "" }
 
 // Proposal returns the proposal to unseal that can be approved at an instant.
 func (s *State) Proposal(at time.Time) (Proposal, bool) {
-	return s.proposal, s.proposal.By != "" && !at.After(s.proposal.Expires)
+	return s.proposal, s.proposal.Live(at)
 }
 
 // Unsealed returns when the trial was unsealed, or the zero time, and the index
@@ -105,7 +104,7 @@ func (s *State) applyUnsealing(m Meta, e Event) {
 	case PlanFrozen: // whoever proposed knew another one
 		s.plan, s.proposal = Plan{e.Version, e.Digest}, Proposal{}
 	case UnsealingProposed:
-		s.proposal = Proposal{m.Actor, m.At.Add(ProposalLife)}
+		s.proposal = proposal.New(m.Actor, m.At)
 	case Unsealed:
 		s.unsealedAt, s.unsealedIndex, s.proposal = m.At, m.Index, Proposal{}
 	}

@@ -937,7 +937,15 @@ type ReadFormResponse struct {
 	// on is the date of the assessment.
 	On string `protobuf:"bytes,3,opt,name=on,proto3" json:"on,omitempty"`
 	// corrections are in the order in which they were made.
-	Corrections   []*Correction `protobuf:"bytes,4,rep,name=corrections,proto3" json:"corrections,omitempty"`
+	Corrections []*Correction `protobuf:"bytes,4,rep,name=corrections,proto3" json:"corrections,omitempty"`
+	// signatures are in the order in which they were made.
+	Signatures []*Signature `protobuf:"bytes,5,rep,name=signatures,proto3" json:"signatures,omitempty"`
+	// version names the answers as they stand, for a signature: the index of the
+	// last entry of the form.
+	Version int64 `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"`
+	// held are the text items that nobody but their writer reads until a reviewer
+	// has released them.
+	Held          []string `protobuf:"bytes,7,rep,name=held,proto3" json:"held,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1000,6 +1008,275 @@ func (x *ReadFormResponse) GetCorrections() []*Correction {
 	return nil
 }
 
+func (x *ReadFormResponse) GetSignatures() []*Signature {
+	if x != nil {
+		return x.Signatures
+	}
+	return nil
+}
+
+func (x *ReadFormResponse) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *ReadFormResponse) GetHeld() []string {
+	if x != nil {
+		return x.Held
+	}
+	return nil
+}
+
+// Signature is a signature under a form.
+type Signature struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// name is the printed name of the signer.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// by is the account.
+	By string `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	// meaning is authorship, review or approval.
+	Meaning string `protobuf:"bytes,3,opt,name=meaning,proto3" json:"meaning,omitempty"`
+	// at is when.
+	At *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=at,proto3" json:"at,omitempty"`
+	// void tells that the form was corrected since: the signature is not under
+	// what the form says now.
+	Void          bool `protobuf:"varint,5,opt,name=void,proto3" json:"void,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Signature) Reset() {
+	*x = Signature{}
+	mi := &file_lodd_v1_assessment_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Signature) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Signature) ProtoMessage() {}
+
+func (x *Signature) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_assessment_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Signature.ProtoReflect.Descriptor instead.
+func (*Signature) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_assessment_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Signature) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Signature) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Signature) GetMeaning() string {
+	if x != nil {
+		return x.Meaning
+	}
+	return ""
+}
+
+func (x *Signature) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *Signature) GetVoid() bool {
+	if x != nil {
+		return x.Void
+	}
+	return false
+}
+
+// SignFormRequest signs a form.
+type SignFormRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// trial_id names the trial.
+	TrialId string `protobuf:"bytes,1,opt,name=trial_id,json=trialId,proto3" json:"trial_id,omitempty"`
+	// request_id is a UUID.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// participant is the screening number.
+	Participant string `protobuf:"bytes,3,opt,name=participant,proto3" json:"participant,omitempty"`
+	// visit is the visit.
+	Visit string `protobuf:"bytes,4,opt,name=visit,proto3" json:"visit,omitempty"`
+	// form is the form.
+	Form string `protobuf:"bytes,5,opt,name=form,proto3" json:"form,omitempty"`
+	// version is that of ReadForm: what the signer has seen.
+	Version int64 `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"`
+	// meaning is authorship or review.
+	Meaning string `protobuf:"bytes,7,opt,name=meaning,proto3" json:"meaning,omitempty"`
+	// step_up is the token of a step-up for this act; its subject is
+	// participant/visit/form.
+	StepUp        string `protobuf:"bytes,8,opt,name=step_up,json=stepUp,proto3" json:"step_up,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignFormRequest) Reset() {
+	*x = SignFormRequest{}
+	mi := &file_lodd_v1_assessment_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignFormRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignFormRequest) ProtoMessage() {}
+
+func (x *SignFormRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_assessment_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignFormRequest.ProtoReflect.Descriptor instead.
+func (*SignFormRequest) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_assessment_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *SignFormRequest) GetTrialId() string {
+	if x != nil {
+		return x.TrialId
+	}
+	return ""
+}
+
+func (x *SignFormRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SignFormRequest) GetParticipant() string {
+	if x != nil {
+		return x.Participant
+	}
+	return ""
+}
+
+func (x *SignFormRequest) GetVisit() string {
+	if x != nil {
+		return x.Visit
+	}
+	return ""
+}
+
+func (x *SignFormRequest) GetForm() string {
+	if x != nil {
+		return x.Form
+	}
+	return ""
+}
+
+func (x *SignFormRequest) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *SignFormRequest) GetMeaning() string {
+	if x != nil {
+		return x.Meaning
+	}
+	return ""
+}
+
+func (x *SignFormRequest) GetStepUp() string {
+	if x != nil {
+		return x.StepUp
+	}
+	return ""
+}
+
+// SignFormResponse confirms the signature.
+type SignFormResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// receipt is of the entry.
+	Receipt *Receipt `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	// signature is as it is kept.
+	Signature     *Signature `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignFormResponse) Reset() {
+	*x = SignFormResponse{}
+	mi := &file_lodd_v1_assessment_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignFormResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignFormResponse) ProtoMessage() {}
+
+func (x *SignFormResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_assessment_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignFormResponse.ProtoReflect.Descriptor instead.
+func (*SignFormResponse) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_assessment_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *SignFormResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
+func (x *SignFormResponse) GetSignature() *Signature {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
 // Correction is one correction of a form.
 type Correction struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1017,7 +1294,7 @@ type Correction struct {
 
 func (x *Correction) Reset() {
 	*x = Correction{}
-	mi := &file_lodd_v1_assessment_proto_msgTypes[13]
+	mi := &file_lodd_v1_assessment_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1029,7 +1306,7 @@ func (x *Correction) String() string {
 func (*Correction) ProtoMessage() {}
 
 func (x *Correction) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_v1_assessment_proto_msgTypes[13]
+	mi := &file_lodd_v1_assessment_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1042,7 +1319,7 @@ func (x *Correction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Correction.ProtoReflect.Descriptor instead.
 func (*Correction) Descriptor() ([]byte, []int) {
-	return file_lodd_v1_assessment_proto_rawDescGZIP(), []int{13}
+	return file_lodd_v1_assessment_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Correction) GetAt() *timestamppb.Timestamp {
@@ -1088,7 +1365,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_lodd_v1_assessment_proto_msgTypes[14]
+	mi := &file_lodd_v1_assessment_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1100,7 +1377,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_v1_assessment_proto_msgTypes[14]
+	mi := &file_lodd_v1_assessment_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1113,7 +1390,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_lodd_v1_assessment_proto_rawDescGZIP(), []int{14}
+	return file_lodd_v1_assessment_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Change) GetItem() string {
@@ -1161,7 +1438,7 @@ type CorrectFormRequest struct {
 
 func (x *CorrectFormRequest) Reset() {
 	*x = CorrectFormRequest{}
-	mi := &file_lodd_v1_assessment_proto_msgTypes[15]
+	mi := &file_lodd_v1_assessment_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1173,7 +1450,7 @@ func (x *CorrectFormRequest) String() string {
 func (*CorrectFormRequest) ProtoMessage() {}
 
 func (x *CorrectFormRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_v1_assessment_proto_msgTypes[15]
+	mi := &file_lodd_v1_assessment_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1186,7 +1463,7 @@ func (x *CorrectFormRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CorrectFormRequest.ProtoReflect.Descriptor instead.
 func (*CorrectFormRequest) Descriptor() ([]byte, []int) {
-	return file_lodd_v1_assessment_proto_rawDescGZIP(), []int{15}
+	return file_lodd_v1_assessment_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CorrectFormRequest) GetTrialId() string {
@@ -1251,7 +1528,7 @@ type CorrectFormResponse struct {
 
 func (x *CorrectFormResponse) Reset() {
 	*x = CorrectFormResponse{}
-	mi := &file_lodd_v1_assessment_proto_msgTypes[16]
+	mi := &file_lodd_v1_assessment_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1263,7 +1540,7 @@ func (x *CorrectFormResponse) String() string {
 func (*CorrectFormResponse) ProtoMessage() {}
 
 func (x *CorrectFormResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_v1_assessment_proto_msgTypes[16]
+	mi := &file_lodd_v1_assessment_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1276,7 +1553,7 @@ func (x *CorrectFormResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CorrectFormResponse.ProtoReflect.Descriptor instead.
 func (*CorrectFormResponse) Descriptor() ([]byte, []int) {
-	return file_lodd_v1_assessment_proto_rawDescGZIP(), []int{16}
+	return file_lodd_v1_assessment_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CorrectFormResponse) GetReceipt() *Receipt {
@@ -1312,7 +1589,7 @@ type RecordMissedVisitRequest struct {
 
 func (x *RecordMissedVisitRequest) Reset() {
 	*x = RecordMissedVisitRequest{}
-	mi := &file_lodd_v1_assessment_proto_msgTypes[17]
+	mi := &file_lodd_v1_assessment_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1324,7 +1601,7 @@ func (x *RecordMissedVisitRequest) String() string {
 func (*RecordMissedVisitRequest) ProtoMessage() {}
 
 func (x *RecordMissedVisitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_v1_assessment_proto_msgTypes[17]
+	mi := &file_lodd_v1_assessment_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1337,7 +1614,7 @@ func (x *RecordMissedVisitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordMissedVisitRequest.ProtoReflect.Descriptor instead.
 func (*RecordMissedVisitRequest) Descriptor() ([]byte, []int) {
-	return file_lodd_v1_assessment_proto_rawDescGZIP(), []int{17}
+	return file_lodd_v1_assessment_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RecordMissedVisitRequest) GetTrialId() string {
@@ -1386,7 +1663,7 @@ type RecordMissedVisitResponse struct {
 
 func (x *RecordMissedVisitResponse) Reset() {
 	*x = RecordMissedVisitResponse{}
-	mi := &file_lodd_v1_assessment_proto_msgTypes[18]
+	mi := &file_lodd_v1_assessment_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1398,7 +1675,7 @@ func (x *RecordMissedVisitResponse) String() string {
 func (*RecordMissedVisitResponse) ProtoMessage() {}
 
 func (x *RecordMissedVisitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_v1_assessment_proto_msgTypes[18]
+	mi := &file_lodd_v1_assessment_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1411,7 +1688,7 @@ func (x *RecordMissedVisitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordMissedVisitResponse.ProtoReflect.Descriptor instead.
 func (*RecordMissedVisitResponse) Descriptor() ([]byte, []int) {
-	return file_lodd_v1_assessment_proto_rawDescGZIP(), []int{18}
+	return file_lodd_v1_assessment_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RecordMissedVisitResponse) GetReceipt() *Receipt {
@@ -1493,14 +1770,38 @@ const file_lodd_v1_assessment_proto_rawDesc = "" +
 	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12 \n" +
 	"\vparticipant\x18\x02 \x01(\tR\vparticipant\x12\x14\n" +
 	"\x05visit\x18\x03 \x01(\tR\x05visit\x12\x12\n" +
-	"\x04form\x18\x04 \x01(\tR\x04form\"\x91\x01\n" +
+	"\x04form\x18\x04 \x01(\tR\x04form\"\xf3\x01\n" +
 	"\x10ReadFormResponse\x12\x16\n" +
 	"\x06values\x18\x01 \x01(\tR\x06values\x12\x1e\n" +
 	"\n" +
 	"calculated\x18\x02 \x01(\tR\n" +
 	"calculated\x12\x0e\n" +
 	"\x02on\x18\x03 \x01(\tR\x02on\x125\n" +
-	"\vcorrections\x18\x04 \x03(\v2\x13.lodd.v1.CorrectionR\vcorrections\"\x8b\x01\n" +
+	"\vcorrections\x18\x04 \x03(\v2\x13.lodd.v1.CorrectionR\vcorrections\x122\n" +
+	"\n" +
+	"signatures\x18\x05 \x03(\v2\x12.lodd.v1.SignatureR\n" +
+	"signatures\x12\x18\n" +
+	"\aversion\x18\x06 \x01(\x03R\aversion\x12\x12\n" +
+	"\x04held\x18\a \x03(\tR\x04held\"\x89\x01\n" +
+	"\tSignature\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
+	"\x02by\x18\x02 \x01(\tR\x02by\x12\x18\n" +
+	"\ameaning\x18\x03 \x01(\tR\ameaning\x12*\n" +
+	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x12\n" +
+	"\x04void\x18\x05 \x01(\bR\x04void\"\xe4\x01\n" +
+	"\x0fSignFormRequest\x12\x19\n" +
+	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\x12 \n" +
+	"\vparticipant\x18\x03 \x01(\tR\vparticipant\x12\x14\n" +
+	"\x05visit\x18\x04 \x01(\tR\x05visit\x12\x12\n" +
+	"\x04form\x18\x05 \x01(\tR\x04form\x12\x18\n" +
+	"\aversion\x18\x06 \x01(\x03R\aversion\x12\x18\n" +
+	"\ameaning\x18\a \x01(\tR\ameaning\x12\x17\n" +
+	"\astep_up\x18\b \x01(\tR\x06stepUp\"p\n" +
+	"\x10SignFormResponse\x12*\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\x120\n" +
+	"\tsignature\x18\x02 \x01(\v2\x12.lodd.v1.SignatureR\tsignature\"\x8b\x01\n" +
 	"\n" +
 	"Correction\x12*\n" +
 	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x0e\n" +
@@ -1531,7 +1832,7 @@ const file_lodd_v1_assessment_proto_rawDesc = "" +
 	"\x05visit\x18\x04 \x01(\tR\x05visit\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\"G\n" +
 	"\x19RecordMissedVisitResponse\x12*\n" +
-	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt2\xab\x04\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt2\xf2\x04\n" +
 	"\x11AssessmentService\x12B\n" +
 	"\aListDue\x12\x17.lodd.v1.ListDueRequest\x1a\x18.lodd.v1.ListDueResponse\"\x04\x88\xb5\x18\t\x12B\n" +
 	"\aGetForm\x12\x17.lodd.v1.GetFormRequest\x1a\x18.lodd.v1.GetFormResponse\"\x04\x88\xb5\x18\t\x12H\n" +
@@ -1539,7 +1840,8 @@ const file_lodd_v1_assessment_proto_rawDesc = "" +
 	"\n" +
 	"SubmitForm\x12\x1a.lodd.v1.SubmitFormRequest\x1a\x1b.lodd.v1.SubmitFormResponse\"\x04\x88\xb5\x18\t\x12E\n" +
 	"\bReadForm\x12\x18.lodd.v1.ReadFormRequest\x1a\x19.lodd.v1.ReadFormResponse\"\x04\x88\xb5\x18\t\x12N\n" +
-	"\vCorrectForm\x12\x1b.lodd.v1.CorrectFormRequest\x1a\x1c.lodd.v1.CorrectFormResponse\"\x04\x88\xb5\x18\t\x12`\n" +
+	"\vCorrectForm\x12\x1b.lodd.v1.CorrectFormRequest\x1a\x1c.lodd.v1.CorrectFormResponse\"\x04\x88\xb5\x18\t\x12E\n" +
+	"\bSignForm\x12\x18.lodd.v1.SignFormRequest\x1a\x19.lodd.v1.SignFormResponse\"\x04\x88\xb5\x18\t\x12`\n" +
 	"\x11RecordMissedVisit\x12!.lodd.v1.RecordMissedVisitRequest\x1a\".lodd.v1.RecordMissedVisitResponse\"\x04\x88\xb5\x18\tB/Z-github.com/lodd-rct/lodd/proto/lodd/v1;loddv1b\x06proto3"
 
 var (
@@ -1554,7 +1856,7 @@ func file_lodd_v1_assessment_proto_rawDescGZIP() []byte {
 	return file_lodd_v1_assessment_proto_rawDescData
 }
 
-var file_lodd_v1_assessment_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_lodd_v1_assessment_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_lodd_v1_assessment_proto_goTypes = []any{
 	(*ListDueRequest)(nil),            // 0: lodd.v1.ListDueRequest
 	(*ListDueResponse)(nil),           // 1: lodd.v1.ListDueResponse
@@ -1569,54 +1871,63 @@ var file_lodd_v1_assessment_proto_goTypes = []any{
 	(*SubmitFormResponse)(nil),        // 10: lodd.v1.SubmitFormResponse
 	(*ReadFormRequest)(nil),           // 11: lodd.v1.ReadFormRequest
 	(*ReadFormResponse)(nil),          // 12: lodd.v1.ReadFormResponse
-	(*Correction)(nil),                // 13: lodd.v1.Correction
-	(*Change)(nil),                    // 14: lodd.v1.Change
-	(*CorrectFormRequest)(nil),        // 15: lodd.v1.CorrectFormRequest
-	(*CorrectFormResponse)(nil),       // 16: lodd.v1.CorrectFormResponse
-	(*RecordMissedVisitRequest)(nil),  // 17: lodd.v1.RecordMissedVisitRequest
-	(*RecordMissedVisitResponse)(nil), // 18: lodd.v1.RecordMissedVisitResponse
-	(*Text)(nil),                      // 19: lodd.v1.Text
-	(*Option)(nil),                    // 20: lodd.v1.Option
-	(*Receipt)(nil),                   // 21: lodd.v1.Receipt
-	(*timestamppb.Timestamp)(nil),     // 22: google.protobuf.Timestamp
+	(*Signature)(nil),                 // 13: lodd.v1.Signature
+	(*SignFormRequest)(nil),           // 14: lodd.v1.SignFormRequest
+	(*SignFormResponse)(nil),          // 15: lodd.v1.SignFormResponse
+	(*Correction)(nil),                // 16: lodd.v1.Correction
+	(*Change)(nil),                    // 17: lodd.v1.Change
+	(*CorrectFormRequest)(nil),        // 18: lodd.v1.CorrectFormRequest
+	(*CorrectFormResponse)(nil),       // 19: lodd.v1.CorrectFormResponse
+	(*RecordMissedVisitRequest)(nil),  // 20: lodd.v1.RecordMissedVisitRequest
+	(*RecordMissedVisitResponse)(nil), // 21: lodd.v1.RecordMissedVisitResponse
+	(*Text)(nil),                      // 22: lodd.v1.Text
+	(*Option)(nil),                    // 23: lodd.v1.Option
+	(*Receipt)(nil),                   // 24: lodd.v1.Receipt
+	(*timestamppb.Timestamp)(nil),     // 25: google.protobuf.Timestamp
 }
 var file_lodd_v1_assessment_proto_depIdxs = []int32{
 	2,  // 0: lodd.v1.ListDueResponse.due:type_name -> lodd.v1.Due
-	19, // 1: lodd.v1.GetFormResponse.title:type_name -> lodd.v1.Text
+	22, // 1: lodd.v1.GetFormResponse.title:type_name -> lodd.v1.Text
 	5,  // 2: lodd.v1.GetFormResponse.items:type_name -> lodd.v1.Item
-	19, // 3: lodd.v1.Item.label:type_name -> lodd.v1.Text
-	19, // 4: lodd.v1.Item.help:type_name -> lodd.v1.Text
-	20, // 5: lodd.v1.Item.options:type_name -> lodd.v1.Option
+	22, // 3: lodd.v1.Item.label:type_name -> lodd.v1.Text
+	22, // 4: lodd.v1.Item.help:type_name -> lodd.v1.Text
+	23, // 5: lodd.v1.Item.options:type_name -> lodd.v1.Option
 	8,  // 6: lodd.v1.CheckFormResponse.problems:type_name -> lodd.v1.Problem
 	8,  // 7: lodd.v1.CheckFormResponse.warnings:type_name -> lodd.v1.Problem
-	19, // 8: lodd.v1.Problem.message:type_name -> lodd.v1.Text
-	21, // 9: lodd.v1.SubmitFormResponse.receipt:type_name -> lodd.v1.Receipt
+	22, // 8: lodd.v1.Problem.message:type_name -> lodd.v1.Text
+	24, // 9: lodd.v1.SubmitFormResponse.receipt:type_name -> lodd.v1.Receipt
 	8,  // 10: lodd.v1.SubmitFormResponse.warnings:type_name -> lodd.v1.Problem
-	13, // 11: lodd.v1.ReadFormResponse.corrections:type_name -> lodd.v1.Correction
-	22, // 12: lodd.v1.Correction.at:type_name -> google.protobuf.Timestamp
-	14, // 13: lodd.v1.Correction.changes:type_name -> lodd.v1.Change
-	21, // 14: lodd.v1.CorrectFormResponse.receipt:type_name -> lodd.v1.Receipt
-	14, // 15: lodd.v1.CorrectFormResponse.changes:type_name -> lodd.v1.Change
-	21, // 16: lodd.v1.RecordMissedVisitResponse.receipt:type_name -> lodd.v1.Receipt
-	0,  // 17: lodd.v1.AssessmentService.ListDue:input_type -> lodd.v1.ListDueRequest
-	3,  // 18: lodd.v1.AssessmentService.GetForm:input_type -> lodd.v1.GetFormRequest
-	6,  // 19: lodd.v1.AssessmentService.CheckForm:input_type -> lodd.v1.CheckFormRequest
-	9,  // 20: lodd.v1.AssessmentService.SubmitForm:input_type -> lodd.v1.SubmitFormRequest
-	11, // 21: lodd.v1.AssessmentService.ReadForm:input_type -> lodd.v1.ReadFormRequest
-	15, // 22: lodd.v1.AssessmentService.CorrectForm:input_type -> lodd.v1.CorrectFormRequest
-	17, // 23: lodd.v1.AssessmentService.RecordMissedVisit:input_type -> lodd.v1.RecordMissedVisitRequest
-	1,  // 24: lodd.v1.AssessmentService.ListDue:output_type -> lodd.v1.ListDueResponse
-	4,  // 25: lodd.v1.AssessmentService.GetForm:output_type -> lodd.v1.GetFormResponse
-	7,  // 26: lodd.v1.AssessmentService.CheckForm:output_type -> lodd.v1.CheckFormResponse
-	10, // 27: lodd.v1.AssessmentService.SubmitForm:output_type -> lodd.v1.SubmitFormResponse
-	12, // 28: lodd.v1.AssessmentService.ReadForm:output_type -> lodd.v1.ReadFormResponse
-	16, // 29: lodd.v1.AssessmentService.CorrectForm:output_type -> lodd.v1.CorrectFormResponse
-	18, // 30: lodd.v1.AssessmentService.RecordMissedVisit:output_type -> lodd.v1.RecordMissedVisitResponse
-	24, // [24:31] is the sub-list for method output_type
-	17, // [17:24] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	16, // 11: lodd.v1.ReadFormResponse.corrections:type_name -> lodd.v1.Correction
+	13, // 12: lodd.v1.ReadFormResponse.signatures:type_name -> lodd.v1.Signature
+	25, // 13: lodd.v1.Signature.at:type_name -> google.protobuf.Timestamp
+	24, // 14: lodd.v1.SignFormResponse.receipt:type_name -> lodd.v1.Receipt
+	13, // 15: lodd.v1.SignFormResponse.signature:type_name -> lodd.v1.Signature
+	25, // 16: lodd.v1.Correction.at:type_name -> google.protobuf.Timestamp
+	17, // 17: lodd.v1.Correction.changes:type_name -> lodd.v1.Change
+	24, // 18: lodd.v1.CorrectFormResponse.receipt:type_name -> lodd.v1.Receipt
+	17, // 19: lodd.v1.CorrectFormResponse.changes:type_name -> lodd.v1.Change
+	24, // 20: lodd.v1.RecordMissedVisitResponse.receipt:type_name -> lodd.v1.Receipt
+	0,  // 21: lodd.v1.AssessmentService.ListDue:input_type -> lodd.v1.ListDueRequest
+	3,  // 22: lodd.v1.AssessmentService.GetForm:input_type -> lodd.v1.GetFormRequest
+	6,  // 23: lodd.v1.AssessmentService.CheckForm:input_type -> lodd.v1.CheckFormRequest
+	9,  // 24: lodd.v1.AssessmentService.SubmitForm:input_type -> lodd.v1.SubmitFormRequest
+	11, // 25: lodd.v1.AssessmentService.ReadForm:input_type -> lodd.v1.ReadFormRequest
+	18, // 26: lodd.v1.AssessmentService.CorrectForm:input_type -> lodd.v1.CorrectFormRequest
+	14, // 27: lodd.v1.AssessmentService.SignForm:input_type -> lodd.v1.SignFormRequest
+	20, // 28: lodd.v1.AssessmentService.RecordMissedVisit:input_type -> lodd.v1.RecordMissedVisitRequest
+	1,  // 29: lodd.v1.AssessmentService.ListDue:output_type -> lodd.v1.ListDueResponse
+	4,  // 30: lodd.v1.AssessmentService.GetForm:output_type -> lodd.v1.GetFormResponse
+	7,  // 31: lodd.v1.AssessmentService.CheckForm:output_type -> lodd.v1.CheckFormResponse
+	10, // 32: lodd.v1.AssessmentService.SubmitForm:output_type -> lodd.v1.SubmitFormResponse
+	12, // 33: lodd.v1.AssessmentService.ReadForm:output_type -> lodd.v1.ReadFormResponse
+	19, // 34: lodd.v1.AssessmentService.CorrectForm:output_type -> lodd.v1.CorrectFormResponse
+	15, // 35: lodd.v1.AssessmentService.SignForm:output_type -> lodd.v1.SignFormResponse
+	21, // 36: lodd.v1.AssessmentService.RecordMissedVisit:output_type -> lodd.v1.RecordMissedVisitResponse
+	29, // [29:37] is the sub-list for method output_type
+	21, // [21:29] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_lodd_v1_assessment_proto_init() }
@@ -1633,7 +1944,7 @@ func file_lodd_v1_assessment_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lodd_v1_assessment_proto_rawDesc), len(file_lodd_v1_assessment_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

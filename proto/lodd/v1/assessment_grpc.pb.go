@@ -27,6 +27,7 @@ const (
 	AssessmentService_SubmitForm_FullMethodName        = "/lodd.v1.AssessmentService/SubmitForm"
 	AssessmentService_ReadForm_FullMethodName          = "/lodd.v1.AssessmentService/ReadForm"
 	AssessmentService_CorrectForm_FullMethodName       = "/lodd.v1.AssessmentService/CorrectForm"
+	AssessmentService_SignForm_FullMethodName          = "/lodd.v1.AssessmentService/SignForm"
 	AssessmentService_RecordMissedVisit_FullMethodName = "/lodd.v1.AssessmentService/RecordMissedVisit"
 )
 
@@ -54,6 +55,11 @@ type AssessmentServiceClient interface {
 	ReadForm(ctx context.Context, in *ReadFormRequest, opts ...grpc.CallOption) (*ReadFormResponse, error)
 	// CorrectForm changes answers of a submitted form and keeps the old ones.
 	CorrectForm(ctx context.Context, in *CorrectFormRequest, opts ...grpc.CallOption) (*CorrectFormResponse, error)
+	// SignForm signs the answers of a form as they stand. It needs a fresh
+	// step-up. A later correction leaves the form visibly unsigned.
+	//
+	// Source: 21 CFR part 11 (1997), sections 11.50, 11.70 and 11.200.
+	SignForm(ctx context.Context, in *SignFormRequest, opts ...grpc.CallOption) (*SignFormResponse, error)
 	// RecordMissedVisit records that a visit did not take place.
 	RecordMissedVisit(ctx context.Context, in *RecordMissedVisitRequest, opts ...grpc.CallOption) (*RecordMissedVisitResponse, error)
 }
@@ -126,6 +132,16 @@ func (c *assessmentServiceClient) CorrectForm(ctx context.Context, in *CorrectFo
 	return out, nil
 }
 
+func (c *assessmentServiceClient) SignForm(ctx context.Context, in *SignFormRequest, opts ...grpc.CallOption) (*SignFormResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SignFormResponse)
+	err := c.cc.Invoke(ctx, AssessmentService_SignForm_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *assessmentServiceClient) RecordMissedVisit(ctx context.Context, in *RecordMissedVisitRequest, opts ...grpc.CallOption) (*RecordMissedVisitResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RecordMissedVisitResponse)
@@ -160,6 +176,11 @@ type AssessmentServiceServer interface {
 	ReadForm(context.Context, *ReadFormRequest) (*ReadFormResponse, error)
 	// CorrectForm changes answers of a submitted form and keeps the old ones.
 	CorrectForm(context.Context, *CorrectFormRequest) (*CorrectFormResponse, error)
+	// SignForm signs the answers of a form as they stand. It needs a fresh
+	// step-up. A later correction leaves the form visibly unsigned.
+	//
+	// Source: 21 CFR part 11 (1997), sections 11.50, 11.70 and 11.200.
+	SignForm(context.Context, *SignFormRequest) (*SignFormResponse, error)
 	// RecordMissedVisit records that a visit did not take place.
 	RecordMissedVisit(context.Context, *RecordMissedVisitRequest) (*RecordMissedVisitResponse, error)
 	mustEmbedUnimplementedAssessmentServiceServer()
@@ -189,6 +210,9 @@ func (UnimplementedAssessmentServiceServer) ReadForm(context.Context, *ReadFormR
 }
 func (UnimplementedAssessmentServiceServer) CorrectForm(context.Context, *CorrectFormRequest) (*CorrectFormResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CorrectForm not implemented")
+}
+func (UnimplementedAssessmentServiceServer) SignForm(context.Context, *SignFormRequest) (*SignFormResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SignForm not implemented")
 }
 func (UnimplementedAssessmentServiceServer) RecordMissedVisit(context.Context, *RecordMissedVisitRequest) (*RecordMissedVisitResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RecordMissedVisit not implemented")
@@ -322,6 +346,24 @@ func _AssessmentService_CorrectForm_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AssessmentService_SignForm_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SignFormRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AssessmentServiceServer).SignForm(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AssessmentService_SignForm_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AssessmentServiceServer).SignForm(ctx, req.(*SignFormRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AssessmentService_RecordMissedVisit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RecordMissedVisitRequest)
 	if err := dec(in); err != nil {
@@ -370,6 +412,10 @@ var AssessmentService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CorrectForm",
 			Handler:    _AssessmentService_CorrectForm_Handler,
+		},
+		{
+			MethodName: "SignForm",
+			Handler:    _AssessmentService_SignForm_Handler,
 		},
 		{
 			MethodName: "RecordMissedVisit",

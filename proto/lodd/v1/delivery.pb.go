@@ -198,6 +198,326 @@ func (x *TeamParticipant) GetInterventionStopped() bool {
 	return false
 }
 
+// RecordContactRequest records a contact.
+type RecordContactRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// trial_id names the trial.
+	TrialId string `protobuf:"bytes,1,opt,name=trial_id,json=trialId,proto3" json:"trial_id,omitempty"`
+	// request_id is a UUID.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// participant is the screening number.
+	Participant string `protobuf:"bytes,3,opt,name=participant,proto3" json:"participant,omitempty"`
+	// on is the date, YYYY-MM-DD; empty for today.
+	On string `protobuf:"bytes,4,opt,name=on,proto3" json:"on,omitempty"`
+	// kind is meeting, phone, message, employer, service or other.
+	Kind string `protobuf:"bytes,5,opt,name=kind,proto3" json:"kind,omitempty"`
+	// minutes is how long it took, 0 to 1,440.
+	Minutes       int32 `protobuf:"varint,6,opt,name=minutes,proto3" json:"minutes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordContactRequest) Reset() {
+	*x = RecordContactRequest{}
+	mi := &file_lodd_v1_delivery_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordContactRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordContactRequest) ProtoMessage() {}
+
+func (x *RecordContactRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_delivery_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordContactRequest.ProtoReflect.Descriptor instead.
+func (*RecordContactRequest) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_delivery_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *RecordContactRequest) GetTrialId() string {
+	if x != nil {
+		return x.TrialId
+	}
+	return ""
+}
+
+func (x *RecordContactRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RecordContactRequest) GetParticipant() string {
+	if x != nil {
+		return x.Participant
+	}
+	return ""
+}
+
+func (x *RecordContactRequest) GetOn() string {
+	if x != nil {
+		return x.On
+	}
+	return ""
+}
+
+func (x *RecordContactRequest) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *RecordContactRequest) GetMinutes() int32 {
+	if x != nil {
+		return x.Minutes
+	}
+	return 0
+}
+
+// RecordContactResponse confirms it.
+type RecordContactResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// receipt is of the entry.
+	Receipt       *Receipt `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordContactResponse) Reset() {
+	*x = RecordContactResponse{}
+	mi := &file_lodd_v1_delivery_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordContactResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordContactResponse) ProtoMessage() {}
+
+func (x *RecordContactResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_delivery_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordContactResponse.ProtoReflect.Descriptor instead.
+func (*RecordContactResponse) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_delivery_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *RecordContactResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
+// ListContactsRequest asks for the contacts with a participant.
+type ListContactsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// trial_id names the trial.
+	TrialId string `protobuf:"bytes,1,opt,name=trial_id,json=trialId,proto3" json:"trial_id,omitempty"`
+	// participant is the screening number.
+	Participant   string `protobuf:"bytes,2,opt,name=participant,proto3" json:"participant,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListContactsRequest) Reset() {
+	*x = ListContactsRequest{}
+	mi := &file_lodd_v1_delivery_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListContactsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListContactsRequest) ProtoMessage() {}
+
+func (x *ListContactsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_delivery_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListContactsRequest.ProtoReflect.Descriptor instead.
+func (*ListContactsRequest) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_delivery_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ListContactsRequest) GetTrialId() string {
+	if x != nil {
+		return x.TrialId
+	}
+	return ""
+}
+
+func (x *ListContactsRequest) GetParticipant() string {
+	if x != nil {
+		return x.Participant
+	}
+	return ""
+}
+
+// ListContactsResponse lists the contacts.
+type ListContactsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// contacts are in the order in which they were recorded.
+	Contacts      []*Contact `protobuf:"bytes,1,rep,name=contacts,proto3" json:"contacts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListContactsResponse) Reset() {
+	*x = ListContactsResponse{}
+	mi := &file_lodd_v1_delivery_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListContactsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListContactsResponse) ProtoMessage() {}
+
+func (x *ListContactsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_delivery_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListContactsResponse.ProtoReflect.Descriptor instead.
+func (*ListContactsResponse) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_delivery_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListContactsResponse) GetContacts() []*Contact {
+	if x != nil {
+		return x.Contacts
+	}
+	return nil
+}
+
+// Contact is a contact with a participant.
+type Contact struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// on is the date.
+	On string `protobuf:"bytes,1,opt,name=on,proto3" json:"on,omitempty"`
+	// kind is a code.
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// minutes is how long it took.
+	Minutes int32 `protobuf:"varint,3,opt,name=minutes,proto3" json:"minutes,omitempty"`
+	// by is who recorded it.
+	By string `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
+	// at is when.
+	At            *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Contact) Reset() {
+	*x = Contact{}
+	mi := &file_lodd_v1_delivery_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Contact) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Contact) ProtoMessage() {}
+
+func (x *Contact) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_delivery_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Contact.ProtoReflect.Descriptor instead.
+func (*Contact) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_delivery_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Contact) GetOn() string {
+	if x != nil {
+		return x.On
+	}
+	return ""
+}
+
+func (x *Contact) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Contact) GetMinutes() int32 {
+	if x != nil {
+		return x.Minutes
+	}
+	return 0
+}
+
+func (x *Contact) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Contact) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
 var File_lodd_v1_delivery_proto protoreflect.FileDescriptor
 
 const file_lodd_v1_delivery_proto_rawDesc = "" +
@@ -212,9 +532,32 @@ const file_lodd_v1_delivery_proto_rawDesc = "" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12?\n" +
 	"\rrandomized_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\frandomizedAt\x12\x1e\n" +
 	"\x03arm\x18\x04 \x01(\v2\f.lodd.v1.ArmR\x03arm\x121\n" +
-	"\x14intervention_stopped\x18\x05 \x01(\bR\x13interventionStopped2X\n" +
+	"\x14intervention_stopped\x18\x05 \x01(\bR\x13interventionStopped\"\xb0\x01\n" +
+	"\x14RecordContactRequest\x12\x19\n" +
+	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\x12 \n" +
+	"\vparticipant\x18\x03 \x01(\tR\vparticipant\x12\x0e\n" +
+	"\x02on\x18\x04 \x01(\tR\x02on\x12\x12\n" +
+	"\x04kind\x18\x05 \x01(\tR\x04kind\x12\x18\n" +
+	"\aminutes\x18\x06 \x01(\x05R\aminutes\"C\n" +
+	"\x15RecordContactResponse\x12*\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\"R\n" +
+	"\x13ListContactsRequest\x12\x19\n" +
+	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12 \n" +
+	"\vparticipant\x18\x02 \x01(\tR\vparticipant\"D\n" +
+	"\x14ListContactsResponse\x12,\n" +
+	"\bcontacts\x18\x01 \x03(\v2\x10.lodd.v1.ContactR\bcontacts\"\x83\x01\n" +
+	"\aContact\x12\x0e\n" +
+	"\x02on\x18\x01 \x01(\tR\x02on\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x18\n" +
+	"\aminutes\x18\x03 \x01(\x05R\aminutes\x12\x0e\n" +
+	"\x02by\x18\x04 \x01(\tR\x02by\x12*\n" +
+	"\x02at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x02at2\x81\x02\n" +
 	"\x0fDeliveryService\x12E\n" +
-	"\bListTeam\x12\x18.lodd.v1.ListTeamRequest\x1a\x19.lodd.v1.ListTeamResponse\"\x04\x88\xb5\x18\fB/Z-github.com/lodd-rct/lodd/proto/lodd/v1;loddv1b\x06proto3"
+	"\bListTeam\x12\x18.lodd.v1.ListTeamRequest\x1a\x19.lodd.v1.ListTeamResponse\"\x04\x88\xb5\x18\f\x12T\n" +
+	"\rRecordContact\x12\x1d.lodd.v1.RecordContactRequest\x1a\x1e.lodd.v1.RecordContactResponse\"\x04\x88\xb5\x18\f\x12Q\n" +
+	"\fListContacts\x12\x1c.lodd.v1.ListContactsRequest\x1a\x1d.lodd.v1.ListContactsResponse\"\x04\x88\xb5\x18\fB/Z-github.com/lodd-rct/lodd/proto/lodd/v1;loddv1b\x06proto3"
 
 var (
 	file_lodd_v1_delivery_proto_rawDescOnce sync.Once
@@ -228,25 +571,38 @@ func file_lodd_v1_delivery_proto_rawDescGZIP() []byte {
 	return file_lodd_v1_delivery_proto_rawDescData
 }
 
-var file_lodd_v1_delivery_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_lodd_v1_delivery_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_lodd_v1_delivery_proto_goTypes = []any{
 	(*ListTeamRequest)(nil),       // 0: lodd.v1.ListTeamRequest
 	(*ListTeamResponse)(nil),      // 1: lodd.v1.ListTeamResponse
 	(*TeamParticipant)(nil),       // 2: lodd.v1.TeamParticipant
-	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
-	(*Arm)(nil),                   // 4: lodd.v1.Arm
+	(*RecordContactRequest)(nil),  // 3: lodd.v1.RecordContactRequest
+	(*RecordContactResponse)(nil), // 4: lodd.v1.RecordContactResponse
+	(*ListContactsRequest)(nil),   // 5: lodd.v1.ListContactsRequest
+	(*ListContactsResponse)(nil),  // 6: lodd.v1.ListContactsResponse
+	(*Contact)(nil),               // 7: lodd.v1.Contact
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*Arm)(nil),                   // 9: lodd.v1.Arm
+	(*Receipt)(nil),               // 10: lodd.v1.Receipt
 }
 var file_lodd_v1_delivery_proto_depIdxs = []int32{
-	2, // 0: lodd.v1.ListTeamResponse.participants:type_name -> lodd.v1.TeamParticipant
-	3, // 1: lodd.v1.TeamParticipant.randomized_at:type_name -> google.protobuf.Timestamp
-	4, // 2: lodd.v1.TeamParticipant.arm:type_name -> lodd.v1.Arm
-	0, // 3: lodd.v1.DeliveryService.ListTeam:input_type -> lodd.v1.ListTeamRequest
-	1, // 4: lodd.v1.DeliveryService.ListTeam:output_type -> lodd.v1.ListTeamResponse
-	4, // [4:5] is the sub-list for method output_type
-	3, // [3:4] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	2,  // 0: lodd.v1.ListTeamResponse.participants:type_name -> lodd.v1.TeamParticipant
+	8,  // 1: lodd.v1.TeamParticipant.randomized_at:type_name -> google.protobuf.Timestamp
+	9,  // 2: lodd.v1.TeamParticipant.arm:type_name -> lodd.v1.Arm
+	10, // 3: lodd.v1.RecordContactResponse.receipt:type_name -> lodd.v1.Receipt
+	7,  // 4: lodd.v1.ListContactsResponse.contacts:type_name -> lodd.v1.Contact
+	8,  // 5: lodd.v1.Contact.at:type_name -> google.protobuf.Timestamp
+	0,  // 6: lodd.v1.DeliveryService.ListTeam:input_type -> lodd.v1.ListTeamRequest
+	3,  // 7: lodd.v1.DeliveryService.RecordContact:input_type -> lodd.v1.RecordContactRequest
+	5,  // 8: lodd.v1.DeliveryService.ListContacts:input_type -> lodd.v1.ListContactsRequest
+	1,  // 9: lodd.v1.DeliveryService.ListTeam:output_type -> lodd.v1.ListTeamResponse
+	4,  // 10: lodd.v1.DeliveryService.RecordContact:output_type -> lodd.v1.RecordContactResponse
+	6,  // 11: lodd.v1.DeliveryService.ListContacts:output_type -> lodd.v1.ListContactsResponse
+	9,  // [9:12] is the sub-list for method output_type
+	6,  // [6:9] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_lodd_v1_delivery_proto_init() }
@@ -262,7 +618,7 @@ func file_lodd_v1_delivery_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lodd_v1_delivery_proto_rawDesc), len(file_lodd_v1_delivery_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

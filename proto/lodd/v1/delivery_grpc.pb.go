@@ -21,7 +21,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	DeliveryService_ListTeam_FullMethodName = "/lodd.v1.DeliveryService/ListTeam"
+	DeliveryService_ListTeam_FullMethodName      = "/lodd.v1.DeliveryService/ListTeam"
+	DeliveryService_RecordContact_FullMethodName = "/lodd.v1.DeliveryService/RecordContact"
+	DeliveryService_ListContacts_FullMethodName  = "/lodd.v1.DeliveryService/ListContacts"
 )
 
 // DeliveryServiceClient is the client API for DeliveryService service.
@@ -33,6 +35,10 @@ type DeliveryServiceClient interface {
 	// ListTeam lists the participants of the caller's own team with their arm,
 	// from allocation onwards. Each reading is an entry.
 	ListTeam(ctx context.Context, in *ListTeamRequest, opts ...grpc.CallOption) (*ListTeamResponse, error)
+	// RecordContact records a contact with a participant of the caller's team.
+	RecordContact(ctx context.Context, in *RecordContactRequest, opts ...grpc.CallOption) (*RecordContactResponse, error)
+	// ListContacts lists the contacts with a participant of the caller's team.
+	ListContacts(ctx context.Context, in *ListContactsRequest, opts ...grpc.CallOption) (*ListContactsResponse, error)
 }
 
 type deliveryServiceClient struct {
@@ -53,6 +59,26 @@ func (c *deliveryServiceClient) ListTeam(ctx context.Context, in *ListTeamReques
 	return out, nil
 }
 
+func (c *deliveryServiceClient) RecordContact(ctx context.Context, in *RecordContactRequest, opts ...grpc.CallOption) (*RecordContactResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RecordContactResponse)
+	err := c.cc.Invoke(ctx, DeliveryService_RecordContact_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *deliveryServiceClient) ListContacts(ctx context.Context, in *ListContactsRequest, opts ...grpc.CallOption) (*ListContactsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListContactsResponse)
+	err := c.cc.Invoke(ctx, DeliveryService_ListContacts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // DeliveryServiceServer is the server API for DeliveryService service.
 // All implementations must embed UnimplementedDeliveryServiceServer
 // for forward compatibility.
@@ -62,6 +88,10 @@ type DeliveryServiceServer interface {
 	// ListTeam lists the participants of the caller's own team with their arm,
 	// from allocation onwards. Each reading is an entry.
 	ListTeam(context.Context, *ListTeamRequest) (*ListTeamResponse, error)
+	// RecordContact records a contact with a participant of the caller's team.
+	RecordContact(context.Context, *RecordContactRequest) (*RecordContactResponse, error)
+	// ListContacts lists the contacts with a participant of the caller's team.
+	ListContacts(context.Context, *ListContactsRequest) (*ListContactsResponse, error)
 	mustEmbedUnimplementedDeliveryServiceServer()
 }
 
@@ -74,6 +104,12 @@ type UnimplementedDeliveryServiceServer struct{}
 
 func (UnimplementedDeliveryServiceServer) ListTeam(context.Context, *ListTeamRequest) (*ListTeamResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListTeam not implemented")
+}
+func (UnimplementedDeliveryServiceServer) RecordContact(context.Context, *RecordContactRequest) (*RecordContactResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RecordContact not implemented")
+}
+func (UnimplementedDeliveryServiceServer) ListContacts(context.Context, *ListContactsRequest) (*ListContactsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListContacts not implemented")
 }
 func (UnimplementedDeliveryServiceServer) mustEmbedUnimplementedDeliveryServiceServer() {}
 func (UnimplementedDeliveryServiceServer) testEmbeddedByValue()                         {}
@@ -114,6 +150,42 @@ func _DeliveryService_ListTeam_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DeliveryService_RecordContact_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RecordContactRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DeliveryServiceServer).RecordContact(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DeliveryService_RecordContact_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DeliveryServiceServer).RecordContact(ctx, req.(*RecordContactRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DeliveryService_ListContacts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListContactsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DeliveryServiceServer).ListContacts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DeliveryService_ListContacts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DeliveryServiceServer).ListContacts(ctx, req.(*ListContactsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // DeliveryService_ServiceDesc is the grpc.ServiceDesc for DeliveryService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -124,6 +196,14 @@ var DeliveryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListTeam",
 			Handler:    _DeliveryService_ListTeam_Handler,
+		},
+		{
+			MethodName: "RecordContact",
+			Handler:    _DeliveryService_RecordContact_Handler,
+		},
+		{
+			MethodName: "ListContacts",
+			Handler:    _DeliveryService_ListContacts_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -113,6 +113,22 @@ const (
 	// ERROR_REASON_LIST_USED_UP: the statistician's list has no slot left for
 	// the participant's stratum.
 	ErrorReason_ERROR_REASON_LIST_USED_UP ErrorReason = 38
+	// ERROR_REASON_CODE_NEEDED: a code of the second factor is needed.
+	ErrorReason_ERROR_REASON_CODE_NEEDED ErrorReason = 39
+	// ERROR_REASON_FACTOR_NEEDED: the session can only enrol a second factor,
+	// which the account's roles demand.
+	ErrorReason_ERROR_REASON_FACTOR_NEEDED ErrorReason = 40
+	// ERROR_REASON_STEP_UP: the act needs a fresh step-up; do it again with one.
+	ErrorReason_ERROR_REASON_STEP_UP ErrorReason = 41
+	// ERROR_REASON_NO_PROVIDER: the server has no identity provider.
+	ErrorReason_ERROR_REASON_NO_PROVIDER ErrorReason = 42
+	// ERROR_REASON_BLIND_BROKEN: the caller's blind is broken for this
+	// participant; another assessor takes over.
+	ErrorReason_ERROR_REASON_BLIND_BROKEN ErrorReason = 43
+	// ERROR_REASON_CHANGED: what was to be signed or judged has changed since.
+	ErrorReason_ERROR_REASON_CHANGED ErrorReason = 44
+	// ERROR_REASON_GIVE_AWAY: a text holds words that could give an arm away.
+	ErrorReason_ERROR_REASON_GIVE_AWAY ErrorReason = 45
 )
 
 // Enum value maps for ErrorReason.
@@ -157,6 +173,13 @@ var (
 		36: "ERROR_REASON_UNSEALED",
 		37: "ERROR_REASON_NOT_UNSEALED",
 		38: "ERROR_REASON_LIST_USED_UP",
+		39: "ERROR_REASON_CODE_NEEDED",
+		40: "ERROR_REASON_FACTOR_NEEDED",
+		41: "ERROR_REASON_STEP_UP",
+		42: "ERROR_REASON_NO_PROVIDER",
+		43: "ERROR_REASON_BLIND_BROKEN",
+		44: "ERROR_REASON_CHANGED",
+		45: "ERROR_REASON_GIVE_AWAY",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":        0,
@@ -198,6 +221,13 @@ var (
 		"ERROR_REASON_UNSEALED":           36,
 		"ERROR_REASON_NOT_UNSEALED":       37,
 		"ERROR_REASON_LIST_USED_UP":       38,
+		"ERROR_REASON_CODE_NEEDED":        39,
+		"ERROR_REASON_FACTOR_NEEDED":      40,
+		"ERROR_REASON_STEP_UP":            41,
+		"ERROR_REASON_NO_PROVIDER":        42,
+		"ERROR_REASON_BLIND_BROKEN":       43,
+		"ERROR_REASON_CHANGED":            44,
+		"ERROR_REASON_GIVE_AWAY":          45,
 	}
 )
 
@@ -232,7 +262,8 @@ var File_lodd_v1_errors_proto protoreflect.FileDescriptor
 
 const file_lodd_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x14lodd/v1/errors.proto\x12\alodd.v1*\xb2\t\n" +
+	"\x14lodd/v1/errors.proto\x12\alodd.v1*\xfd\n" +
+	"\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ERROR_REASON_EXISTS\x10\x01\x12\x1a\n" +
@@ -273,7 +304,14 @@ const file_lodd_v1_errors_proto_rawDesc = "" +
 	"\x19ERROR_REASON_NOT_PROPOSED\x10#\x12\x19\n" +
 	"\x15ERROR_REASON_UNSEALED\x10$\x12\x1d\n" +
 	"\x19ERROR_REASON_NOT_UNSEALED\x10%\x12\x1d\n" +
-	"\x19ERROR_REASON_LIST_USED_UP\x10&B/Z-github.com/lodd-rct/lodd/proto/lodd/v1;loddv1b\x06proto3"
+	"\x19ERROR_REASON_LIST_USED_UP\x10&\x12\x1c\n" +
+	"\x18ERROR_REASON_CODE_NEEDED\x10'\x12\x1e\n" +
+	"\x1aERROR_REASON_FACTOR_NEEDED\x10(\x12\x18\n" +
+	"\x14ERROR_REASON_STEP_UP\x10)\x12\x1c\n" +
+	"\x18ERROR_REASON_NO_PROVIDER\x10*\x12\x1d\n" +
+	"\x19ERROR_REASON_BLIND_BROKEN\x10+\x12\x18\n" +
+	"\x14ERROR_REASON_CHANGED\x10,\x12\x1a\n" +
+	"\x16ERROR_REASON_GIVE_AWAY\x10-B/Z-github.com/lodd-rct/lodd/proto/lodd/v1;loddv1b\x06proto3"
 
 var (
 	file_lodd_v1_errors_proto_rawDescOnce sync.Once

@@ -75,6 +75,29 @@ const (
 	// PERMISSION_REVEAL allows reading the allocations of a trial that two people
 	// have unsealed, and nothing before that. No other permission does.
 	Permission_PERMISSION_REVEAL Permission = 19
+	// PERMISSION_EMERGENCY allows unblinding one participant, which is recorded
+	// and told to others.
+	Permission_PERMISSION_EMERGENCY Permission = 20
+	// PERMISSION_COLLECT allows reading an arm that somebody opened for the
+	// caller.
+	Permission_PERMISSION_COLLECT Permission = 21
+	// PERMISSION_UNBLINDINGS allows knowing that unblindings took place. It
+	// shows no arm.
+	Permission_PERMISSION_UNBLINDINGS Permission = 22
+	// PERMISSION_IMPACT allows reading reports of a broken blind and judging
+	// them.
+	Permission_PERMISSION_IMPACT Permission = 23
+	// PERMISSION_REPORT allows reporting adverse events.
+	Permission_PERMISSION_REPORT Permission = 24
+	// PERMISSION_SAFETY allows reading adverse events.
+	Permission_PERMISSION_SAFETY Permission = 25
+	// PERMISSION_CAUSALITY allows judging adverse events without knowing an arm.
+	Permission_PERMISSION_CAUSALITY Permission = 26
+	// PERMISSION_REVIEW allows reading held texts, and judging them and adverse
+	// events with knowledge of what the intervention is.
+	Permission_PERMISSION_REVIEW Permission = 27
+	// PERMISSION_ACCESS allows reviewing who had access to a trial.
+	Permission_PERMISSION_ACCESS Permission = 28
 )
 
 // Enum value maps for Permission.
@@ -100,6 +123,15 @@ var (
 		17: "PERMISSION_CONTRIBUTE",
 		18: "PERMISSION_UNSEAL",
 		19: "PERMISSION_REVEAL",
+		20: "PERMISSION_EMERGENCY",
+		21: "PERMISSION_COLLECT",
+		22: "PERMISSION_UNBLINDINGS",
+		23: "PERMISSION_IMPACT",
+		24: "PERMISSION_REPORT",
+		25: "PERMISSION_SAFETY",
+		26: "PERMISSION_CAUSALITY",
+		27: "PERMISSION_REVIEW",
+		28: "PERMISSION_ACCESS",
 	}
 	Permission_value = map[string]int32{
 		"PERMISSION_UNSPECIFIED": 0,
@@ -122,6 +154,15 @@ var (
 		"PERMISSION_CONTRIBUTE":  17,
 		"PERMISSION_UNSEAL":      18,
 		"PERMISSION_REVEAL":      19,
+		"PERMISSION_EMERGENCY":   20,
+		"PERMISSION_COLLECT":     21,
+		"PERMISSION_UNBLINDINGS": 22,
+		"PERMISSION_IMPACT":      23,
+		"PERMISSION_REPORT":      24,
+		"PERMISSION_SAFETY":      25,
+		"PERMISSION_CAUSALITY":   26,
+		"PERMISSION_REVIEW":      27,
+		"PERMISSION_ACCESS":      28,
 	}
 )
 
@@ -209,7 +250,7 @@ var File_lodd_v1_options_proto protoreflect.FileDescriptor
 
 const file_lodd_v1_options_proto_rawDesc = "" +
 	"\n" +
-	"\x15lodd/v1/options.proto\x12\alodd.v1\x1a google/protobuf/descriptor.proto*\xeb\x03\n" +
+	"\x15lodd/v1/options.proto\x12\alodd.v1\x1a google/protobuf/descriptor.proto*\xc6\x05\n" +
 	"\n" +
 	"Permission\x12\x1a\n" +
 	"\x16PERMISSION_UNSPECIFIED\x10\x00\x12\x15\n" +
@@ -232,7 +273,16 @@ const file_lodd_v1_options_proto_rawDesc = "" +
 	"\x11PERMISSION_FOLLOW\x10\x10\x12\x19\n" +
 	"\x15PERMISSION_CONTRIBUTE\x10\x11\x12\x15\n" +
 	"\x11PERMISSION_UNSEAL\x10\x12\x12\x15\n" +
-	"\x11PERMISSION_REVEAL\x10\x13:U\n" +
+	"\x11PERMISSION_REVEAL\x10\x13\x12\x18\n" +
+	"\x14PERMISSION_EMERGENCY\x10\x14\x12\x16\n" +
+	"\x12PERMISSION_COLLECT\x10\x15\x12\x1a\n" +
+	"\x16PERMISSION_UNBLINDINGS\x10\x16\x12\x15\n" +
+	"\x11PERMISSION_IMPACT\x10\x17\x12\x15\n" +
+	"\x11PERMISSION_REPORT\x10\x18\x12\x15\n" +
+	"\x11PERMISSION_SAFETY\x10\x19\x12\x18\n" +
+	"\x14PERMISSION_CAUSALITY\x10\x1a\x12\x15\n" +
+	"\x11PERMISSION_REVIEW\x10\x1b\x12\x15\n" +
+	"\x11PERMISSION_ACCESS\x10\x1c:U\n" +
 	"\n" +
 	"permission\x12\x1e.google.protobuf.MethodOptions\x18ц\x03 \x01(\x0e2\x13.lodd.v1.PermissionR\n" +
 	"permission:A\n" +

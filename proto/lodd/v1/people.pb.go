@@ -404,7 +404,10 @@ type GrantRoleRequest struct {
 	// site limits it to a site; empty for all sites.
 	Site string `protobuf:"bytes,4,opt,name=site,proto3" json:"site,omitempty"`
 	// team is, for a treatment team, the arm whose team it is.
-	Team          string `protobuf:"bytes,5,opt,name=team,proto3" json:"team,omitempty"`
+	Team string `protobuf:"bytes,5,opt,name=team,proto3" json:"team,omitempty"`
+	// expires is when the role ends by itself; unset for never. A role that is
+	// held is given anew with another end.
+	Expires       *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expires,proto3" json:"expires,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -472,6 +475,13 @@ func (x *GrantRoleRequest) GetTeam() string {
 		return x.Team
 	}
 	return ""
+}
+
+func (x *GrantRoleRequest) GetExpires() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
 }
 
 // GrantRoleResponse is empty.
@@ -745,7 +755,9 @@ type GrantedRole struct {
 	// from is when it was given.
 	From *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=from,proto3" json:"from,omitempty"`
 	// until is when it was taken away; unset if it is held.
-	Until         *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=until,proto3" json:"until,omitempty"`
+	Until *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=until,proto3" json:"until,omitempty"`
+	// expires is when it ends or ended by itself; unset for never.
+	Expires       *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=expires,proto3" json:"expires,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -822,6 +834,746 @@ func (x *GrantedRole) GetUntil() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *GrantedRole) GetExpires() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
+// HandOverRequest hands roles over.
+type HandOverRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// trial_id names the trial.
+	TrialId string `protobuf:"bytes,1,opt,name=trial_id,json=trialId,proto3" json:"trial_id,omitempty"`
+	// from is the account of whoever leaves.
+	From string `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	// to is the account of whoever comes.
+	To string `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	// reason is why, in words.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HandOverRequest) Reset() {
+	*x = HandOverRequest{}
+	mi := &file_lodd_v1_people_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HandOverRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HandOverRequest) ProtoMessage() {}
+
+func (x *HandOverRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_people_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HandOverRequest.ProtoReflect.Descriptor instead.
+func (*HandOverRequest) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_people_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *HandOverRequest) GetTrialId() string {
+	if x != nil {
+		return x.TrialId
+	}
+	return ""
+}
+
+func (x *HandOverRequest) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *HandOverRequest) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *HandOverRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// HandOverResponse tells what was handed over.
+type HandOverResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// roles are those that the second account holds now.
+	Roles         []*GrantedRole `protobuf:"bytes,1,rep,name=roles,proto3" json:"roles,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HandOverResponse) Reset() {
+	*x = HandOverResponse{}
+	mi := &file_lodd_v1_people_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HandOverResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HandOverResponse) ProtoMessage() {}
+
+func (x *HandOverResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_people_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HandOverResponse.ProtoReflect.Descriptor instead.
+func (*HandOverResponse) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_people_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *HandOverResponse) GetRoles() []*GrantedRole {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+// ReviewAccessRequest asks who had access.
+type ReviewAccessRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// trial_id names the trial.
+	TrialId string `protobuf:"bytes,1,opt,name=trial_id,json=trialId,proto3" json:"trial_id,omitempty"`
+	// on is the day in the trial's time zone, YYYY-MM-DD; empty for now.
+	On            string `protobuf:"bytes,2,opt,name=on,proto3" json:"on,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReviewAccessRequest) Reset() {
+	*x = ReviewAccessRequest{}
+	mi := &file_lodd_v1_people_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReviewAccessRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReviewAccessRequest) ProtoMessage() {}
+
+func (x *ReviewAccessRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_people_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReviewAccessRequest.ProtoReflect.Descriptor instead.
+func (*ReviewAccessRequest) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_people_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ReviewAccessRequest) GetTrialId() string {
+	if x != nil {
+		return x.TrialId
+	}
+	return ""
+}
+
+func (x *ReviewAccessRequest) GetOn() string {
+	if x != nil {
+		return x.On
+	}
+	return ""
+}
+
+// ReviewAccessResponse tells who had access.
+type ReviewAccessResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// on is the day.
+	On string `protobuf:"bytes,1,opt,name=on,proto3" json:"on,omitempty"`
+	// people are sorted by account.
+	People        []*PersonAccess `protobuf:"bytes,2,rep,name=people,proto3" json:"people,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReviewAccessResponse) Reset() {
+	*x = ReviewAccessResponse{}
+	mi := &file_lodd_v1_people_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReviewAccessResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReviewAccessResponse) ProtoMessage() {}
+
+func (x *ReviewAccessResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_people_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReviewAccessResponse.ProtoReflect.Descriptor instead.
+func (*ReviewAccessResponse) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_people_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ReviewAccessResponse) GetOn() string {
+	if x != nil {
+		return x.On
+	}
+	return ""
+}
+
+func (x *ReviewAccessResponse) GetPeople() []*PersonAccess {
+	if x != nil {
+		return x.People
+	}
+	return nil
+}
+
+// PersonAccess is what one person had access to.
+type PersonAccess struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// user is the account.
+	User string `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	// full_name is the printed name.
+	FullName string `protobuf:"bytes,2,opt,name=full_name,json=fullName,proto3" json:"full_name,omitempty"`
+	// administrator tells that the account ran the server.
+	Administrator bool `protobuf:"varint,3,opt,name=administrator,proto3" json:"administrator,omitempty"`
+	// disabled tells that it had ended.
+	Disabled bool `protobuf:"varint,4,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	// second_factor tells that it had one.
+	SecondFactor bool `protobuf:"varint,5,opt,name=second_factor,json=secondFactor,proto3" json:"second_factor,omitempty"`
+	// roles were held for some of the day.
+	Roles []*GrantedRole `protobuf:"bytes,6,rep,name=roles,proto3" json:"roles,omitempty"`
+	// permissions are what the roles gave, sorted.
+	Permissions []string `protobuf:"bytes,7,rep,name=permissions,proto3" json:"permissions,omitempty"`
+	// unblinded tells that the person could have known, or had come to know, an
+	// arm in this trial by the end of the day.
+	Unblinded bool `protobuf:"varint,8,opt,name=unblinded,proto3" json:"unblinded,omitempty"`
+	// last_sign_in is the last one by the end of the day; unset if there is none.
+	LastSignIn    *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=last_sign_in,json=lastSignIn,proto3" json:"last_sign_in,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PersonAccess) Reset() {
+	*x = PersonAccess{}
+	mi := &file_lodd_v1_people_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PersonAccess) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PersonAccess) ProtoMessage() {}
+
+func (x *PersonAccess) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_people_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PersonAccess.ProtoReflect.Descriptor instead.
+func (*PersonAccess) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_people_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *PersonAccess) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *PersonAccess) GetFullName() string {
+	if x != nil {
+		return x.FullName
+	}
+	return ""
+}
+
+func (x *PersonAccess) GetAdministrator() bool {
+	if x != nil {
+		return x.Administrator
+	}
+	return false
+}
+
+func (x *PersonAccess) GetDisabled() bool {
+	if x != nil {
+		return x.Disabled
+	}
+	return false
+}
+
+func (x *PersonAccess) GetSecondFactor() bool {
+	if x != nil {
+		return x.SecondFactor
+	}
+	return false
+}
+
+func (x *PersonAccess) GetRoles() []*GrantedRole {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *PersonAccess) GetPermissions() []string {
+	if x != nil {
+		return x.Permissions
+	}
+	return nil
+}
+
+func (x *PersonAccess) GetUnblinded() bool {
+	if x != nil {
+		return x.Unblinded
+	}
+	return false
+}
+
+func (x *PersonAccess) GetLastSignIn() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastSignIn
+	}
+	return nil
+}
+
+// ProposeRecoveryRequest is the first step.
+type ProposeRecoveryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// user is the account.
+	User string `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	// reason is why, in words.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProposeRecoveryRequest) Reset() {
+	*x = ProposeRecoveryRequest{}
+	mi := &file_lodd_v1_people_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProposeRecoveryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProposeRecoveryRequest) ProtoMessage() {}
+
+func (x *ProposeRecoveryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_people_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProposeRecoveryRequest.ProtoReflect.Descriptor instead.
+func (*ProposeRecoveryRequest) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_people_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ProposeRecoveryRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *ProposeRecoveryRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// ProposeRecoveryResponse confirms it.
+type ProposeRecoveryResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// expires is until when somebody else can approve.
+	Expires       *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=expires,proto3" json:"expires,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProposeRecoveryResponse) Reset() {
+	*x = ProposeRecoveryResponse{}
+	mi := &file_lodd_v1_people_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProposeRecoveryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProposeRecoveryResponse) ProtoMessage() {}
+
+func (x *ProposeRecoveryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_people_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProposeRecoveryResponse.ProtoReflect.Descriptor instead.
+func (*ProposeRecoveryResponse) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_people_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ProposeRecoveryResponse) GetExpires() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
+// ApproveRecoveryRequest is the second step.
+type ApproveRecoveryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// user is the account.
+	User string `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	// step_up is the token of a step-up for this act.
+	StepUp        string `protobuf:"bytes,2,opt,name=step_up,json=stepUp,proto3" json:"step_up,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveRecoveryRequest) Reset() {
+	*x = ApproveRecoveryRequest{}
+	mi := &file_lodd_v1_people_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveRecoveryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveRecoveryRequest) ProtoMessage() {}
+
+func (x *ApproveRecoveryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_people_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveRecoveryRequest.ProtoReflect.Descriptor instead.
+func (*ApproveRecoveryRequest) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_people_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ApproveRecoveryRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *ApproveRecoveryRequest) GetStepUp() string {
+	if x != nil {
+		return x.StepUp
+	}
+	return ""
+}
+
+// ApproveRecoveryResponse carries the code. It is shown once.
+type ApproveRecoveryResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// code is the one-time code.
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// expires is when it ends.
+	Expires       *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires,proto3" json:"expires,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveRecoveryResponse) Reset() {
+	*x = ApproveRecoveryResponse{}
+	mi := &file_lodd_v1_people_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveRecoveryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveRecoveryResponse) ProtoMessage() {}
+
+func (x *ApproveRecoveryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_people_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveRecoveryResponse.ProtoReflect.Descriptor instead.
+func (*ApproveRecoveryResponse) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_people_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ApproveRecoveryResponse) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *ApproveRecoveryResponse) GetExpires() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
+// ListProposalsRequest asks what waits for a second person.
+type ListProposalsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListProposalsRequest) Reset() {
+	*x = ListProposalsRequest{}
+	mi := &file_lodd_v1_people_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListProposalsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListProposalsRequest) ProtoMessage() {}
+
+func (x *ListProposalsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_people_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListProposalsRequest.ProtoReflect.Descriptor instead.
+func (*ListProposalsRequest) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_people_proto_rawDescGZIP(), []int{23}
+}
+
+// ListProposalsResponse lists it.
+type ListProposalsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// proposals are sorted by when they end.
+	Proposals     []*WaitingProposal `protobuf:"bytes,1,rep,name=proposals,proto3" json:"proposals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListProposalsResponse) Reset() {
+	*x = ListProposalsResponse{}
+	mi := &file_lodd_v1_people_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListProposalsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListProposalsResponse) ProtoMessage() {}
+
+func (x *ListProposalsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_people_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListProposalsResponse.ProtoReflect.Descriptor instead.
+func (*ListProposalsResponse) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_people_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ListProposalsResponse) GetProposals() []*WaitingProposal {
+	if x != nil {
+		return x.Proposals
+	}
+	return nil
+}
+
+// WaitingProposal waits for a second person.
+type WaitingProposal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// act is recovery, disclosure or unsealing.
+	Act string `protobuf:"bytes,1,opt,name=act,proto3" json:"act,omitempty"`
+	// trial_id is the trial; empty for a recovery.
+	TrialId string `protobuf:"bytes,2,opt,name=trial_id,json=trialId,proto3" json:"trial_id,omitempty"`
+	// subject is the account or the participant that it is about.
+	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	// to is, for a disclosure, who gets to know the arm.
+	To string `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
+	// by is who proposed it.
+	By string `protobuf:"bytes,5,opt,name=by,proto3" json:"by,omitempty"`
+	// expires is until when it can be approved.
+	Expires       *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expires,proto3" json:"expires,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WaitingProposal) Reset() {
+	*x = WaitingProposal{}
+	mi := &file_lodd_v1_people_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WaitingProposal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WaitingProposal) ProtoMessage() {}
+
+func (x *WaitingProposal) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_people_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WaitingProposal.ProtoReflect.Descriptor instead.
+func (*WaitingProposal) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_people_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *WaitingProposal) GetAct() string {
+	if x != nil {
+		return x.Act
+	}
+	return ""
+}
+
+func (x *WaitingProposal) GetTrialId() string {
+	if x != nil {
+		return x.TrialId
+	}
+	return ""
+}
+
+func (x *WaitingProposal) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *WaitingProposal) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *WaitingProposal) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *WaitingProposal) GetExpires() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
 var File_lodd_v1_people_proto protoreflect.FileDescriptor
 
 const file_lodd_v1_people_proto_rawDesc = "" +
@@ -845,13 +1597,14 @@ const file_lodd_v1_people_proto_rawDesc = "" +
 	"\x15DisableAccountRequest\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x18\n" +
-	"\x16DisableAccountResponse\"}\n" +
+	"\x16DisableAccountResponse\"\xb3\x01\n" +
 	"\x10GrantRoleRequest\x12\x19\n" +
 	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x12\n" +
 	"\x04role\x18\x03 \x01(\tR\x04role\x12\x12\n" +
 	"\x04site\x18\x04 \x01(\tR\x04site\x12\x12\n" +
-	"\x04team\x18\x05 \x01(\tR\x04team\"\x13\n" +
+	"\x04team\x18\x05 \x01(\tR\x04team\x124\n" +
+	"\aexpires\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\"\x13\n" +
 	"\x11GrantRoleResponse\"\x96\x01\n" +
 	"\x11RevokeRoleRequest\x12\x19\n" +
 	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x12\n" +
@@ -864,14 +1617,60 @@ const file_lodd_v1_people_proto_rawDesc = "" +
 	"\x10ListRolesRequest\x12\x19\n" +
 	"\btrial_id\x18\x01 \x01(\tR\atrialId\"?\n" +
 	"\x11ListRolesResponse\x12*\n" +
-	"\x05roles\x18\x01 \x03(\v2\x14.lodd.v1.GrantedRoleR\x05roles\"\xbf\x01\n" +
+	"\x05roles\x18\x01 \x03(\v2\x14.lodd.v1.GrantedRoleR\x05roles\"\xf5\x01\n" +
 	"\vGrantedRole\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x12\n" +
 	"\x04site\x18\x03 \x01(\tR\x04site\x12\x12\n" +
 	"\x04team\x18\x04 \x01(\tR\x04team\x12.\n" +
 	"\x04from\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x120\n" +
-	"\x05until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05until2\xef\x03\n" +
+	"\x05until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x124\n" +
+	"\aexpires\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\"h\n" +
+	"\x0fHandOverRequest\x12\x19\n" +
+	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x03 \x01(\tR\x02to\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\">\n" +
+	"\x10HandOverResponse\x12*\n" +
+	"\x05roles\x18\x01 \x03(\v2\x14.lodd.v1.GrantedRoleR\x05roles\"@\n" +
+	"\x13ReviewAccessRequest\x12\x19\n" +
+	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x0e\n" +
+	"\x02on\x18\x02 \x01(\tR\x02on\"U\n" +
+	"\x14ReviewAccessResponse\x12\x0e\n" +
+	"\x02on\x18\x01 \x01(\tR\x02on\x12-\n" +
+	"\x06people\x18\x02 \x03(\v2\x15.lodd.v1.PersonAccessR\x06people\"\xd0\x02\n" +
+	"\fPersonAccess\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12\x1b\n" +
+	"\tfull_name\x18\x02 \x01(\tR\bfullName\x12$\n" +
+	"\radministrator\x18\x03 \x01(\bR\radministrator\x12\x1a\n" +
+	"\bdisabled\x18\x04 \x01(\bR\bdisabled\x12#\n" +
+	"\rsecond_factor\x18\x05 \x01(\bR\fsecondFactor\x12*\n" +
+	"\x05roles\x18\x06 \x03(\v2\x14.lodd.v1.GrantedRoleR\x05roles\x12 \n" +
+	"\vpermissions\x18\a \x03(\tR\vpermissions\x12\x1c\n" +
+	"\tunblinded\x18\b \x01(\bR\tunblinded\x12<\n" +
+	"\flast_sign_in\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"lastSignIn\"D\n" +
+	"\x16ProposeRecoveryRequest\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"O\n" +
+	"\x17ProposeRecoveryResponse\x124\n" +
+	"\aexpires\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\"E\n" +
+	"\x16ApproveRecoveryRequest\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12\x17\n" +
+	"\astep_up\x18\x02 \x01(\tR\x06stepUp\"c\n" +
+	"\x17ApproveRecoveryResponse\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x124\n" +
+	"\aexpires\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\"\x16\n" +
+	"\x14ListProposalsRequest\"O\n" +
+	"\x15ListProposalsResponse\x126\n" +
+	"\tproposals\x18\x01 \x03(\v2\x18.lodd.v1.WaitingProposalR\tproposals\"\xae\x01\n" +
+	"\x0fWaitingProposal\x12\x10\n" +
+	"\x03act\x18\x01 \x01(\tR\x03act\x12\x19\n" +
+	"\btrial_id\x18\x02 \x01(\tR\atrialId\x12\x18\n" +
+	"\asubject\x18\x03 \x01(\tR\asubject\x12\x0e\n" +
+	"\x02to\x18\x04 \x01(\tR\x02to\x12\x0e\n" +
+	"\x02by\x18\x05 \x01(\tR\x02by\x124\n" +
+	"\aexpires\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires2\x97\a\n" +
 	"\rPeopleService\x12Q\n" +
 	"\fCreateInvite\x12\x1c.lodd.v1.CreateInviteRequest\x1a\x1d.lodd.v1.CreateInviteResponse\"\x04\x88\xb5\x18\x03\x12Q\n" +
 	"\fListAccounts\x12\x1c.lodd.v1.ListAccountsRequest\x1a\x1d.lodd.v1.ListAccountsResponse\"\x04\x88\xb5\x18\x03\x12W\n" +
@@ -879,7 +1678,12 @@ const file_lodd_v1_people_proto_rawDesc = "" +
 	"\tGrantRole\x12\x19.lodd.v1.GrantRoleRequest\x1a\x1a.lodd.v1.GrantRoleResponse\"\x04\x88\xb5\x18\x04\x12K\n" +
 	"\n" +
 	"RevokeRole\x12\x1a.lodd.v1.RevokeRoleRequest\x1a\x1b.lodd.v1.RevokeRoleResponse\"\x04\x88\xb5\x18\x04\x12H\n" +
-	"\tListRoles\x12\x19.lodd.v1.ListRolesRequest\x1a\x1a.lodd.v1.ListRolesResponse\"\x04\x88\xb5\x18\x04B/Z-github.com/lodd-rct/lodd/proto/lodd/v1;loddv1b\x06proto3"
+	"\tListRoles\x12\x19.lodd.v1.ListRolesRequest\x1a\x1a.lodd.v1.ListRolesResponse\"\x04\x88\xb5\x18\x04\x12E\n" +
+	"\bHandOver\x12\x18.lodd.v1.HandOverRequest\x1a\x19.lodd.v1.HandOverResponse\"\x04\x88\xb5\x18\x04\x12Q\n" +
+	"\fReviewAccess\x12\x1c.lodd.v1.ReviewAccessRequest\x1a\x1d.lodd.v1.ReviewAccessResponse\"\x04\x88\xb5\x18\x1c\x12Z\n" +
+	"\x0fProposeRecovery\x12\x1f.lodd.v1.ProposeRecoveryRequest\x1a .lodd.v1.ProposeRecoveryResponse\"\x04\x88\xb5\x18\x03\x12Z\n" +
+	"\x0fApproveRecovery\x12\x1f.lodd.v1.ApproveRecoveryRequest\x1a .lodd.v1.ApproveRecoveryResponse\"\x04\x88\xb5\x18\x02\x12T\n" +
+	"\rListProposals\x12\x1d.lodd.v1.ListProposalsRequest\x1a\x1e.lodd.v1.ListProposalsResponse\"\x04\x88\xb5\x18\x02B/Z-github.com/lodd-rct/lodd/proto/lodd/v1;loddv1b\x06proto3"
 
 var (
 	file_lodd_v1_people_proto_rawDescOnce sync.Once
@@ -893,48 +1697,80 @@ func file_lodd_v1_people_proto_rawDescGZIP() []byte {
 	return file_lodd_v1_people_proto_rawDescData
 }
 
-var file_lodd_v1_people_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_lodd_v1_people_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_lodd_v1_people_proto_goTypes = []any{
-	(*CreateInviteRequest)(nil),    // 0: lodd.v1.CreateInviteRequest
-	(*CreateInviteResponse)(nil),   // 1: lodd.v1.CreateInviteResponse
-	(*ListAccountsRequest)(nil),    // 2: lodd.v1.ListAccountsRequest
-	(*ListAccountsResponse)(nil),   // 3: lodd.v1.ListAccountsResponse
-	(*Account)(nil),                // 4: lodd.v1.Account
-	(*DisableAccountRequest)(nil),  // 5: lodd.v1.DisableAccountRequest
-	(*DisableAccountResponse)(nil), // 6: lodd.v1.DisableAccountResponse
-	(*GrantRoleRequest)(nil),       // 7: lodd.v1.GrantRoleRequest
-	(*GrantRoleResponse)(nil),      // 8: lodd.v1.GrantRoleResponse
-	(*RevokeRoleRequest)(nil),      // 9: lodd.v1.RevokeRoleRequest
-	(*RevokeRoleResponse)(nil),     // 10: lodd.v1.RevokeRoleResponse
-	(*ListRolesRequest)(nil),       // 11: lodd.v1.ListRolesRequest
-	(*ListRolesResponse)(nil),      // 12: lodd.v1.ListRolesResponse
-	(*GrantedRole)(nil),            // 13: lodd.v1.GrantedRole
-	(*timestamppb.Timestamp)(nil),  // 14: google.protobuf.Timestamp
+	(*CreateInviteRequest)(nil),     // 0: lodd.v1.CreateInviteRequest
+	(*CreateInviteResponse)(nil),    // 1: lodd.v1.CreateInviteResponse
+	(*ListAccountsRequest)(nil),     // 2: lodd.v1.ListAccountsRequest
+	(*ListAccountsResponse)(nil),    // 3: lodd.v1.ListAccountsResponse
+	(*Account)(nil),                 // 4: lodd.v1.Account
+	(*DisableAccountRequest)(nil),   // 5: lodd.v1.DisableAccountRequest
+	(*DisableAccountResponse)(nil),  // 6: lodd.v1.DisableAccountResponse
+	(*GrantRoleRequest)(nil),        // 7: lodd.v1.GrantRoleRequest
+	(*GrantRoleResponse)(nil),       // 8: lodd.v1.GrantRoleResponse
+	(*RevokeRoleRequest)(nil),       // 9: lodd.v1.RevokeRoleRequest
+	(*RevokeRoleResponse)(nil),      // 10: lodd.v1.RevokeRoleResponse
+	(*ListRolesRequest)(nil),        // 11: lodd.v1.ListRolesRequest
+	(*ListRolesResponse)(nil),       // 12: lodd.v1.ListRolesResponse
+	(*GrantedRole)(nil),             // 13: lodd.v1.GrantedRole
+	(*HandOverRequest)(nil),         // 14: lodd.v1.HandOverRequest
+	(*HandOverResponse)(nil),        // 15: lodd.v1.HandOverResponse
+	(*ReviewAccessRequest)(nil),     // 16: lodd.v1.ReviewAccessRequest
+	(*ReviewAccessResponse)(nil),    // 17: lodd.v1.ReviewAccessResponse
+	(*PersonAccess)(nil),            // 18: lodd.v1.PersonAccess
+	(*ProposeRecoveryRequest)(nil),  // 19: lodd.v1.ProposeRecoveryRequest
+	(*ProposeRecoveryResponse)(nil), // 20: lodd.v1.ProposeRecoveryResponse
+	(*ApproveRecoveryRequest)(nil),  // 21: lodd.v1.ApproveRecoveryRequest
+	(*ApproveRecoveryResponse)(nil), // 22: lodd.v1.ApproveRecoveryResponse
+	(*ListProposalsRequest)(nil),    // 23: lodd.v1.ListProposalsRequest
+	(*ListProposalsResponse)(nil),   // 24: lodd.v1.ListProposalsResponse
+	(*WaitingProposal)(nil),         // 25: lodd.v1.WaitingProposal
+	(*timestamppb.Timestamp)(nil),   // 26: google.protobuf.Timestamp
 }
 var file_lodd_v1_people_proto_depIdxs = []int32{
-	14, // 0: lodd.v1.CreateInviteResponse.expires:type_name -> google.protobuf.Timestamp
+	26, // 0: lodd.v1.CreateInviteResponse.expires:type_name -> google.protobuf.Timestamp
 	4,  // 1: lodd.v1.ListAccountsResponse.accounts:type_name -> lodd.v1.Account
-	14, // 2: lodd.v1.Account.created:type_name -> google.protobuf.Timestamp
-	13, // 3: lodd.v1.ListRolesResponse.roles:type_name -> lodd.v1.GrantedRole
-	14, // 4: lodd.v1.GrantedRole.from:type_name -> google.protobuf.Timestamp
-	14, // 5: lodd.v1.GrantedRole.until:type_name -> google.protobuf.Timestamp
-	0,  // 6: lodd.v1.PeopleService.CreateInvite:input_type -> lodd.v1.CreateInviteRequest
-	2,  // 7: lodd.v1.PeopleService.ListAccounts:input_type -> lodd.v1.ListAccountsRequest
-	5,  // 8: lodd.v1.PeopleService.DisableAccount:input_type -> lodd.v1.DisableAccountRequest
-	7,  // 9: lodd.v1.PeopleService.GrantRole:input_type -> lodd.v1.GrantRoleRequest
-	9,  // 10: lodd.v1.PeopleService.RevokeRole:input_type -> lodd.v1.RevokeRoleRequest
-	11, // 11: lodd.v1.PeopleService.ListRoles:input_type -> lodd.v1.ListRolesRequest
-	1,  // 12: lodd.v1.PeopleService.CreateInvite:output_type -> lodd.v1.CreateInviteResponse
-	3,  // 13: lodd.v1.PeopleService.ListAccounts:output_type -> lodd.v1.ListAccountsResponse
-	6,  // 14: lodd.v1.PeopleService.DisableAccount:output_type -> lodd.v1.DisableAccountResponse
-	8,  // 15: lodd.v1.PeopleService.GrantRole:output_type -> lodd.v1.GrantRoleResponse
-	10, // 16: lodd.v1.PeopleService.RevokeRole:output_type -> lodd.v1.RevokeRoleResponse
-	12, // 17: lodd.v1.PeopleService.ListRoles:output_type -> lodd.v1.ListRolesResponse
-	12, // [12:18] is the sub-list for method output_type
-	6,  // [6:12] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	26, // 2: lodd.v1.Account.created:type_name -> google.protobuf.Timestamp
+	26, // 3: lodd.v1.GrantRoleRequest.expires:type_name -> google.protobuf.Timestamp
+	13, // 4: lodd.v1.ListRolesResponse.roles:type_name -> lodd.v1.GrantedRole
+	26, // 5: lodd.v1.GrantedRole.from:type_name -> google.protobuf.Timestamp
+	26, // 6: lodd.v1.GrantedRole.until:type_name -> google.protobuf.Timestamp
+	26, // 7: lodd.v1.GrantedRole.expires:type_name -> google.protobuf.Timestamp
+	13, // 8: lodd.v1.HandOverResponse.roles:type_name -> lodd.v1.GrantedRole
+	18, // 9: lodd.v1.ReviewAccessResponse.people:type_name -> lodd.v1.PersonAccess
+	13, // 10: lodd.v1.PersonAccess.roles:type_name -> lodd.v1.GrantedRole
+	26, // 11: lodd.v1.PersonAccess.last_sign_in:type_name -> google.protobuf.Timestamp
+	26, // 12: lodd.v1.ProposeRecoveryResponse.expires:type_name -> google.protobuf.Timestamp
+	26, // 13: lodd.v1.ApproveRecoveryResponse.expires:type_name -> google.protobuf.Timestamp
+	25, // 14: lodd.v1.ListProposalsResponse.proposals:type_name -> lodd.v1.WaitingProposal
+	26, // 15: lodd.v1.WaitingProposal.expires:type_name -> google.protobuf.Timestamp
+	0,  // 16: lodd.v1.PeopleService.CreateInvite:input_type -> lodd.v1.CreateInviteRequest
+	2,  // 17: lodd.v1.PeopleService.ListAccounts:input_type -> lodd.v1.ListAccountsRequest
+	5,  // 18: lodd.v1.PeopleService.DisableAccount:input_type -> lodd.v1.DisableAccountRequest
+	7,  // 19: lodd.v1.PeopleService.GrantRole:input_type -> lodd.v1.GrantRoleRequest
+	9,  // 20: lodd.v1.PeopleService.RevokeRole:input_type -> lodd.v1.RevokeRoleRequest
+	11, // 21: lodd.v1.PeopleService.ListRoles:input_type -> lodd.v1.ListRolesRequest
+	14, // 22: lodd.v1.PeopleService.HandOver:input_type -> lodd.v1.HandOverRequest
+	16, // 23: lodd.v1.PeopleService.ReviewAccess:input_type -> lodd.v1.ReviewAccessRequest
+	19, // 24: lodd.v1.PeopleService.ProposeRecovery:input_type -> lodd.v1.ProposeRecoveryRequest
+	21, // 25: lodd.v1.PeopleService.ApproveRecovery:input_type -> lodd.v1.ApproveRecoveryRequest
+	23, // 26: lodd.v1.PeopleService.ListProposals:input_type -> lodd.v1.ListProposalsRequest
+	1,  // 27: lodd.v1.PeopleService.CreateInvite:output_type -> lodd.v1.CreateInviteResponse
+	3,  // 28: lodd.v1.PeopleService.ListAccounts:output_type -> lodd.v1.ListAccountsResponse
+	6,  // 29: lodd.v1.PeopleService.DisableAccount:output_type -> lodd.v1.DisableAccountResponse
+	8,  // 30: lodd.v1.PeopleService.GrantRole:output_type -> lodd.v1.GrantRoleResponse
+	10, // 31: lodd.v1.PeopleService.RevokeRole:output_type -> lodd.v1.RevokeRoleResponse
+	12, // 32: lodd.v1.PeopleService.ListRoles:output_type -> lodd.v1.ListRolesResponse
+	15, // 33: lodd.v1.PeopleService.HandOver:output_type -> lodd.v1.HandOverResponse
+	17, // 34: lodd.v1.PeopleService.ReviewAccess:output_type -> lodd.v1.ReviewAccessResponse
+	20, // 35: lodd.v1.PeopleService.ProposeRecovery:output_type -> lodd.v1.ProposeRecoveryResponse
+	22, // 36: lodd.v1.PeopleService.ApproveRecovery:output_type -> lodd.v1.ApproveRecoveryResponse
+	24, // 37: lodd.v1.PeopleService.ListProposals:output_type -> lodd.v1.ListProposalsResponse
+	27, // [27:38] is the sub-list for method output_type
+	16, // [16:27] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_lodd_v1_people_proto_init() }
@@ -949,7 +1785,7 @@ func file_lodd_v1_people_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lodd_v1_people_proto_rawDesc), len(file_lodd_v1_people_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

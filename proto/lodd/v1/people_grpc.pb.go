@@ -21,12 +21,17 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	PeopleService_CreateInvite_FullMethodName   = "/lodd.v1.PeopleService/CreateInvite"
-	PeopleService_ListAccounts_FullMethodName   = "/lodd.v1.PeopleService/ListAccounts"
-	PeopleService_DisableAccount_FullMethodName = "/lodd.v1.PeopleService/DisableAccount"
-	PeopleService_GrantRole_FullMethodName      = "/lodd.v1.PeopleService/GrantRole"
-	PeopleService_RevokeRole_FullMethodName     = "/lodd.v1.PeopleService/RevokeRole"
-	PeopleService_ListRoles_FullMethodName      = "/lodd.v1.PeopleService/ListRoles"
+	PeopleService_CreateInvite_FullMethodName    = "/lodd.v1.PeopleService/CreateInvite"
+	PeopleService_ListAccounts_FullMethodName    = "/lodd.v1.PeopleService/ListAccounts"
+	PeopleService_DisableAccount_FullMethodName  = "/lodd.v1.PeopleService/DisableAccount"
+	PeopleService_GrantRole_FullMethodName       = "/lodd.v1.PeopleService/GrantRole"
+	PeopleService_RevokeRole_FullMethodName      = "/lodd.v1.PeopleService/RevokeRole"
+	PeopleService_ListRoles_FullMethodName       = "/lodd.v1.PeopleService/ListRoles"
+	PeopleService_HandOver_FullMethodName        = "/lodd.v1.PeopleService/HandOver"
+	PeopleService_ReviewAccess_FullMethodName    = "/lodd.v1.PeopleService/ReviewAccess"
+	PeopleService_ProposeRecovery_FullMethodName = "/lodd.v1.PeopleService/ProposeRecovery"
+	PeopleService_ApproveRecovery_FullMethodName = "/lodd.v1.PeopleService/ApproveRecovery"
+	PeopleService_ListProposals_FullMethodName   = "/lodd.v1.PeopleService/ListProposals"
 )
 
 // PeopleServiceClient is the client API for PeopleService service.
@@ -50,6 +55,22 @@ type PeopleServiceClient interface {
 	RevokeRole(ctx context.Context, in *RevokeRoleRequest, opts ...grpc.CallOption) (*RevokeRoleResponse, error)
 	// ListRoles lists who holds, and who ever held, which role in a trial.
 	ListRoles(ctx context.Context, in *ListRolesRequest, opts ...grpc.CallOption) (*ListRolesResponse, error)
+	// HandOver takes every role of one account in a trial and gives it to
+	// another, in one step. If one of them can't be given, nothing is done and
+	// the refusal is an entry. It is safe to repeat.
+	HandOver(ctx context.Context, in *HandOverRequest, opts ...grpc.CallOption) (*HandOverResponse, error)
+	// ReviewAccess tells who had access to a trial on a day, and to what.
+	ReviewAccess(ctx context.Context, in *ReviewAccessRequest, opts ...grpc.CallOption) (*ReviewAccessResponse, error)
+	// ProposeRecovery is the first of two people's steps to a new password for
+	// somebody who has lost password or second factor. It is good for seven days.
+	ProposeRecovery(ctx context.Context, in *ProposeRecoveryRequest, opts ...grpc.CallOption) (*ProposeRecoveryResponse, error)
+	// ApproveRecovery is the second one, by a custodian of a trial in which the
+	// account holds a role, or, if it holds none, by another administrator. The
+	// answer carries a one-time code, once, for the person in question.
+	ApproveRecovery(ctx context.Context, in *ApproveRecoveryRequest, opts ...grpc.CallOption) (*ApproveRecoveryResponse, error)
+	// ListProposals lists what waits for a second person, out of what the caller
+	// may approve: recoveries, disclosures and unsealings.
+	ListProposals(ctx context.Context, in *ListProposalsRequest, opts ...grpc.CallOption) (*ListProposalsResponse, error)
 }
 
 type peopleServiceClient struct {
@@ -120,6 +141,56 @@ func (c *peopleServiceClient) ListRoles(ctx context.Context, in *ListRolesReques
 	return out, nil
 }
 
+func (c *peopleServiceClient) HandOver(ctx context.Context, in *HandOverRequest, opts ...grpc.CallOption) (*HandOverResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(HandOverResponse)
+	err := c.cc.Invoke(ctx, PeopleService_HandOver_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *peopleServiceClient) ReviewAccess(ctx context.Context, in *ReviewAccessRequest, opts ...grpc.CallOption) (*ReviewAccessResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReviewAccessResponse)
+	err := c.cc.Invoke(ctx, PeopleService_ReviewAccess_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *peopleServiceClient) ProposeRecovery(ctx context.Context, in *ProposeRecoveryRequest, opts ...grpc.CallOption) (*ProposeRecoveryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ProposeRecoveryResponse)
+	err := c.cc.Invoke(ctx, PeopleService_ProposeRecovery_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *peopleServiceClient) ApproveRecovery(ctx context.Context, in *ApproveRecoveryRequest, opts ...grpc.CallOption) (*ApproveRecoveryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ApproveRecoveryResponse)
+	err := c.cc.Invoke(ctx, PeopleService_ApproveRecovery_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *peopleServiceClient) ListProposals(ctx context.Context, in *ListProposalsRequest, opts ...grpc.CallOption) (*ListProposalsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListProposalsResponse)
+	err := c.cc.Invoke(ctx, PeopleService_ListProposals_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PeopleServiceServer is the server API for PeopleService service.
 // All implementations must embed UnimplementedPeopleServiceServer
 // for forward compatibility.
@@ -141,6 +212,22 @@ type PeopleServiceServer interface {
 	RevokeRole(context.Context, *RevokeRoleRequest) (*RevokeRoleResponse, error)
 	// ListRoles lists who holds, and who ever held, which role in a trial.
 	ListRoles(context.Context, *ListRolesRequest) (*ListRolesResponse, error)
+	// HandOver takes every role of one account in a trial and gives it to
+	// another, in one step. If one of them can't be given, nothing is done and
+	// the refusal is an entry. It is safe to repeat.
+	HandOver(context.Context, *HandOverRequest) (*HandOverResponse, error)
+	// ReviewAccess tells who had access to a trial on a day, and to what.
+	ReviewAccess(context.Context, *ReviewAccessRequest) (*ReviewAccessResponse, error)
+	// ProposeRecovery is the first of two people's steps to a new password for
+	// somebody who has lost password or second factor. It is good for seven days.
+	ProposeRecovery(context.Context, *ProposeRecoveryRequest) (*ProposeRecoveryResponse, error)
+	// ApproveRecovery is the second one, by a custodian of a trial in which the
+	// account holds a role, or, if it holds none, by another administrator. The
+	// answer carries a one-time code, once, for the person in question.
+	ApproveRecovery(context.Context, *ApproveRecoveryRequest) (*ApproveRecoveryResponse, error)
+	// ListProposals lists what waits for a second person, out of what the caller
+	// may approve: recoveries, disclosures and unsealings.
+	ListProposals(context.Context, *ListProposalsRequest) (*ListProposalsResponse, error)
 	mustEmbedUnimplementedPeopleServiceServer()
 }
 
@@ -168,6 +255,21 @@ func (UnimplementedPeopleServiceServer) RevokeRole(context.Context, *RevokeRoleR
 }
 func (UnimplementedPeopleServiceServer) ListRoles(context.Context, *ListRolesRequest) (*ListRolesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListRoles not implemented")
+}
+func (UnimplementedPeopleServiceServer) HandOver(context.Context, *HandOverRequest) (*HandOverResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method HandOver not implemented")
+}
+func (UnimplementedPeopleServiceServer) ReviewAccess(context.Context, *ReviewAccessRequest) (*ReviewAccessResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReviewAccess not implemented")
+}
+func (UnimplementedPeopleServiceServer) ProposeRecovery(context.Context, *ProposeRecoveryRequest) (*ProposeRecoveryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ProposeRecovery not implemented")
+}
+func (UnimplementedPeopleServiceServer) ApproveRecovery(context.Context, *ApproveRecoveryRequest) (*ApproveRecoveryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ApproveRecovery not implemented")
+}
+func (UnimplementedPeopleServiceServer) ListProposals(context.Context, *ListProposalsRequest) (*ListProposalsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListProposals not implemented")
 }
 func (UnimplementedPeopleServiceServer) mustEmbedUnimplementedPeopleServiceServer() {}
 func (UnimplementedPeopleServiceServer) testEmbeddedByValue()                       {}
@@ -298,6 +400,96 @@ func _PeopleService_ListRoles_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PeopleService_HandOver_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(HandOverRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PeopleServiceServer).HandOver(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PeopleService_HandOver_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PeopleServiceServer).HandOver(ctx, req.(*HandOverRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PeopleService_ReviewAccess_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReviewAccessRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PeopleServiceServer).ReviewAccess(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PeopleService_ReviewAccess_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PeopleServiceServer).ReviewAccess(ctx, req.(*ReviewAccessRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PeopleService_ProposeRecovery_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ProposeRecoveryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PeopleServiceServer).ProposeRecovery(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PeopleService_ProposeRecovery_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PeopleServiceServer).ProposeRecovery(ctx, req.(*ProposeRecoveryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PeopleService_ApproveRecovery_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ApproveRecoveryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PeopleServiceServer).ApproveRecovery(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PeopleService_ApproveRecovery_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PeopleServiceServer).ApproveRecovery(ctx, req.(*ApproveRecoveryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PeopleService_ListProposals_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListProposalsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PeopleServiceServer).ListProposals(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PeopleService_ListProposals_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PeopleServiceServer).ListProposals(ctx, req.(*ListProposalsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // PeopleService_ServiceDesc is the grpc.ServiceDesc for PeopleService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -328,6 +520,26 @@ var PeopleService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListRoles",
 			Handler:    _PeopleService_ListRoles_Handler,
+		},
+		{
+			MethodName: "HandOver",
+			Handler:    _PeopleService_HandOver_Handler,
+		},
+		{
+			MethodName: "ReviewAccess",
+			Handler:    _PeopleService_ReviewAccess_Handler,
+		},
+		{
+			MethodName: "ProposeRecovery",
+			Handler:    _PeopleService_ProposeRecovery_Handler,
+		},
+		{
+			MethodName: "ApproveRecovery",
+			Handler:    _PeopleService_ApproveRecovery_Handler,
+		},
+		{
+			MethodName: "ListProposals",
+			Handler:    _PeopleService_ListProposals_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

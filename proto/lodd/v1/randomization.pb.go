@@ -453,7 +453,9 @@ type RecordContingencyAllocationRequest struct {
 	// reason is server-down, network-down or other.
 	Reason string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
 	// confirm repeats the screening number: it cannot be undone.
-	Confirm       string `protobuf:"bytes,8,opt,name=confirm,proto3" json:"confirm,omitempty"`
+	Confirm string `protobuf:"bytes,8,opt,name=confirm,proto3" json:"confirm,omitempty"`
+	// stratum is what stands on the envelope. It must be the participant's.
+	Stratum       string `protobuf:"bytes,9,opt,name=stratum,proto3" json:"stratum,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -540,6 +542,13 @@ func (x *RecordContingencyAllocationRequest) GetReason() string {
 func (x *RecordContingencyAllocationRequest) GetConfirm() string {
 	if x != nil {
 		return x.Confirm
+	}
+	return ""
+}
+
+func (x *RecordContingencyAllocationRequest) GetStratum() string {
+	if x != nil {
+		return x.Stratum
 	}
 	return ""
 }
@@ -635,7 +644,7 @@ const file_lodd_v1_randomization_proto_rawDesc = "" +
 	"\x18GetRandomizationResponse\x12\x14\n" +
 	"\x05state\x18\x01 \x01(\tR\x05state\x12 \n" +
 	"\vparticipant\x18\x02 \x01(\tR\vparticipant\x12*\n" +
-	"\areceipt\x18\x03 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\"\xf8\x01\n" +
+	"\areceipt\x18\x03 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\"\x92\x02\n" +
 	"\"RecordContingencyAllocationRequest\x12\x19\n" +
 	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
 	"\n" +
@@ -645,7 +654,8 @@ const file_lodd_v1_randomization_proto_rawDesc = "" +
 	"\x02on\x18\x05 \x01(\tR\x02on\x12\x18\n" +
 	"\awitness\x18\x06 \x01(\tR\awitness\x12\x16\n" +
 	"\x06reason\x18\a \x01(\tR\x06reason\x12\x18\n" +
-	"\aconfirm\x18\b \x01(\tR\aconfirm\"s\n" +
+	"\aconfirm\x18\b \x01(\tR\aconfirm\x12\x18\n" +
+	"\astratum\x18\t \x01(\tR\astratum\"s\n" +
 	"#RecordContingencyAllocationResponse\x12 \n" +
 	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12*\n" +
 	"\areceipt\x18\x02 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt2\xc8\x03\n" +

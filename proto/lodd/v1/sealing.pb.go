@@ -622,6 +622,134 @@ func (x *ContingencySheet) GetSealed() []byte {
 	return nil
 }
 
+// SpoilEnvelopeRequest takes an envelope out of use.
+type SpoilEnvelopeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// trial_id names the trial.
+	TrialId string `protobuf:"bytes,1,opt,name=trial_id,json=trialId,proto3" json:"trial_id,omitempty"`
+	// request_id is a UUID.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// stratum is the stratum on it.
+	Stratum string `protobuf:"bytes,3,opt,name=stratum,proto3" json:"stratum,omitempty"`
+	// envelope is its number, from 1.
+	Envelope int32 `protobuf:"varint,4,opt,name=envelope,proto3" json:"envelope,omitempty"`
+	// reason is opened-by-mistake, damaged, lost or other.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SpoilEnvelopeRequest) Reset() {
+	*x = SpoilEnvelopeRequest{}
+	mi := &file_lodd_v1_sealing_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SpoilEnvelopeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SpoilEnvelopeRequest) ProtoMessage() {}
+
+func (x *SpoilEnvelopeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_sealing_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SpoilEnvelopeRequest.ProtoReflect.Descriptor instead.
+func (*SpoilEnvelopeRequest) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_sealing_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SpoilEnvelopeRequest) GetTrialId() string {
+	if x != nil {
+		return x.TrialId
+	}
+	return ""
+}
+
+func (x *SpoilEnvelopeRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SpoilEnvelopeRequest) GetStratum() string {
+	if x != nil {
+		return x.Stratum
+	}
+	return ""
+}
+
+func (x *SpoilEnvelopeRequest) GetEnvelope() int32 {
+	if x != nil {
+		return x.Envelope
+	}
+	return 0
+}
+
+func (x *SpoilEnvelopeRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// SpoilEnvelopeResponse confirms it.
+type SpoilEnvelopeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// receipt is of the entry.
+	Receipt       *Receipt `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SpoilEnvelopeResponse) Reset() {
+	*x = SpoilEnvelopeResponse{}
+	mi := &file_lodd_v1_sealing_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SpoilEnvelopeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SpoilEnvelopeResponse) ProtoMessage() {}
+
+func (x *SpoilEnvelopeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_sealing_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SpoilEnvelopeResponse.ProtoReflect.Descriptor instead.
+func (*SpoilEnvelopeResponse) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_sealing_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SpoilEnvelopeResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
 var File_lodd_v1_sealing_proto protoreflect.FileDescriptor
 
 const file_lodd_v1_sealing_proto_rawDesc = "" +
@@ -673,12 +801,22 @@ const file_lodd_v1_sealing_proto_rawDesc = "" +
 	"\x10ContingencySheet\x12\x18\n" +
 	"\astratum\x18\x01 \x01(\tR\astratum\x12\x1b\n" +
 	"\tfile_name\x18\x02 \x01(\tR\bfileName\x12\x1c\n" +
-	"\x06sealed\x18\x03 \x01(\fB\x04\x98\xb5\x18\x01R\x06sealed2\x89\x03\n" +
+	"\x06sealed\x18\x03 \x01(\fB\x04\x98\xb5\x18\x01R\x06sealed\"\x9e\x01\n" +
+	"\x14SpoilEnvelopeRequest\x12\x19\n" +
+	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\x12\x18\n" +
+	"\astratum\x18\x03 \x01(\tR\astratum\x12\x1a\n" +
+	"\benvelope\x18\x04 \x01(\x05R\benvelope\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"C\n" +
+	"\x15SpoilEnvelopeResponse\x12*\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt2\xdf\x03\n" +
 	"\x0eSealingService\x12`\n" +
 	"\x11ContributeEntropy\x12!.lodd.v1.ContributeEntropyRequest\x1a\".lodd.v1.ContributeEntropyResponse\"\x04\x88\xb5\x18\x11\x12W\n" +
 	"\x0eAbandonSealing\x12\x1e.lodd.v1.AbandonSealingRequest\x1a\x1f.lodd.v1.AbandonSealingResponse\"\x04\x88\xb5\x18\x06\x12]\n" +
 	"\x10GetSealingRecord\x12 .lodd.v1.GetSealingRecordRequest\x1a!.lodd.v1.GetSealingRecordResponse\"\x04\x88\xb5\x18\x05\x12]\n" +
-	"\x10PrintContingency\x12 .lodd.v1.PrintContingencyRequest\x1a!.lodd.v1.PrintContingencyResponse\"\x04\x88\xb5\x18\x06B/Z-github.com/lodd-rct/lodd/proto/lodd/v1;loddv1b\x06proto3"
+	"\x10PrintContingency\x12 .lodd.v1.PrintContingencyRequest\x1a!.lodd.v1.PrintContingencyResponse\"\x04\x88\xb5\x18\x06\x12T\n" +
+	"\rSpoilEnvelope\x12\x1d.lodd.v1.SpoilEnvelopeRequest\x1a\x1e.lodd.v1.SpoilEnvelopeResponse\"\x04\x88\xb5\x18\x06B/Z-github.com/lodd-rct/lodd/proto/lodd/v1;loddv1b\x06proto3"
 
 var (
 	file_lodd_v1_sealing_proto_rawDescOnce sync.Once
@@ -692,7 +830,7 @@ func file_lodd_v1_sealing_proto_rawDescGZIP() []byte {
 	return file_lodd_v1_sealing_proto_rawDescData
 }
 
-var file_lodd_v1_sealing_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_lodd_v1_sealing_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_lodd_v1_sealing_proto_goTypes = []any{
 	(*ContributeEntropyRequest)(nil),  // 0: lodd.v1.ContributeEntropyRequest
 	(*ContributeEntropyResponse)(nil), // 1: lodd.v1.ContributeEntropyResponse
@@ -703,28 +841,33 @@ var file_lodd_v1_sealing_proto_goTypes = []any{
 	(*PrintContingencyRequest)(nil),   // 6: lodd.v1.PrintContingencyRequest
 	(*PrintContingencyResponse)(nil),  // 7: lodd.v1.PrintContingencyResponse
 	(*ContingencySheet)(nil),          // 8: lodd.v1.ContingencySheet
-	(*Receipt)(nil),                   // 9: lodd.v1.Receipt
-	(*timestamppb.Timestamp)(nil),     // 10: google.protobuf.Timestamp
+	(*SpoilEnvelopeRequest)(nil),      // 9: lodd.v1.SpoilEnvelopeRequest
+	(*SpoilEnvelopeResponse)(nil),     // 10: lodd.v1.SpoilEnvelopeResponse
+	(*Receipt)(nil),                   // 11: lodd.v1.Receipt
+	(*timestamppb.Timestamp)(nil),     // 12: google.protobuf.Timestamp
 }
 var file_lodd_v1_sealing_proto_depIdxs = []int32{
-	9,  // 0: lodd.v1.ContributeEntropyResponse.receipt:type_name -> lodd.v1.Receipt
-	9,  // 1: lodd.v1.AbandonSealingResponse.receipt:type_name -> lodd.v1.Receipt
-	10, // 2: lodd.v1.GetSealingRecordResponse.sealed:type_name -> google.protobuf.Timestamp
+	11, // 0: lodd.v1.ContributeEntropyResponse.receipt:type_name -> lodd.v1.Receipt
+	11, // 1: lodd.v1.AbandonSealingResponse.receipt:type_name -> lodd.v1.Receipt
+	12, // 2: lodd.v1.GetSealingRecordResponse.sealed:type_name -> google.protobuf.Timestamp
 	8,  // 3: lodd.v1.PrintContingencyResponse.sheets:type_name -> lodd.v1.ContingencySheet
-	9,  // 4: lodd.v1.PrintContingencyResponse.receipt:type_name -> lodd.v1.Receipt
-	0,  // 5: lodd.v1.SealingService.ContributeEntropy:input_type -> lodd.v1.ContributeEntropyRequest
-	2,  // 6: lodd.v1.SealingService.AbandonSealing:input_type -> lodd.v1.AbandonSealingRequest
-	4,  // 7: lodd.v1.SealingService.GetSealingRecord:input_type -> lodd.v1.GetSealingRecordRequest
-	6,  // 8: lodd.v1.SealingService.PrintContingency:input_type -> lodd.v1.PrintContingencyRequest
-	1,  // 9: lodd.v1.SealingService.ContributeEntropy:output_type -> lodd.v1.ContributeEntropyResponse
-	3,  // 10: lodd.v1.SealingService.AbandonSealing:output_type -> lodd.v1.AbandonSealingResponse
-	5,  // 11: lodd.v1.SealingService.GetSealingRecord:output_type -> lodd.v1.GetSealingRecordResponse
-	7,  // 12: lodd.v1.SealingService.PrintContingency:output_type -> lodd.v1.PrintContingencyResponse
-	9,  // [9:13] is the sub-list for method output_type
-	5,  // [5:9] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	11, // 4: lodd.v1.PrintContingencyResponse.receipt:type_name -> lodd.v1.Receipt
+	11, // 5: lodd.v1.SpoilEnvelopeResponse.receipt:type_name -> lodd.v1.Receipt
+	0,  // 6: lodd.v1.SealingService.ContributeEntropy:input_type -> lodd.v1.ContributeEntropyRequest
+	2,  // 7: lodd.v1.SealingService.AbandonSealing:input_type -> lodd.v1.AbandonSealingRequest
+	4,  // 8: lodd.v1.SealingService.GetSealingRecord:input_type -> lodd.v1.GetSealingRecordRequest
+	6,  // 9: lodd.v1.SealingService.PrintContingency:input_type -> lodd.v1.PrintContingencyRequest
+	9,  // 10: lodd.v1.SealingService.SpoilEnvelope:input_type -> lodd.v1.SpoilEnvelopeRequest
+	1,  // 11: lodd.v1.SealingService.ContributeEntropy:output_type -> lodd.v1.ContributeEntropyResponse
+	3,  // 12: lodd.v1.SealingService.AbandonSealing:output_type -> lodd.v1.AbandonSealingResponse
+	5,  // 13: lodd.v1.SealingService.GetSealingRecord:output_type -> lodd.v1.GetSealingRecordResponse
+	7,  // 14: lodd.v1.SealingService.PrintContingency:output_type -> lodd.v1.PrintContingencyResponse
+	10, // 15: lodd.v1.SealingService.SpoilEnvelope:output_type -> lodd.v1.SpoilEnvelopeResponse
+	11, // [11:16] is the sub-list for method output_type
+	6,  // [6:11] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_lodd_v1_sealing_proto_init() }
@@ -740,7 +883,7 @@ func file_lodd_v1_sealing_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lodd_v1_sealing_proto_rawDesc), len(file_lodd_v1_sealing_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -25,6 +25,7 @@ const (
 	SealingService_AbandonSealing_FullMethodName    = "/lodd.v1.SealingService/AbandonSealing"
 	SealingService_GetSealingRecord_FullMethodName  = "/lodd.v1.SealingService/GetSealingRecord"
 	SealingService_PrintContingency_FullMethodName  = "/lodd.v1.SealingService/PrintContingency"
+	SealingService_SpoilEnvelope_FullMethodName     = "/lodd.v1.SealingService/SpoilEnvelope"
 )
 
 // SealingServiceClient is the client API for SealingService service.
@@ -49,6 +50,10 @@ type SealingServiceClient interface {
 	// people who can open them only together. They are drawn apart from the
 	// sequences, which they don't touch.
 	PrintContingency(ctx context.Context, in *PrintContingencyRequest, opts ...grpc.CallOption) (*PrintContingencyResponse, error)
+	// SpoilEnvelope takes a backup envelope out of use. Envelopes are used in the
+	// order of their numbers, so that one that was opened by mistake, damaged or
+	// lost is named before the next one counts.
+	SpoilEnvelope(ctx context.Context, in *SpoilEnvelopeRequest, opts ...grpc.CallOption) (*SpoilEnvelopeResponse, error)
 }
 
 type sealingServiceClient struct {
@@ -99,6 +104,16 @@ func (c *sealingServiceClient) PrintContingency(ctx context.Context, in *PrintCo
 	return out, nil
 }
 
+func (c *sealingServiceClient) SpoilEnvelope(ctx context.Context, in *SpoilEnvelopeRequest, opts ...grpc.CallOption) (*SpoilEnvelopeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SpoilEnvelopeResponse)
+	err := c.cc.Invoke(ctx, SealingService_SpoilEnvelope_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // SealingServiceServer is the server API for SealingService service.
 // All implementations must embed UnimplementedSealingServiceServer
 // for forward compatibility.
@@ -121,6 +136,10 @@ type SealingServiceServer interface {
 	// people who can open them only together. They are drawn apart from the
 	// sequences, which they don't touch.
 	PrintContingency(context.Context, *PrintContingencyRequest) (*PrintContingencyResponse, error)
+	// SpoilEnvelope takes a backup envelope out of use. Envelopes are used in the
+	// order of their numbers, so that one that was opened by mistake, damaged or
+	// lost is named before the next one counts.
+	SpoilEnvelope(context.Context, *SpoilEnvelopeRequest) (*SpoilEnvelopeResponse, error)
 	mustEmbedUnimplementedSealingServiceServer()
 }
 
@@ -142,6 +161,9 @@ func (UnimplementedSealingServiceServer) GetSealingRecord(context.Context, *GetS
 }
 func (UnimplementedSealingServiceServer) PrintContingency(context.Context, *PrintContingencyRequest) (*PrintContingencyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PrintContingency not implemented")
+}
+func (UnimplementedSealingServiceServer) SpoilEnvelope(context.Context, *SpoilEnvelopeRequest) (*SpoilEnvelopeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SpoilEnvelope not implemented")
 }
 func (UnimplementedSealingServiceServer) mustEmbedUnimplementedSealingServiceServer() {}
 func (UnimplementedSealingServiceServer) testEmbeddedByValue()                        {}
@@ -236,6 +258,24 @@ func _SealingService_PrintContingency_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SealingService_SpoilEnvelope_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SpoilEnvelopeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SealingServiceServer).SpoilEnvelope(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SealingService_SpoilEnvelope_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SealingServiceServer).SpoilEnvelope(ctx, req.(*SpoilEnvelopeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // SealingService_ServiceDesc is the grpc.ServiceDesc for SealingService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -258,6 +298,10 @@ var SealingService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PrintContingency",
 			Handler:    _SealingService_PrintContingency_Handler,
+		},
+		{
+			MethodName: "SpoilEnvelope",
+			Handler:    _SealingService_SpoilEnvelope_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

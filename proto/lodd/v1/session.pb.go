@@ -34,8 +34,13 @@ type JoinRequest struct {
 	User string `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
 	// full_name is the person's printed name, as it stands beside signatures.
 	FullName string `protobuf:"bytes,3,opt,name=full_name,json=fullName,proto3" json:"full_name,omitempty"`
-	// password has at least 15 characters.
-	Password      string `protobuf:"bytes,4,opt,name=password,proto3" json:"password,omitempty"`
+	// password has at least 15 characters. It is left out with an id_token.
+	Password string `protobuf:"bytes,4,opt,name=password,proto3" json:"password,omitempty"`
+	// id_token ties the account to an identity of the provider instead of a
+	// password.
+	IdToken string `protobuf:"bytes,5,opt,name=id_token,json=idToken,proto3" json:"id_token,omitempty"`
+	// nonce is that of BeginOIDC, with an id_token.
+	Nonce         string `protobuf:"bytes,6,opt,name=nonce,proto3" json:"nonce,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -98,6 +103,20 @@ func (x *JoinRequest) GetPassword() string {
 	return ""
 }
 
+func (x *JoinRequest) GetIdToken() string {
+	if x != nil {
+		return x.IdToken
+	}
+	return ""
+}
+
+func (x *JoinRequest) GetNonce() string {
+	if x != nil {
+		return x.Nonce
+	}
+	return ""
+}
+
 // JoinResponse confirms the new account.
 type JoinResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -150,7 +169,9 @@ type LoginRequest struct {
 	// user is the account.
 	User string `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
 	// password is the account's password.
-	Password      string `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
+	Password string `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
+	// code is of the second factor, or a recovery code; empty if there is none.
+	Code          string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -199,6 +220,13 @@ func (x *LoginRequest) GetPassword() string {
 	return ""
 }
 
+func (x *LoginRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
 // LoginResponse carries the session.
 type LoginResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -207,7 +235,10 @@ type LoginResponse struct {
 	// expires is when the session ends at the latest.
 	Expires *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires,proto3" json:"expires,omitempty"`
 	// idle_seconds is how long it lasts without a call.
-	IdleSeconds   int64 `protobuf:"varint,3,opt,name=idle_seconds,json=idleSeconds,proto3" json:"idle_seconds,omitempty"`
+	IdleSeconds int64 `protobuf:"varint,3,opt,name=idle_seconds,json=idleSeconds,proto3" json:"idle_seconds,omitempty"`
+	// limited tells that the session can do nothing but enrol a second factor,
+	// which the account's roles demand.
+	Limited       bool `protobuf:"varint,4,opt,name=limited,proto3" json:"limited,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -261,6 +292,13 @@ func (x *LoginResponse) GetIdleSeconds() int64 {
 		return x.IdleSeconds
 	}
 	return 0
+}
+
+func (x *LoginResponse) GetLimited() bool {
+	if x != nil {
+		return x.Limited
+	}
+	return false
 }
 
 // LogoutRequest ends the caller's session.
@@ -529,25 +567,903 @@ func (x *HeldRole) GetSite() string {
 	return ""
 }
 
+// BeginOIDCRequest begins something with the identity provider.
+type BeginOIDCRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeginOIDCRequest) Reset() {
+	*x = BeginOIDCRequest{}
+	mi := &file_lodd_v1_session_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeginOIDCRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeginOIDCRequest) ProtoMessage() {}
+
+func (x *BeginOIDCRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_session_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeginOIDCRequest.ProtoReflect.Descriptor instead.
+func (*BeginOIDCRequest) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_session_proto_rawDescGZIP(), []int{9}
+}
+
+// BeginOIDCResponse tells where.
+type BeginOIDCResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// issuer is the provider.
+	Issuer string `protobuf:"bytes,1,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	// client_id is this server's name there.
+	ClientId string `protobuf:"bytes,2,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	// scopes are what to ask for.
+	Scopes []string `protobuf:"bytes,3,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	// nonce goes into the authentication request, and comes back in the token.
+	// It is good for ten minutes, once.
+	Nonce         string `protobuf:"bytes,4,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeginOIDCResponse) Reset() {
+	*x = BeginOIDCResponse{}
+	mi := &file_lodd_v1_session_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeginOIDCResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeginOIDCResponse) ProtoMessage() {}
+
+func (x *BeginOIDCResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_session_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeginOIDCResponse.ProtoReflect.Descriptor instead.
+func (*BeginOIDCResponse) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_session_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *BeginOIDCResponse) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
+func (x *BeginOIDCResponse) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
+func (x *BeginOIDCResponse) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+func (x *BeginOIDCResponse) GetNonce() string {
+	if x != nil {
+		return x.Nonce
+	}
+	return ""
+}
+
+// LoginOIDCRequest begins a session.
+type LoginOIDCRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// id_token is what the provider gave out. It works once.
+	IdToken string `protobuf:"bytes,1,opt,name=id_token,json=idToken,proto3" json:"id_token,omitempty"`
+	// nonce is that of BeginOIDC; empty for a token of the device flow (RFC
+	// 8628), which has none.
+	Nonce string `protobuf:"bytes,2,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	// code is of the account's second factor, if the provider vouches for none.
+	Code          string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LoginOIDCRequest) Reset() {
+	*x = LoginOIDCRequest{}
+	mi := &file_lodd_v1_session_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LoginOIDCRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LoginOIDCRequest) ProtoMessage() {}
+
+func (x *LoginOIDCRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_session_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LoginOIDCRequest.ProtoReflect.Descriptor instead.
+func (*LoginOIDCRequest) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_session_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *LoginOIDCRequest) GetIdToken() string {
+	if x != nil {
+		return x.IdToken
+	}
+	return ""
+}
+
+func (x *LoginOIDCRequest) GetNonce() string {
+	if x != nil {
+		return x.Nonce
+	}
+	return ""
+}
+
+func (x *LoginOIDCRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+// LoginOIDCResponse carries the session.
+type LoginOIDCResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// user is the account.
+	User string `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	// session is as after a sign-in with a password.
+	Session       *LoginResponse `protobuf:"bytes,2,opt,name=session,proto3" json:"session,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LoginOIDCResponse) Reset() {
+	*x = LoginOIDCResponse{}
+	mi := &file_lodd_v1_session_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LoginOIDCResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LoginOIDCResponse) ProtoMessage() {}
+
+func (x *LoginOIDCResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_session_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LoginOIDCResponse.ProtoReflect.Descriptor instead.
+func (*LoginOIDCResponse) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_session_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *LoginOIDCResponse) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *LoginOIDCResponse) GetSession() *LoginResponse {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+// RecoverRequest uses a code that two people have granted.
+type RecoverRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// user is the account.
+	User string `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	// code is the one-time code.
+	Code string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	// password is the new password, of at least 15 characters.
+	Password      string `protobuf:"bytes,3,opt,name=password,proto3" json:"password,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecoverRequest) Reset() {
+	*x = RecoverRequest{}
+	mi := &file_lodd_v1_session_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecoverRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecoverRequest) ProtoMessage() {}
+
+func (x *RecoverRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_session_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecoverRequest.ProtoReflect.Descriptor instead.
+func (*RecoverRequest) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_session_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *RecoverRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *RecoverRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *RecoverRequest) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+// RecoverResponse is empty.
+type RecoverResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecoverResponse) Reset() {
+	*x = RecoverResponse{}
+	mi := &file_lodd_v1_session_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecoverResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecoverResponse) ProtoMessage() {}
+
+func (x *RecoverResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_session_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecoverResponse.ProtoReflect.Descriptor instead.
+func (*RecoverResponse) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_session_proto_rawDescGZIP(), []int{14}
+}
+
+// EnrolFactorRequest asks for a secret.
+type EnrolFactorRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// password proves again who the caller is; empty for an account without one.
+	Password string `protobuf:"bytes,1,opt,name=password,proto3" json:"password,omitempty"`
+	// code is of the second factor that the account has, if it has one.
+	Code          string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EnrolFactorRequest) Reset() {
+	*x = EnrolFactorRequest{}
+	mi := &file_lodd_v1_session_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnrolFactorRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnrolFactorRequest) ProtoMessage() {}
+
+func (x *EnrolFactorRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_session_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnrolFactorRequest.ProtoReflect.Descriptor instead.
+func (*EnrolFactorRequest) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_session_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *EnrolFactorRequest) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+func (x *EnrolFactorRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+// EnrolFactorResponse carries the secret. It is shown once.
+type EnrolFactorResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// secret is the secret in base32.
+	Secret string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	// uri is the same for an authenticator app, as otpauth://totp/…
+	Uri           string `protobuf:"bytes,2,opt,name=uri,proto3" json:"uri,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EnrolFactorResponse) Reset() {
+	*x = EnrolFactorResponse{}
+	mi := &file_lodd_v1_session_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnrolFactorResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnrolFactorResponse) ProtoMessage() {}
+
+func (x *EnrolFactorResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_session_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnrolFactorResponse.ProtoReflect.Descriptor instead.
+func (*EnrolFactorResponse) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_session_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *EnrolFactorResponse) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *EnrolFactorResponse) GetUri() string {
+	if x != nil {
+		return x.Uri
+	}
+	return ""
+}
+
+// ConfirmFactorRequest proves that the secret has arrived.
+type ConfirmFactorRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// code is one of the new factor.
+	Code          string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmFactorRequest) Reset() {
+	*x = ConfirmFactorRequest{}
+	mi := &file_lodd_v1_session_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmFactorRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmFactorRequest) ProtoMessage() {}
+
+func (x *ConfirmFactorRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_session_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmFactorRequest.ProtoReflect.Descriptor instead.
+func (*ConfirmFactorRequest) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_session_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ConfirmFactorRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+// ConfirmFactorResponse carries the recovery codes. They are shown once.
+type ConfirmFactorResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// recovery_codes each take the place of a code, once.
+	RecoveryCodes []string `protobuf:"bytes,1,rep,name=recovery_codes,json=recoveryCodes,proto3" json:"recovery_codes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmFactorResponse) Reset() {
+	*x = ConfirmFactorResponse{}
+	mi := &file_lodd_v1_session_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmFactorResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmFactorResponse) ProtoMessage() {}
+
+func (x *ConfirmFactorResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_session_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmFactorResponse.ProtoReflect.Descriptor instead.
+func (*ConfirmFactorResponse) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_session_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ConfirmFactorResponse) GetRecoveryCodes() []string {
+	if x != nil {
+		return x.RecoveryCodes
+	}
+	return nil
+}
+
+// ChangePasswordRequest changes the caller's password.
+type ChangePasswordRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// old_password is the present password.
+	OldPassword string `protobuf:"bytes,1,opt,name=old_password,json=oldPassword,proto3" json:"old_password,omitempty"`
+	// code is of the second factor, if there is one.
+	Code string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	// new_password has at least 15 characters.
+	NewPassword   string `protobuf:"bytes,3,opt,name=new_password,json=newPassword,proto3" json:"new_password,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangePasswordRequest) Reset() {
+	*x = ChangePasswordRequest{}
+	mi := &file_lodd_v1_session_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangePasswordRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangePasswordRequest) ProtoMessage() {}
+
+func (x *ChangePasswordRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_session_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangePasswordRequest.ProtoReflect.Descriptor instead.
+func (*ChangePasswordRequest) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_session_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ChangePasswordRequest) GetOldPassword() string {
+	if x != nil {
+		return x.OldPassword
+	}
+	return ""
+}
+
+func (x *ChangePasswordRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *ChangePasswordRequest) GetNewPassword() string {
+	if x != nil {
+		return x.NewPassword
+	}
+	return ""
+}
+
+// ChangePasswordResponse is empty.
+type ChangePasswordResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangePasswordResponse) Reset() {
+	*x = ChangePasswordResponse{}
+	mi := &file_lodd_v1_session_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangePasswordResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangePasswordResponse) ProtoMessage() {}
+
+func (x *ChangePasswordResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_session_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangePasswordResponse.ProtoReflect.Descriptor instead.
+func (*ChangePasswordResponse) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_session_proto_rawDescGZIP(), []int{20}
+}
+
+// StepUpRequest proves again who the caller is.
+type StepUpRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// act is the full name of the method that it is for.
+	Act string `protobuf:"bytes,1,opt,name=act,proto3" json:"act,omitempty"`
+	// trial_id is the trial of the act.
+	TrialId string `protobuf:"bytes,2,opt,name=trial_id,json=trialId,proto3" json:"trial_id,omitempty"`
+	// subject is what the act is about: its participant, or its number.
+	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	// password is the caller's password; empty with an id_token.
+	Password string `protobuf:"bytes,4,opt,name=password,proto3" json:"password,omitempty"`
+	// code is of the second factor, if there is one.
+	Code string `protobuf:"bytes,5,opt,name=code,proto3" json:"code,omitempty"`
+	// id_token is of a fresh authentication with the provider, for an account
+	// that is tied to it.
+	IdToken string `protobuf:"bytes,6,opt,name=id_token,json=idToken,proto3" json:"id_token,omitempty"`
+	// nonce is that of BeginOIDC, with an id_token.
+	Nonce         string `protobuf:"bytes,7,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StepUpRequest) Reset() {
+	*x = StepUpRequest{}
+	mi := &file_lodd_v1_session_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StepUpRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StepUpRequest) ProtoMessage() {}
+
+func (x *StepUpRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_session_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StepUpRequest.ProtoReflect.Descriptor instead.
+func (*StepUpRequest) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_session_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *StepUpRequest) GetAct() string {
+	if x != nil {
+		return x.Act
+	}
+	return ""
+}
+
+func (x *StepUpRequest) GetTrialId() string {
+	if x != nil {
+		return x.TrialId
+	}
+	return ""
+}
+
+func (x *StepUpRequest) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *StepUpRequest) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+func (x *StepUpRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *StepUpRequest) GetIdToken() string {
+	if x != nil {
+		return x.IdToken
+	}
+	return ""
+}
+
+func (x *StepUpRequest) GetNonce() string {
+	if x != nil {
+		return x.Nonce
+	}
+	return ""
+}
+
+// StepUpResponse carries the proof.
+type StepUpResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// token goes into the request of the act. It works once.
+	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// expires is when it ends.
+	Expires       *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires,proto3" json:"expires,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StepUpResponse) Reset() {
+	*x = StepUpResponse{}
+	mi := &file_lodd_v1_session_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StepUpResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StepUpResponse) ProtoMessage() {}
+
+func (x *StepUpResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_session_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StepUpResponse.ProtoReflect.Descriptor instead.
+func (*StepUpResponse) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_session_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *StepUpResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *StepUpResponse) GetExpires() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
+// SetNoticeAddressRequest tells where notices go.
+type SetNoticeAddressRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// address is an e-mail address; empty for none.
+	Address       string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetNoticeAddressRequest) Reset() {
+	*x = SetNoticeAddressRequest{}
+	mi := &file_lodd_v1_session_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetNoticeAddressRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetNoticeAddressRequest) ProtoMessage() {}
+
+func (x *SetNoticeAddressRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_session_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetNoticeAddressRequest.ProtoReflect.Descriptor instead.
+func (*SetNoticeAddressRequest) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_session_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *SetNoticeAddressRequest) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+// SetNoticeAddressResponse is empty.
+type SetNoticeAddressResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetNoticeAddressResponse) Reset() {
+	*x = SetNoticeAddressResponse{}
+	mi := &file_lodd_v1_session_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetNoticeAddressResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetNoticeAddressResponse) ProtoMessage() {}
+
+func (x *SetNoticeAddressResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_v1_session_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetNoticeAddressResponse.ProtoReflect.Descriptor instead.
+func (*SetNoticeAddressResponse) Descriptor() ([]byte, []int) {
+	return file_lodd_v1_session_proto_rawDescGZIP(), []int{24}
+}
+
 var File_lodd_v1_session_proto protoreflect.FileDescriptor
 
 const file_lodd_v1_session_proto_rawDesc = "" +
 	"\n" +
-	"\x15lodd/v1/session.proto\x12\alodd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15lodd/v1/options.proto\"n\n" +
+	"\x15lodd/v1/session.proto\x12\alodd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15lodd/v1/options.proto\"\x9f\x01\n" +
 	"\vJoinRequest\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x1b\n" +
 	"\tfull_name\x18\x03 \x01(\tR\bfullName\x12\x1a\n" +
-	"\bpassword\x18\x04 \x01(\tR\bpassword\"\"\n" +
+	"\bpassword\x18\x04 \x01(\tR\bpassword\x12\x19\n" +
+	"\bid_token\x18\x05 \x01(\tR\aidToken\x12\x14\n" +
+	"\x05nonce\x18\x06 \x01(\tR\x05nonce\"\"\n" +
 	"\fJoinResponse\x12\x12\n" +
-	"\x04user\x18\x01 \x01(\tR\x04user\">\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\"R\n" +
 	"\fLoginRequest\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x1a\n" +
-	"\bpassword\x18\x02 \x01(\tR\bpassword\"~\n" +
+	"\bpassword\x18\x02 \x01(\tR\bpassword\x12\x12\n" +
+	"\x04code\x18\x03 \x01(\tR\x04code\"\x98\x01\n" +
 	"\rLoginResponse\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x124\n" +
 	"\aexpires\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\x12!\n" +
-	"\fidle_seconds\x18\x03 \x01(\x03R\vidleSeconds\"\x0f\n" +
+	"\fidle_seconds\x18\x03 \x01(\x03R\vidleSeconds\x12\x18\n" +
+	"\alimited\x18\x04 \x01(\bR\alimited\"\x0f\n" +
 	"\rLogoutRequest\"\x10\n" +
 	"\x0eLogoutResponse\"\x0f\n" +
 	"\rWhoAmIRequest\"\xc8\x01\n" +
@@ -562,12 +1478,67 @@ const file_lodd_v1_session_proto_rawDesc = "" +
 	"\bHeldRole\x12\x19\n" +
 	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x12\n" +
-	"\x04site\x18\x03 \x01(\tR\x04site2\x8b\x02\n" +
+	"\x04site\x18\x03 \x01(\tR\x04site\"\x12\n" +
+	"\x10BeginOIDCRequest\"v\n" +
+	"\x11BeginOIDCResponse\x12\x16\n" +
+	"\x06issuer\x18\x01 \x01(\tR\x06issuer\x12\x1b\n" +
+	"\tclient_id\x18\x02 \x01(\tR\bclientId\x12\x16\n" +
+	"\x06scopes\x18\x03 \x03(\tR\x06scopes\x12\x14\n" +
+	"\x05nonce\x18\x04 \x01(\tR\x05nonce\"W\n" +
+	"\x10LoginOIDCRequest\x12\x19\n" +
+	"\bid_token\x18\x01 \x01(\tR\aidToken\x12\x14\n" +
+	"\x05nonce\x18\x02 \x01(\tR\x05nonce\x12\x12\n" +
+	"\x04code\x18\x03 \x01(\tR\x04code\"Y\n" +
+	"\x11LoginOIDCResponse\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x120\n" +
+	"\asession\x18\x02 \x01(\v2\x16.lodd.v1.LoginResponseR\asession\"T\n" +
+	"\x0eRecoverRequest\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\x12\x1a\n" +
+	"\bpassword\x18\x03 \x01(\tR\bpassword\"\x11\n" +
+	"\x0fRecoverResponse\"D\n" +
+	"\x12EnrolFactorRequest\x12\x1a\n" +
+	"\bpassword\x18\x01 \x01(\tR\bpassword\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\"?\n" +
+	"\x13EnrolFactorResponse\x12\x16\n" +
+	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x10\n" +
+	"\x03uri\x18\x02 \x01(\tR\x03uri\"*\n" +
+	"\x14ConfirmFactorRequest\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\">\n" +
+	"\x15ConfirmFactorResponse\x12%\n" +
+	"\x0erecovery_codes\x18\x01 \x03(\tR\rrecoveryCodes\"q\n" +
+	"\x15ChangePasswordRequest\x12!\n" +
+	"\fold_password\x18\x01 \x01(\tR\voldPassword\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\x12!\n" +
+	"\fnew_password\x18\x03 \x01(\tR\vnewPassword\"\x18\n" +
+	"\x16ChangePasswordResponse\"\xb7\x01\n" +
+	"\rStepUpRequest\x12\x10\n" +
+	"\x03act\x18\x01 \x01(\tR\x03act\x12\x19\n" +
+	"\btrial_id\x18\x02 \x01(\tR\atrialId\x12\x18\n" +
+	"\asubject\x18\x03 \x01(\tR\asubject\x12\x1a\n" +
+	"\bpassword\x18\x04 \x01(\tR\bpassword\x12\x12\n" +
+	"\x04code\x18\x05 \x01(\tR\x04code\x12\x19\n" +
+	"\bid_token\x18\x06 \x01(\tR\aidToken\x12\x14\n" +
+	"\x05nonce\x18\a \x01(\tR\x05nonce\"\\\n" +
+	"\x0eStepUpResponse\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\x124\n" +
+	"\aexpires\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\"3\n" +
+	"\x17SetNoticeAddressRequest\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\"\x1a\n" +
+	"\x18SetNoticeAddressResponse2\x82\a\n" +
 	"\x0eSessionService\x129\n" +
 	"\x04Join\x12\x14.lodd.v1.JoinRequest\x1a\x15.lodd.v1.JoinResponse\"\x04\x88\xb5\x18\x01\x12<\n" +
 	"\x05Login\x12\x15.lodd.v1.LoginRequest\x1a\x16.lodd.v1.LoginResponse\"\x04\x88\xb5\x18\x01\x12?\n" +
 	"\x06Logout\x12\x16.lodd.v1.LogoutRequest\x1a\x17.lodd.v1.LogoutResponse\"\x04\x88\xb5\x18\x02\x12?\n" +
-	"\x06WhoAmI\x12\x16.lodd.v1.WhoAmIRequest\x1a\x17.lodd.v1.WhoAmIResponse\"\x04\x88\xb5\x18\x02B/Z-github.com/lodd-rct/lodd/proto/lodd/v1;loddv1b\x06proto3"
+	"\x06WhoAmI\x12\x16.lodd.v1.WhoAmIRequest\x1a\x17.lodd.v1.WhoAmIResponse\"\x04\x88\xb5\x18\x02\x12H\n" +
+	"\tBeginOIDC\x12\x19.lodd.v1.BeginOIDCRequest\x1a\x1a.lodd.v1.BeginOIDCResponse\"\x04\x88\xb5\x18\x01\x12H\n" +
+	"\tLoginOIDC\x12\x19.lodd.v1.LoginOIDCRequest\x1a\x1a.lodd.v1.LoginOIDCResponse\"\x04\x88\xb5\x18\x01\x12B\n" +
+	"\aRecover\x12\x17.lodd.v1.RecoverRequest\x1a\x18.lodd.v1.RecoverResponse\"\x04\x88\xb5\x18\x01\x12N\n" +
+	"\vEnrolFactor\x12\x1b.lodd.v1.EnrolFactorRequest\x1a\x1c.lodd.v1.EnrolFactorResponse\"\x04\x88\xb5\x18\x02\x12T\n" +
+	"\rConfirmFactor\x12\x1d.lodd.v1.ConfirmFactorRequest\x1a\x1e.lodd.v1.ConfirmFactorResponse\"\x04\x88\xb5\x18\x02\x12W\n" +
+	"\x0eChangePassword\x12\x1e.lodd.v1.ChangePasswordRequest\x1a\x1f.lodd.v1.ChangePasswordResponse\"\x04\x88\xb5\x18\x02\x12?\n" +
+	"\x06StepUp\x12\x16.lodd.v1.StepUpRequest\x1a\x17.lodd.v1.StepUpResponse\"\x04\x88\xb5\x18\x02\x12]\n" +
+	"\x10SetNoticeAddress\x12 .lodd.v1.SetNoticeAddressRequest\x1a!.lodd.v1.SetNoticeAddressResponse\"\x04\x88\xb5\x18\x02B/Z-github.com/lodd-rct/lodd/proto/lodd/v1;loddv1b\x06proto3"
 
 var (
 	file_lodd_v1_session_proto_rawDescOnce sync.Once
@@ -581,35 +1552,69 @@ func file_lodd_v1_session_proto_rawDescGZIP() []byte {
 	return file_lodd_v1_session_proto_rawDescData
 }
 
-var file_lodd_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_lodd_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_lodd_v1_session_proto_goTypes = []any{
-	(*JoinRequest)(nil),           // 0: lodd.v1.JoinRequest
-	(*JoinResponse)(nil),          // 1: lodd.v1.JoinResponse
-	(*LoginRequest)(nil),          // 2: lodd.v1.LoginRequest
-	(*LoginResponse)(nil),         // 3: lodd.v1.LoginResponse
-	(*LogoutRequest)(nil),         // 4: lodd.v1.LogoutRequest
-	(*LogoutResponse)(nil),        // 5: lodd.v1.LogoutResponse
-	(*WhoAmIRequest)(nil),         // 6: lodd.v1.WhoAmIRequest
-	(*WhoAmIResponse)(nil),        // 7: lodd.v1.WhoAmIResponse
-	(*HeldRole)(nil),              // 8: lodd.v1.HeldRole
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(*JoinRequest)(nil),              // 0: lodd.v1.JoinRequest
+	(*JoinResponse)(nil),             // 1: lodd.v1.JoinResponse
+	(*LoginRequest)(nil),             // 2: lodd.v1.LoginRequest
+	(*LoginResponse)(nil),            // 3: lodd.v1.LoginResponse
+	(*LogoutRequest)(nil),            // 4: lodd.v1.LogoutRequest
+	(*LogoutResponse)(nil),           // 5: lodd.v1.LogoutResponse
+	(*WhoAmIRequest)(nil),            // 6: lodd.v1.WhoAmIRequest
+	(*WhoAmIResponse)(nil),           // 7: lodd.v1.WhoAmIResponse
+	(*HeldRole)(nil),                 // 8: lodd.v1.HeldRole
+	(*BeginOIDCRequest)(nil),         // 9: lodd.v1.BeginOIDCRequest
+	(*BeginOIDCResponse)(nil),        // 10: lodd.v1.BeginOIDCResponse
+	(*LoginOIDCRequest)(nil),         // 11: lodd.v1.LoginOIDCRequest
+	(*LoginOIDCResponse)(nil),        // 12: lodd.v1.LoginOIDCResponse
+	(*RecoverRequest)(nil),           // 13: lodd.v1.RecoverRequest
+	(*RecoverResponse)(nil),          // 14: lodd.v1.RecoverResponse
+	(*EnrolFactorRequest)(nil),       // 15: lodd.v1.EnrolFactorRequest
+	(*EnrolFactorResponse)(nil),      // 16: lodd.v1.EnrolFactorResponse
+	(*ConfirmFactorRequest)(nil),     // 17: lodd.v1.ConfirmFactorRequest
+	(*ConfirmFactorResponse)(nil),    // 18: lodd.v1.ConfirmFactorResponse
+	(*ChangePasswordRequest)(nil),    // 19: lodd.v1.ChangePasswordRequest
+	(*ChangePasswordResponse)(nil),   // 20: lodd.v1.ChangePasswordResponse
+	(*StepUpRequest)(nil),            // 21: lodd.v1.StepUpRequest
+	(*StepUpResponse)(nil),           // 22: lodd.v1.StepUpResponse
+	(*SetNoticeAddressRequest)(nil),  // 23: lodd.v1.SetNoticeAddressRequest
+	(*SetNoticeAddressResponse)(nil), // 24: lodd.v1.SetNoticeAddressResponse
+	(*timestamppb.Timestamp)(nil),    // 25: google.protobuf.Timestamp
 }
 var file_lodd_v1_session_proto_depIdxs = []int32{
-	9, // 0: lodd.v1.LoginResponse.expires:type_name -> google.protobuf.Timestamp
-	8, // 1: lodd.v1.WhoAmIResponse.roles:type_name -> lodd.v1.HeldRole
-	0, // 2: lodd.v1.SessionService.Join:input_type -> lodd.v1.JoinRequest
-	2, // 3: lodd.v1.SessionService.Login:input_type -> lodd.v1.LoginRequest
-	4, // 4: lodd.v1.SessionService.Logout:input_type -> lodd.v1.LogoutRequest
-	6, // 5: lodd.v1.SessionService.WhoAmI:input_type -> lodd.v1.WhoAmIRequest
-	1, // 6: lodd.v1.SessionService.Join:output_type -> lodd.v1.JoinResponse
-	3, // 7: lodd.v1.SessionService.Login:output_type -> lodd.v1.LoginResponse
-	5, // 8: lodd.v1.SessionService.Logout:output_type -> lodd.v1.LogoutResponse
-	7, // 9: lodd.v1.SessionService.WhoAmI:output_type -> lodd.v1.WhoAmIResponse
-	6, // [6:10] is the sub-list for method output_type
-	2, // [2:6] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	25, // 0: lodd.v1.LoginResponse.expires:type_name -> google.protobuf.Timestamp
+	8,  // 1: lodd.v1.WhoAmIResponse.roles:type_name -> lodd.v1.HeldRole
+	3,  // 2: lodd.v1.LoginOIDCResponse.session:type_name -> lodd.v1.LoginResponse
+	25, // 3: lodd.v1.StepUpResponse.expires:type_name -> google.protobuf.Timestamp
+	0,  // 4: lodd.v1.SessionService.Join:input_type -> lodd.v1.JoinRequest
+	2,  // 5: lodd.v1.SessionService.Login:input_type -> lodd.v1.LoginRequest
+	4,  // 6: lodd.v1.SessionService.Logout:input_type -> lodd.v1.LogoutRequest
+	6,  // 7: lodd.v1.SessionService.WhoAmI:input_type -> lodd.v1.WhoAmIRequest
+	9,  // 8: lodd.v1.SessionService.BeginOIDC:input_type -> lodd.v1.BeginOIDCRequest
+	11, // 9: lodd.v1.SessionService.LoginOIDC:input_type -> lodd.v1.LoginOIDCRequest
+	13, // 10: lodd.v1.SessionService.Recover:input_type -> lodd.v1.RecoverRequest
+	15, // 11: lodd.v1.SessionService.EnrolFactor:input_type -> lodd.v1.EnrolFactorRequest
+	17, // 12: lodd.v1.SessionService.ConfirmFactor:input_type -> lodd.v1.ConfirmFactorRequest
+	19, // 13: lodd.v1.SessionService.ChangePassword:input_type -> lodd.v1.ChangePasswordRequest
+	21, // 14: lodd.v1.SessionService.StepUp:input_type -> lodd.v1.StepUpRequest
+	23, // 15: lodd.v1.SessionService.SetNoticeAddress:input_type -> lodd.v1.SetNoticeAddressRequest
+	1,  // 16: lodd.v1.SessionService.Join:output_type -> lodd.v1.JoinResponse
+	3,  // 17: lodd.v1.SessionService.Login:output_type -> lodd.v1.LoginResponse
+	5,  // 18: lodd.v1.SessionService.Logout:output_type -> lodd.v1.LogoutResponse
+	7,  // 19: lodd.v1.SessionService.WhoAmI:output_type -> lodd.v1.WhoAmIResponse
+	10, // 20: lodd.v1.SessionService.BeginOIDC:output_type -> lodd.v1.BeginOIDCResponse
+	12, // 21: lodd.v1.SessionService.LoginOIDC:output_type -> lodd.v1.LoginOIDCResponse
+	14, // 22: lodd.v1.SessionService.Recover:output_type -> lodd.v1.RecoverResponse
+	16, // 23: lodd.v1.SessionService.EnrolFactor:output_type -> lodd.v1.EnrolFactorResponse
+	18, // 24: lodd.v1.SessionService.ConfirmFactor:output_type -> lodd.v1.ConfirmFactorResponse
+	20, // 25: lodd.v1.SessionService.ChangePassword:output_type -> lodd.v1.ChangePasswordResponse
+	22, // 26: lodd.v1.SessionService.StepUp:output_type -> lodd.v1.StepUpResponse
+	24, // 27: lodd.v1.SessionService.SetNoticeAddress:output_type -> lodd.v1.SetNoticeAddressResponse
+	16, // [16:28] is the sub-list for method output_type
+	4,  // [4:16] is the sub-list for method input_type
+	4,  // [4:4] is the sub-list for extension type_name
+	4,  // [4:4] is the sub-list for extension extendee
+	0,  // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_lodd_v1_session_proto_init() }
@@ -624,7 +1629,7 @@ func file_lodd_v1_session_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lodd_v1_session_proto_rawDesc), len(file_lodd_v1_session_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,10 +21,18 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	SessionService_Join_FullMethodName   = "/lodd.v1.SessionService/Join"
-	SessionService_Login_FullMethodName  = "/lodd.v1.SessionService/Login"
-	SessionService_Logout_FullMethodName = "/lodd.v1.SessionService/Logout"
-	SessionService_WhoAmI_FullMethodName = "/lodd.v1.SessionService/WhoAmI"
+	SessionService_Join_FullMethodName             = "/lodd.v1.SessionService/Join"
+	SessionService_Login_FullMethodName            = "/lodd.v1.SessionService/Login"
+	SessionService_Logout_FullMethodName           = "/lodd.v1.SessionService/Logout"
+	SessionService_WhoAmI_FullMethodName           = "/lodd.v1.SessionService/WhoAmI"
+	SessionService_BeginOIDC_FullMethodName        = "/lodd.v1.SessionService/BeginOIDC"
+	SessionService_LoginOIDC_FullMethodName        = "/lodd.v1.SessionService/LoginOIDC"
+	SessionService_Recover_FullMethodName          = "/lodd.v1.SessionService/Recover"
+	SessionService_EnrolFactor_FullMethodName      = "/lodd.v1.SessionService/EnrolFactor"
+	SessionService_ConfirmFactor_FullMethodName    = "/lodd.v1.SessionService/ConfirmFactor"
+	SessionService_ChangePassword_FullMethodName   = "/lodd.v1.SessionService/ChangePassword"
+	SessionService_StepUp_FullMethodName           = "/lodd.v1.SessionService/StepUp"
+	SessionService_SetNoticeAddress_FullMethodName = "/lodd.v1.SessionService/SetNoticeAddress"
 )
 
 // SessionServiceClient is the client API for SessionService service.
@@ -37,12 +45,36 @@ type SessionServiceClient interface {
 	// after a lost answer is refused with INVITE, and Login then works.
 	Join(ctx context.Context, in *JoinRequest, opts ...grpc.CallOption) (*JoinResponse, error)
 	// Login begins a session. Refusals (SIGN_IN, SLOW_DOWN) do not tell whether
-	// the account exists.
+	// the account exists; CODE_NEEDED is told to whoever knows the password.
 	Login(ctx context.Context, in *LoginRequest, opts ...grpc.CallOption) (*LoginResponse, error)
 	// Logout ends the caller's session. It is safe to repeat.
 	Logout(ctx context.Context, in *LogoutRequest, opts ...grpc.CallOption) (*LogoutResponse, error)
 	// WhoAmI tells the caller's account and roles.
 	WhoAmI(ctx context.Context, in *WhoAmIRequest, opts ...grpc.CallOption) (*WhoAmIResponse, error)
+	// BeginOIDC begins a sign-in, a joining or a step-up with the identity
+	// provider of this server: it tells where, and a nonce. It is refused with
+	// NO_PROVIDER if the server has none.
+	BeginOIDC(ctx context.Context, in *BeginOIDCRequest, opts ...grpc.CallOption) (*BeginOIDCResponse, error)
+	// LoginOIDC begins a session with an identity of the provider that an account
+	// is tied to (OpenID Connect Core 1.0, section 3.1).
+	LoginOIDC(ctx context.Context, in *LoginOIDCRequest, opts ...grpc.CallOption) (*LoginOIDCResponse, error)
+	// Recover sets a new password with a code that two people have granted. The
+	// code works once. The second factor is gone.
+	Recover(ctx context.Context, in *RecoverRequest, opts ...grpc.CallOption) (*RecoverResponse, error)
+	// EnrolFactor makes a secret for a second factor (RFC 6238), which counts
+	// from ConfirmFactor on. Whoever has one gives a code of it.
+	EnrolFactor(ctx context.Context, in *EnrolFactorRequest, opts ...grpc.CallOption) (*EnrolFactorResponse, error)
+	// ConfirmFactor proves that the secret has arrived, and ends every other
+	// session of the caller. The answer holds recovery codes, once.
+	ConfirmFactor(ctx context.Context, in *ConfirmFactorRequest, opts ...grpc.CallOption) (*ConfirmFactorResponse, error)
+	// ChangePassword changes the caller's password and ends every other session.
+	ChangePassword(ctx context.Context, in *ChangePasswordRequest, opts ...grpc.CallOption) (*ChangePasswordResponse, error)
+	// StepUp proves again who the caller is, for one act within five minutes:
+	// a signature, an unblinding, an approval.
+	StepUp(ctx context.Context, in *StepUpRequest, opts ...grpc.CallOption) (*StepUpResponse, error)
+	// SetNoticeAddress tells where notices for the caller go. It isn't kept in the
+	// log.
+	SetNoticeAddress(ctx context.Context, in *SetNoticeAddressRequest, opts ...grpc.CallOption) (*SetNoticeAddressResponse, error)
 }
 
 type sessionServiceClient struct {
@@ -93,6 +125,86 @@ func (c *sessionServiceClient) WhoAmI(ctx context.Context, in *WhoAmIRequest, op
 	return out, nil
 }
 
+func (c *sessionServiceClient) BeginOIDC(ctx context.Context, in *BeginOIDCRequest, opts ...grpc.CallOption) (*BeginOIDCResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BeginOIDCResponse)
+	err := c.cc.Invoke(ctx, SessionService_BeginOIDC_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *sessionServiceClient) LoginOIDC(ctx context.Context, in *LoginOIDCRequest, opts ...grpc.CallOption) (*LoginOIDCResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LoginOIDCResponse)
+	err := c.cc.Invoke(ctx, SessionService_LoginOIDC_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *sessionServiceClient) Recover(ctx context.Context, in *RecoverRequest, opts ...grpc.CallOption) (*RecoverResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RecoverResponse)
+	err := c.cc.Invoke(ctx, SessionService_Recover_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *sessionServiceClient) EnrolFactor(ctx context.Context, in *EnrolFactorRequest, opts ...grpc.CallOption) (*EnrolFactorResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EnrolFactorResponse)
+	err := c.cc.Invoke(ctx, SessionService_EnrolFactor_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *sessionServiceClient) ConfirmFactor(ctx context.Context, in *ConfirmFactorRequest, opts ...grpc.CallOption) (*ConfirmFactorResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ConfirmFactorResponse)
+	err := c.cc.Invoke(ctx, SessionService_ConfirmFactor_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *sessionServiceClient) ChangePassword(ctx context.Context, in *ChangePasswordRequest, opts ...grpc.CallOption) (*ChangePasswordResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ChangePasswordResponse)
+	err := c.cc.Invoke(ctx, SessionService_ChangePassword_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *sessionServiceClient) StepUp(ctx context.Context, in *StepUpRequest, opts ...grpc.CallOption) (*StepUpResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StepUpResponse)
+	err := c.cc.Invoke(ctx, SessionService_StepUp_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *sessionServiceClient) SetNoticeAddress(ctx context.Context, in *SetNoticeAddressRequest, opts ...grpc.CallOption) (*SetNoticeAddressResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetNoticeAddressResponse)
+	err := c.cc.Invoke(ctx, SessionService_SetNoticeAddress_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // SessionServiceServer is the server API for SessionService service.
 // All implementations must embed UnimplementedSessionServiceServer
 // for forward compatibility.
@@ -103,12 +215,36 @@ type SessionServiceServer interface {
 	// after a lost answer is refused with INVITE, and Login then works.
 	Join(context.Context, *JoinRequest) (*JoinResponse, error)
 	// Login begins a session. Refusals (SIGN_IN, SLOW_DOWN) do not tell whether
-	// the account exists.
+	// the account exists; CODE_NEEDED is told to whoever knows the password.
 	Login(context.Context, *LoginRequest) (*LoginResponse, error)
 	// Logout ends the caller's session. It is safe to repeat.
 	Logout(context.Context, *LogoutRequest) (*LogoutResponse, error)
 	// WhoAmI tells the caller's account and roles.
 	WhoAmI(context.Context, *WhoAmIRequest) (*WhoAmIResponse, error)
+	// BeginOIDC begins a sign-in, a joining or a step-up with the identity
+	// provider of this server: it tells where, and a nonce. It is refused with
+	// NO_PROVIDER if the server has none.
+	BeginOIDC(context.Context, *BeginOIDCRequest) (*BeginOIDCResponse, error)
+	// LoginOIDC begins a session with an identity of the provider that an account
+	// is tied to (OpenID Connect Core 1.0, section 3.1).
+	LoginOIDC(context.Context, *LoginOIDCRequest) (*LoginOIDCResponse, error)
+	// Recover sets a new password with a code that two people have granted. The
+	// code works once. The second factor is gone.
+	Recover(context.Context, *RecoverRequest) (*RecoverResponse, error)
+	// EnrolFactor makes a secret for a second factor (RFC 6238), which counts
+	// from ConfirmFactor on. Whoever has one gives a code of it.
+	EnrolFactor(context.Context, *EnrolFactorRequest) (*EnrolFactorResponse, error)
+	// ConfirmFactor proves that the secret has arrived, and ends every other
+	// session of the caller. The answer holds recovery codes, once.
+	ConfirmFactor(context.Context, *ConfirmFactorRequest) (*ConfirmFactorResponse, error)
+	// ChangePassword changes the caller's password and ends every other session.
+	ChangePassword(context.Context, *ChangePasswordRequest) (*ChangePasswordResponse, error)
+	// StepUp proves again who the caller is, for one act within five minutes:
+	// a signature, an unblinding, an approval.
+	StepUp(context.Context, *StepUpRequest) (*StepUpResponse, error)
+	// SetNoticeAddress tells where notices for the caller go. It isn't kept in the
+	// log.
+	SetNoticeAddress(context.Context, *SetNoticeAddressRequest) (*SetNoticeAddressResponse, error)
 	mustEmbedUnimplementedSessionServiceServer()
 }
 
@@ -130,6 +266,30 @@ func (UnimplementedSessionServiceServer) Logout(context.Context, *LogoutRequest)
 }
 func (UnimplementedSessionServiceServer) WhoAmI(context.Context, *WhoAmIRequest) (*WhoAmIResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method WhoAmI not implemented")
+}
+func (UnimplementedSessionServiceServer) BeginOIDC(context.Context, *BeginOIDCRequest) (*BeginOIDCResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BeginOIDC not implemented")
+}
+func (UnimplementedSessionServiceServer) LoginOIDC(context.Context, *LoginOIDCRequest) (*LoginOIDCResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method LoginOIDC not implemented")
+}
+func (UnimplementedSessionServiceServer) Recover(context.Context, *RecoverRequest) (*RecoverResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Recover not implemented")
+}
+func (UnimplementedSessionServiceServer) EnrolFactor(context.Context, *EnrolFactorRequest) (*EnrolFactorResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EnrolFactor not implemented")
+}
+func (UnimplementedSessionServiceServer) ConfirmFactor(context.Context, *ConfirmFactorRequest) (*ConfirmFactorResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ConfirmFactor not implemented")
+}
+func (UnimplementedSessionServiceServer) ChangePassword(context.Context, *ChangePasswordRequest) (*ChangePasswordResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ChangePassword not implemented")
+}
+func (UnimplementedSessionServiceServer) StepUp(context.Context, *StepUpRequest) (*StepUpResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StepUp not implemented")
+}
+func (UnimplementedSessionServiceServer) SetNoticeAddress(context.Context, *SetNoticeAddressRequest) (*SetNoticeAddressResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetNoticeAddress not implemented")
 }
 func (UnimplementedSessionServiceServer) mustEmbedUnimplementedSessionServiceServer() {}
 func (UnimplementedSessionServiceServer) testEmbeddedByValue()                        {}
@@ -224,6 +384,150 @@ func _SessionService_WhoAmI_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SessionService_BeginOIDC_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BeginOIDCRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SessionServiceServer).BeginOIDC(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SessionService_BeginOIDC_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SessionServiceServer).BeginOIDC(ctx, req.(*BeginOIDCRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SessionService_LoginOIDC_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LoginOIDCRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SessionServiceServer).LoginOIDC(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SessionService_LoginOIDC_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SessionServiceServer).LoginOIDC(ctx, req.(*LoginOIDCRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SessionService_Recover_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RecoverRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SessionServiceServer).Recover(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SessionService_Recover_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SessionServiceServer).Recover(ctx, req.(*RecoverRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SessionService_EnrolFactor_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EnrolFactorRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SessionServiceServer).EnrolFactor(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SessionService_EnrolFactor_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SessionServiceServer).EnrolFactor(ctx, req.(*EnrolFactorRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SessionService_ConfirmFactor_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ConfirmFactorRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SessionServiceServer).ConfirmFactor(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SessionService_ConfirmFactor_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SessionServiceServer).ConfirmFactor(ctx, req.(*ConfirmFactorRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SessionService_ChangePassword_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ChangePasswordRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SessionServiceServer).ChangePassword(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SessionService_ChangePassword_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SessionServiceServer).ChangePassword(ctx, req.(*ChangePasswordRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SessionService_StepUp_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StepUpRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SessionServiceServer).StepUp(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SessionService_StepUp_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SessionServiceServer).StepUp(ctx, req.(*StepUpRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SessionService_SetNoticeAddress_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetNoticeAddressRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SessionServiceServer).SetNoticeAddress(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SessionService_SetNoticeAddress_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SessionServiceServer).SetNoticeAddress(ctx, req.(*SetNoticeAddressRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // SessionService_ServiceDesc is the grpc.ServiceDesc for SessionService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -246,6 +550,38 @@ var SessionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "WhoAmI",
 			Handler:    _SessionService_WhoAmI_Handler,
+		},
+		{
+			MethodName: "BeginOIDC",
+			Handler:    _SessionService_BeginOIDC_Handler,
+		},
+		{
+			MethodName: "LoginOIDC",
+			Handler:    _SessionService_LoginOIDC_Handler,
+		},
+		{
+			MethodName: "Recover",
+			Handler:    _SessionService_Recover_Handler,
+		},
+		{
+			MethodName: "EnrolFactor",
+			Handler:    _SessionService_EnrolFactor_Handler,
+		},
+		{
+			MethodName: "ConfirmFactor",
+			Handler:    _SessionService_ConfirmFactor_Handler,
+		},
+		{
+			MethodName: "ChangePassword",
+			Handler:    _SessionService_ChangePassword_Handler,
+		},
+		{
+			MethodName: "StepUp",
+			Handler:    _SessionService_StepUp_Handler,
+		},
+		{
+			MethodName: "SetNoticeAddress",
+			Handler:    _SessionService_SetNoticeAddress_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -91,13 +91,13 @@ func followUpKind(pb *logv1.Entry) (trial.Event, error) {
 		on, err := date(f.GetOn())
 		return trial.FormSubmitted{
 			Participant: participant(f), Visit: trial.VisitID(f.GetVisit()), Form: trial.FormID(f.GetForm()),
-			Version: int(f.GetVersion()), On: on, Sealed: f.GetSealed(),
+			Version: int(f.GetVersion()), On: on, Sealed: f.GetSealed(), Held: codes(f.GetHeld()),
 		}, err
 	case *logv1.Entry_FormCorrected:
 		f := k.FormCorrected
 		return trial.FormCorrected{
 			Participant: participant(f), Visit: trial.VisitID(f.GetVisit()), Form: trial.FormID(f.GetForm()),
-			Version: int(f.GetVersion()), Sealed: f.GetSealed(),
+			Version: int(f.GetVersion()), Sealed: f.GetSealed(), Held: codes(f.GetHeld()),
 		}, nil
 	case *logv1.Entry_VisitMissed:
 		return trial.VisitMissed{

@@ -27,11 +27,37 @@ func setPeopleKind(pb *logv1.Entry, event people.Event) error {
 	case people.SignedOut:
 		pb.Kind = &logv1.Entry_SignedOut{SignedOut: &logv1.SignedOut{Session: e.Session}}
 	case people.Granted:
-		pb.Kind = &logv1.Entry_RoleGranted{RoleGranted: &logv1.RoleGranted{Grant: grantToProto(e.Grant)}}
+		g := &logv1.RoleGranted{Grant: grantToProto(e.Grant)}
+		if !e.Expires.IsZero() {
+			g.ExpiresUnixMs = e.Expires.UnixMilli()
+		}
+		pb.Kind = &logv1.Entry_RoleGranted{RoleGranted: g}
 	case people.Revoked:
 		pb.Kind = &logv1.Entry_RoleRevoked{RoleRevoked: &logv1.RoleRevoked{Grant: grantToProto(e.Grant), Reason: e.Reason}}
 	case people.Refused:
 		pb.Kind = &logv1.Entry_GrantRefused{GrantRefused: &logv1.GrantRefused{Grant: grantToProto(e.Grant), Conflict: e.Conflict}}
+	default:
+		return setSignInKind(pb, event)
+	}
+	return nil
+}
+
+func setSignInKind(pb *logv1.Entry, event people.Event) error {
+	switch e := event.(type) {
+	case people.FactorEnrolled:
+		pb.Kind = &logv1.Entry_FactorEnrolled{FactorEnrolled: &logv1.FactorEnrolled{}}
+	case people.RecoveryProposed:
+		pb.Kind = &logv1.Entry_RecoveryProposed{RecoveryProposed: &logv1.RecoveryProposed{User: e.User, Reason: e.Reason}}
+	case people.RecoveryApproved:
+		pb.Kind = &logv1.Entry_RecoveryApproved{RecoveryApproved: &logv1.RecoveryApproved{
+			User: e.User, CodeHash: e.CodeHash[:], ExpiresUnixMs: e.Expires.UnixMilli(),
+		}}
+	case people.Recovered:
+		pb.Kind = &logv1.Entry_Recovered{Recovered: &logv1.Recovered{}}
+	case people.IdentityLinked:
+		pb.Kind = &logv1.Entry_IdentityLinked{IdentityLinked: &logv1.IdentityLinked{User: e.User, Issuer: e.Issuer, Subject: e.Subject[:]}}
+	case people.PasswordChanged:
+		pb.Kind = &logv1.Entry_PasswordChanged{PasswordChanged: &logv1.PasswordChanged{}}
 	default:
 		return fmt.Errorf("entry: unknown event %T", event)
 	}
@@ -60,11 +86,38 @@ func peopleKind(pb *logv1.Entry) (people.Event, error) {
 	case *logv1.Entry_SignedOut:
 		return people.SignedOut{Session: k.SignedOut.GetSession()}, nil
 	case *logv1.Entry_RoleGranted:
-		return people.Granted{Grant: grantFromProto(k.RoleGranted.GetGrant())}, nil
+		e := people.Granted{Grant: grantFromProto(k.RoleGranted.GetGrant())}
+		if ms := k.RoleGranted.GetExpiresUnixMs(); ms != 0 {
+			e.Expires = time.UnixMilli(ms).UTC()
+		}
+		return e, nil
 	case *logv1.Entry_RoleRevoked:
 		return people.Revoked{Grant: grantFromProto(k.RoleRevoked.GetGrant()), Reason: k.RoleRevoked.GetReason()}, nil
 	case *logv1.Entry_GrantRefused:
 		return people.Refused{Grant: grantFromProto(k.GrantRefused.GetGrant()), Conflict: k.GrantRefused.GetConflict()}, nil
+	default:
+		return signInKind(pb)
+	}
+}
+
+func signInKind(pb *logv1.Entry) (people.Event, error) {
+	switch k := pb.GetKind().(type) {
+	case *logv1.Entry_FactorEnrolled:
+		return people.FactorEnrolled{}, nil
+	case *logv1.Entry_RecoveryProposed:
+		return people.RecoveryProposed{User: k.RecoveryProposed.GetUser(), Reason: k.RecoveryProposed.GetReason()}, nil
+	case *logv1.Entry_RecoveryApproved:
+		e := people.RecoveryApproved{User: k.RecoveryApproved.GetUser(), Expires: time.UnixMilli(k.RecoveryApproved.GetExpiresUnixMs()).UTC()}
+		err := fill(e.CodeHash[:], k.RecoveryApproved.GetCodeHash(), "hash of a code")
+		return e, err
+	case *logv1.Entry_Recovered:
+		return people.Recovered{}, nil
+	case *logv1.Entry_IdentityLinked:
+		e := people.IdentityLinked{User: k.IdentityLinked.GetUser(), Issuer: k.IdentityLinked.GetIssuer()}
+		err := fill(e.Subject[:], k.IdentityLinked.GetSubject(), "hash of a subject")
+		return e, err
+	case *logv1.Entry_PasswordChanged:
+		return people.PasswordChanged{}, nil
 	default:
 		return nil, nil
 	}

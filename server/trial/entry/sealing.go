@@ -38,7 +38,7 @@ func setSealingKind(pb *logv1.Entry, event trial.Event) error {
 	case trial.Revealed:
 		pb.Kind = &logv1.Entry_Revealed{Revealed: &logv1.Revealed{}}
 	default:
-		return fmt.Errorf("entry: unknown event %T", event)
+		return setBlindingKind(pb, event)
 	}
 	return nil
 }
@@ -73,7 +73,7 @@ func sealingKind(pb *logv1.Entry) (trial.Event, error) {
 	case *logv1.Entry_Revealed:
 		return trial.Revealed{}, nil
 	default:
-		return nil, fmt.Errorf("entry: unknown kind %T", k)
+		return blindingKind(pb)
 	}
 }
 

@@ -75,12 +75,12 @@ func setFollowUpKind(pb *logv1.Entry, event trial.Event) error {
 	case trial.FormSubmitted:
 		pb.Kind = &logv1.Entry_FormSubmitted{FormSubmitted: &logv1.FormSubmitted{
 			Participant: string(e.Participant), Visit: string(e.Visit), Form: string(e.Form),
-			Version: int32(e.Version), On: e.On.String(), Sealed: e.Sealed,
+			Version: int32(e.Version), On: e.On.String(), Sealed: e.Sealed, Held: texts(e.Held),
 		}}
 	case trial.FormCorrected:
 		pb.Kind = &logv1.Entry_FormCorrected{FormCorrected: &logv1.FormCorrected{
 			Participant: string(e.Participant), Visit: string(e.Visit), Form: string(e.Form),
-			Version: int32(e.Version), Sealed: e.Sealed,
+			Version: int32(e.Version), Sealed: e.Sealed, Held: texts(e.Held),
 		}}
 	case trial.VisitMissed:
 		pb.Kind = &logv1.Entry_VisitMissed{VisitMissed: &logv1.VisitMissed{

@@ -87,6 +87,10 @@ type Entry struct {
 	//	*Entry_UnsealingProposed
 	//	*Entry_Unsealed
 	//	*Entry_Revealed
+	//	*Entry_EnvelopeSpoiled
+	//	*Entry_FormSigned
+	//	*Entry_BlindBroken
+	//	*Entry_ImpactAssessed
 	//	*Entry_AccountInvited
 	//	*Entry_AccountCreated
 	//	*Entry_AccountDisabled
@@ -96,6 +100,22 @@ type Entry struct {
 	//	*Entry_RoleGranted
 	//	*Entry_RoleRevoked
 	//	*Entry_GrantRefused
+	//	*Entry_FactorEnrolled
+	//	*Entry_RecoveryProposed
+	//	*Entry_RecoveryApproved
+	//	*Entry_Recovered
+	//	*Entry_IdentityLinked
+	//	*Entry_PasswordChanged
+	//	*Entry_Unblinded
+	//	*Entry_DisclosureProposed
+	//	*Entry_DisclosureApproved
+	//	*Entry_ArmCollected
+	//	*Entry_ContactRecorded
+	//	*Entry_EventTakenIn
+	//	*Entry_AdverseEventReported
+	//	*Entry_AdverseEventAssessed
+	//	*Entry_RelatednessAssessed
+	//	*Entry_TextJudged
 	Kind isEntry_Kind `protobuf_oneof:"kind"`
 	// mac is a keyed hash of the bytes before this field and of the entry's
 	// place, 16 bytes: without the server's key nobody can add an entry. Its
@@ -515,6 +535,42 @@ func (x *Entry) GetRevealed() *Revealed {
 	return nil
 }
 
+func (x *Entry) GetEnvelopeSpoiled() *EnvelopeSpoiled {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_EnvelopeSpoiled); ok {
+			return x.EnvelopeSpoiled
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetFormSigned() *FormSigned {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_FormSigned); ok {
+			return x.FormSigned
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetBlindBroken() *BlindBroken {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_BlindBroken); ok {
+			return x.BlindBroken
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetImpactAssessed() *ImpactAssessed {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_ImpactAssessed); ok {
+			return x.ImpactAssessed
+		}
+	}
+	return nil
+}
+
 func (x *Entry) GetAccountInvited() *AccountInvited {
 	if x != nil {
 		if x, ok := x.Kind.(*Entry_AccountInvited); ok {
@@ -591,6 +647,150 @@ func (x *Entry) GetGrantRefused() *GrantRefused {
 	if x != nil {
 		if x, ok := x.Kind.(*Entry_GrantRefused); ok {
 			return x.GrantRefused
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetFactorEnrolled() *FactorEnrolled {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_FactorEnrolled); ok {
+			return x.FactorEnrolled
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetRecoveryProposed() *RecoveryProposed {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_RecoveryProposed); ok {
+			return x.RecoveryProposed
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetRecoveryApproved() *RecoveryApproved {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_RecoveryApproved); ok {
+			return x.RecoveryApproved
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetRecovered() *Recovered {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_Recovered); ok {
+			return x.Recovered
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetIdentityLinked() *IdentityLinked {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_IdentityLinked); ok {
+			return x.IdentityLinked
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetPasswordChanged() *PasswordChanged {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_PasswordChanged); ok {
+			return x.PasswordChanged
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetUnblinded() *Unblinded {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_Unblinded); ok {
+			return x.Unblinded
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetDisclosureProposed() *DisclosureProposed {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_DisclosureProposed); ok {
+			return x.DisclosureProposed
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetDisclosureApproved() *DisclosureApproved {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_DisclosureApproved); ok {
+			return x.DisclosureApproved
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetArmCollected() *ArmCollected {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_ArmCollected); ok {
+			return x.ArmCollected
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetContactRecorded() *ContactRecorded {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_ContactRecorded); ok {
+			return x.ContactRecorded
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetEventTakenIn() *EventTakenIn {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_EventTakenIn); ok {
+			return x.EventTakenIn
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetAdverseEventReported() *AdverseEventReported {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_AdverseEventReported); ok {
+			return x.AdverseEventReported
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetAdverseEventAssessed() *AdverseEventAssessed {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_AdverseEventAssessed); ok {
+			return x.AdverseEventAssessed
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetRelatednessAssessed() *RelatednessAssessed {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_RelatednessAssessed); ok {
+			return x.RelatednessAssessed
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetTextJudged() *TextJudged {
+	if x != nil {
+		if x, ok := x.Kind.(*Entry_TextJudged); ok {
+			return x.TextJudged
 		}
 	}
 	return nil
@@ -787,6 +987,26 @@ type Entry_Revealed struct {
 	Revealed *Revealed `protobuf:"bytes,55,opt,name=revealed,proto3,oneof"`
 }
 
+type Entry_EnvelopeSpoiled struct {
+	// envelope_spoiled takes a backup envelope out of use.
+	EnvelopeSpoiled *EnvelopeSpoiled `protobuf:"bytes,56,opt,name=envelope_spoiled,json=envelopeSpoiled,proto3,oneof"`
+}
+
+type Entry_FormSigned struct {
+	// form_signed is a signature under a form.
+	FormSigned *FormSigned `protobuf:"bytes,57,opt,name=form_signed,json=formSigned,proto3,oneof"`
+}
+
+type Entry_BlindBroken struct {
+	// blind_broken records that somebody learned a participant's arm.
+	BlindBroken *BlindBroken `protobuf:"bytes,58,opt,name=blind_broken,json=blindBroken,proto3,oneof"`
+}
+
+type Entry_ImpactAssessed struct {
+	// impact_assessed records what a broken blind means for the trial.
+	ImpactAssessed *ImpactAssessed `protobuf:"bytes,59,opt,name=impact_assessed,json=impactAssessed,proto3,oneof"`
+}
+
 type Entry_AccountInvited struct {
 	// account_invited records an invitation.
 	AccountInvited *AccountInvited `protobuf:"bytes,60,opt,name=account_invited,json=accountInvited,proto3,oneof"`
@@ -830,6 +1050,86 @@ type Entry_RoleRevoked struct {
 type Entry_GrantRefused struct {
 	// grant_refused records that a role was asked for and refused.
 	GrantRefused *GrantRefused `protobuf:"bytes,68,opt,name=grant_refused,json=grantRefused,proto3,oneof"`
+}
+
+type Entry_FactorEnrolled struct {
+	// factor_enrolled gives an account a second factor.
+	FactorEnrolled *FactorEnrolled `protobuf:"bytes,69,opt,name=factor_enrolled,json=factorEnrolled,proto3,oneof"`
+}
+
+type Entry_RecoveryProposed struct {
+	// recovery_proposed is the first step to a new password.
+	RecoveryProposed *RecoveryProposed `protobuf:"bytes,70,opt,name=recovery_proposed,json=recoveryProposed,proto3,oneof"`
+}
+
+type Entry_RecoveryApproved struct {
+	// recovery_approved is the second one.
+	RecoveryApproved *RecoveryApproved `protobuf:"bytes,71,opt,name=recovery_approved,json=recoveryApproved,proto3,oneof"`
+}
+
+type Entry_Recovered struct {
+	// recovered gives an account a new password and takes its second factor.
+	Recovered *Recovered `protobuf:"bytes,72,opt,name=recovered,proto3,oneof"`
+}
+
+type Entry_IdentityLinked struct {
+	// identity_linked ties an account to an identity provider.
+	IdentityLinked *IdentityLinked `protobuf:"bytes,73,opt,name=identity_linked,json=identityLinked,proto3,oneof"`
+}
+
+type Entry_PasswordChanged struct {
+	// password_changed records a new password.
+	PasswordChanged *PasswordChanged `protobuf:"bytes,74,opt,name=password_changed,json=passwordChanged,proto3,oneof"`
+}
+
+type Entry_Unblinded struct {
+	// unblinded opens the arm of one participant in an emergency.
+	Unblinded *Unblinded `protobuf:"bytes,80,opt,name=unblinded,proto3,oneof"`
+}
+
+type Entry_DisclosureProposed struct {
+	// disclosure_proposed asks to show somebody the arm of one participant.
+	DisclosureProposed *DisclosureProposed `protobuf:"bytes,81,opt,name=disclosure_proposed,json=disclosureProposed,proto3,oneof"`
+}
+
+type Entry_DisclosureApproved struct {
+	// disclosure_approved is the second step of it.
+	DisclosureApproved *DisclosureApproved `protobuf:"bytes,82,opt,name=disclosure_approved,json=disclosureApproved,proto3,oneof"`
+}
+
+type Entry_ArmCollected struct {
+	// arm_collected records that an arm was read by whom it was opened for.
+	ArmCollected *ArmCollected `protobuf:"bytes,83,opt,name=arm_collected,json=armCollected,proto3,oneof"`
+}
+
+type Entry_ContactRecorded struct {
+	// contact_recorded is a contact of a treatment team with a participant.
+	ContactRecorded *ContactRecorded `protobuf:"bytes,84,opt,name=contact_recorded,json=contactRecorded,proto3,oneof"`
+}
+
+type Entry_EventTakenIn struct {
+	// event_taken_in says which member of a treatment team reported an event.
+	EventTakenIn *EventTakenIn `protobuf:"bytes,85,opt,name=event_taken_in,json=eventTakenIn,proto3,oneof"`
+}
+
+type Entry_AdverseEventReported struct {
+	// adverse_event_reported enters an adverse event.
+	AdverseEventReported *AdverseEventReported `protobuf:"bytes,86,opt,name=adverse_event_reported,json=adverseEventReported,proto3,oneof"`
+}
+
+type Entry_AdverseEventAssessed struct {
+	// adverse_event_assessed is the investigator's judgement of it.
+	AdverseEventAssessed *AdverseEventAssessed `protobuf:"bytes,87,opt,name=adverse_event_assessed,json=adverseEventAssessed,proto3,oneof"`
+}
+
+type Entry_RelatednessAssessed struct {
+	// relatedness_assessed is the unblinded reviewer's.
+	RelatednessAssessed *RelatednessAssessed `protobuf:"bytes,88,opt,name=relatedness_assessed,json=relatednessAssessed,proto3,oneof"`
+}
+
+type Entry_TextJudged struct {
+	// text_judged releases a held text, or withholds it for ever.
+	TextJudged *TextJudged `protobuf:"bytes,89,opt,name=text_judged,json=textJudged,proto3,oneof"`
 }
 
 func (*Entry_TrialCreated) isEntry_Kind() {}
@@ -904,6 +1204,14 @@ func (*Entry_Unsealed) isEntry_Kind() {}
 
 func (*Entry_Revealed) isEntry_Kind() {}
 
+func (*Entry_EnvelopeSpoiled) isEntry_Kind() {}
+
+func (*Entry_FormSigned) isEntry_Kind() {}
+
+func (*Entry_BlindBroken) isEntry_Kind() {}
+
+func (*Entry_ImpactAssessed) isEntry_Kind() {}
+
 func (*Entry_AccountInvited) isEntry_Kind() {}
 
 func (*Entry_AccountCreated) isEntry_Kind() {}
@@ -922,11 +1230,43 @@ func (*Entry_RoleRevoked) isEntry_Kind() {}
 
 func (*Entry_GrantRefused) isEntry_Kind() {}
 
+func (*Entry_FactorEnrolled) isEntry_Kind() {}
+
+func (*Entry_RecoveryProposed) isEntry_Kind() {}
+
+func (*Entry_RecoveryApproved) isEntry_Kind() {}
+
+func (*Entry_Recovered) isEntry_Kind() {}
+
+func (*Entry_IdentityLinked) isEntry_Kind() {}
+
+func (*Entry_PasswordChanged) isEntry_Kind() {}
+
+func (*Entry_Unblinded) isEntry_Kind() {}
+
+func (*Entry_DisclosureProposed) isEntry_Kind() {}
+
+func (*Entry_DisclosureApproved) isEntry_Kind() {}
+
+func (*Entry_ArmCollected) isEntry_Kind() {}
+
+func (*Entry_ContactRecorded) isEntry_Kind() {}
+
+func (*Entry_EventTakenIn) isEntry_Kind() {}
+
+func (*Entry_AdverseEventReported) isEntry_Kind() {}
+
+func (*Entry_AdverseEventAssessed) isEntry_Kind() {}
+
+func (*Entry_RelatednessAssessed) isEntry_Kind() {}
+
+func (*Entry_TextJudged) isEntry_Kind() {}
+
 var File_lodd_log_v1_entry_proto protoreflect.FileDescriptor
 
 const file_lodd_log_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	"\x17lodd/log/v1/entry.proto\x12\vlodd.log.v1\x1a\x18lodd/log/v1/people.proto\x1a\x17lodd/log/v1/trial.proto\"\xbe\x18\n" +
+	"\x17lodd/log/v1/entry.proto\x12\vlodd.log.v1\x1a\x18lodd/log/v1/people.proto\x1a\x17lodd/log/v1/trial.proto\"\xf4#\n" +
 	"\x05Entry\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x14\n" +
 	"\x05nonce\x18\x02 \x01(\fR\x05nonce\x12\x1c\n" +
@@ -979,7 +1319,12 @@ const file_lodd_log_v1_entry_proto_rawDesc = "" +
 	"planFrozen\x12O\n" +
 	"\x12unsealing_proposed\x185 \x01(\v2\x1e.lodd.log.v1.UnsealingProposedH\x00R\x11unsealingProposed\x123\n" +
 	"\bunsealed\x186 \x01(\v2\x15.lodd.log.v1.UnsealedH\x00R\bunsealed\x123\n" +
-	"\brevealed\x187 \x01(\v2\x15.lodd.log.v1.RevealedH\x00R\brevealed\x12F\n" +
+	"\brevealed\x187 \x01(\v2\x15.lodd.log.v1.RevealedH\x00R\brevealed\x12I\n" +
+	"\x10envelope_spoiled\x188 \x01(\v2\x1c.lodd.log.v1.EnvelopeSpoiledH\x00R\x0fenvelopeSpoiled\x12:\n" +
+	"\vform_signed\x189 \x01(\v2\x17.lodd.log.v1.FormSignedH\x00R\n" +
+	"formSigned\x12=\n" +
+	"\fblind_broken\x18: \x01(\v2\x18.lodd.log.v1.BlindBrokenH\x00R\vblindBroken\x12F\n" +
+	"\x0fimpact_assessed\x18; \x01(\v2\x1b.lodd.log.v1.ImpactAssessedH\x00R\x0eimpactAssessed\x12F\n" +
 	"\x0faccount_invited\x18< \x01(\v2\x1b.lodd.log.v1.AccountInvitedH\x00R\x0eaccountInvited\x12F\n" +
 	"\x0faccount_created\x18= \x01(\v2\x1b.lodd.log.v1.AccountCreatedH\x00R\x0eaccountCreated\x12I\n" +
 	"\x10account_disabled\x18> \x01(\v2\x1c.lodd.log.v1.AccountDisabledH\x00R\x0faccountDisabled\x124\n" +
@@ -989,7 +1334,24 @@ const file_lodd_log_v1_entry_proto_rawDesc = "" +
 	"signed_out\x18A \x01(\v2\x16.lodd.log.v1.SignedOutH\x00R\tsignedOut\x12=\n" +
 	"\frole_granted\x18B \x01(\v2\x18.lodd.log.v1.RoleGrantedH\x00R\vroleGranted\x12=\n" +
 	"\frole_revoked\x18C \x01(\v2\x18.lodd.log.v1.RoleRevokedH\x00R\vroleRevoked\x12@\n" +
-	"\rgrant_refused\x18D \x01(\v2\x19.lodd.log.v1.GrantRefusedH\x00R\fgrantRefused\x12\x10\n" +
+	"\rgrant_refused\x18D \x01(\v2\x19.lodd.log.v1.GrantRefusedH\x00R\fgrantRefused\x12F\n" +
+	"\x0ffactor_enrolled\x18E \x01(\v2\x1b.lodd.log.v1.FactorEnrolledH\x00R\x0efactorEnrolled\x12L\n" +
+	"\x11recovery_proposed\x18F \x01(\v2\x1d.lodd.log.v1.RecoveryProposedH\x00R\x10recoveryProposed\x12L\n" +
+	"\x11recovery_approved\x18G \x01(\v2\x1d.lodd.log.v1.RecoveryApprovedH\x00R\x10recoveryApproved\x126\n" +
+	"\trecovered\x18H \x01(\v2\x16.lodd.log.v1.RecoveredH\x00R\trecovered\x12F\n" +
+	"\x0fidentity_linked\x18I \x01(\v2\x1b.lodd.log.v1.IdentityLinkedH\x00R\x0eidentityLinked\x12I\n" +
+	"\x10password_changed\x18J \x01(\v2\x1c.lodd.log.v1.PasswordChangedH\x00R\x0fpasswordChanged\x126\n" +
+	"\tunblinded\x18P \x01(\v2\x16.lodd.log.v1.UnblindedH\x00R\tunblinded\x12R\n" +
+	"\x13disclosure_proposed\x18Q \x01(\v2\x1f.lodd.log.v1.DisclosureProposedH\x00R\x12disclosureProposed\x12R\n" +
+	"\x13disclosure_approved\x18R \x01(\v2\x1f.lodd.log.v1.DisclosureApprovedH\x00R\x12disclosureApproved\x12@\n" +
+	"\rarm_collected\x18S \x01(\v2\x19.lodd.log.v1.ArmCollectedH\x00R\farmCollected\x12I\n" +
+	"\x10contact_recorded\x18T \x01(\v2\x1c.lodd.log.v1.ContactRecordedH\x00R\x0fcontactRecorded\x12A\n" +
+	"\x0eevent_taken_in\x18U \x01(\v2\x19.lodd.log.v1.EventTakenInH\x00R\feventTakenIn\x12Y\n" +
+	"\x16adverse_event_reported\x18V \x01(\v2!.lodd.log.v1.AdverseEventReportedH\x00R\x14adverseEventReported\x12Y\n" +
+	"\x16adverse_event_assessed\x18W \x01(\v2!.lodd.log.v1.AdverseEventAssessedH\x00R\x14adverseEventAssessed\x12U\n" +
+	"\x14relatedness_assessed\x18X \x01(\v2 .lodd.log.v1.RelatednessAssessedH\x00R\x13relatednessAssessed\x12:\n" +
+	"\vtext_judged\x18Y \x01(\v2\x17.lodd.log.v1.TextJudgedH\x00R\n" +
+	"textJudged\x12\x10\n" +
 	"\x03mac\x18d \x01(\fR\x03macB\x06\n" +
 	"\x04kindB2Z0github.com/lodd-rct/lodd/proto/lodd/log/v1;logv1b\x06proto3"
 
@@ -1044,15 +1406,35 @@ var file_lodd_log_v1_entry_proto_goTypes = []any{
 	(*UnsealingProposed)(nil),     // 34: lodd.log.v1.UnsealingProposed
 	(*Unsealed)(nil),              // 35: lodd.log.v1.Unsealed
 	(*Revealed)(nil),              // 36: lodd.log.v1.Revealed
-	(*AccountInvited)(nil),        // 37: lodd.log.v1.AccountInvited
-	(*AccountCreated)(nil),        // 38: lodd.log.v1.AccountCreated
-	(*AccountDisabled)(nil),       // 39: lodd.log.v1.AccountDisabled
-	(*SignedIn)(nil),              // 40: lodd.log.v1.SignedIn
-	(*SignInRefused)(nil),         // 41: lodd.log.v1.SignInRefused
-	(*SignedOut)(nil),             // 42: lodd.log.v1.SignedOut
-	(*RoleGranted)(nil),           // 43: lodd.log.v1.RoleGranted
-	(*RoleRevoked)(nil),           // 44: lodd.log.v1.RoleRevoked
-	(*GrantRefused)(nil),          // 45: lodd.log.v1.GrantRefused
+	(*EnvelopeSpoiled)(nil),       // 37: lodd.log.v1.EnvelopeSpoiled
+	(*FormSigned)(nil),            // 38: lodd.log.v1.FormSigned
+	(*BlindBroken)(nil),           // 39: lodd.log.v1.BlindBroken
+	(*ImpactAssessed)(nil),        // 40: lodd.log.v1.ImpactAssessed
+	(*AccountInvited)(nil),        // 41: lodd.log.v1.AccountInvited
+	(*AccountCreated)(nil),        // 42: lodd.log.v1.AccountCreated
+	(*AccountDisabled)(nil),       // 43: lodd.log.v1.AccountDisabled
+	(*SignedIn)(nil),              // 44: lodd.log.v1.SignedIn
+	(*SignInRefused)(nil),         // 45: lodd.log.v1.SignInRefused
+	(*SignedOut)(nil),             // 46: lodd.log.v1.SignedOut
+	(*RoleGranted)(nil),           // 47: lodd.log.v1.RoleGranted
+	(*RoleRevoked)(nil),           // 48: lodd.log.v1.RoleRevoked
+	(*GrantRefused)(nil),          // 49: lodd.log.v1.GrantRefused
+	(*FactorEnrolled)(nil),        // 50: lodd.log.v1.FactorEnrolled
+	(*RecoveryProposed)(nil),      // 51: lodd.log.v1.RecoveryProposed
+	(*RecoveryApproved)(nil),      // 52: lodd.log.v1.RecoveryApproved
+	(*Recovered)(nil),             // 53: lodd.log.v1.Recovered
+	(*IdentityLinked)(nil),        // 54: lodd.log.v1.IdentityLinked
+	(*PasswordChanged)(nil),       // 55: lodd.log.v1.PasswordChanged
+	(*Unblinded)(nil),             // 56: lodd.log.v1.Unblinded
+	(*DisclosureProposed)(nil),    // 57: lodd.log.v1.DisclosureProposed
+	(*DisclosureApproved)(nil),    // 58: lodd.log.v1.DisclosureApproved
+	(*ArmCollected)(nil),          // 59: lodd.log.v1.ArmCollected
+	(*ContactRecorded)(nil),       // 60: lodd.log.v1.ContactRecorded
+	(*EventTakenIn)(nil),          // 61: lodd.log.v1.EventTakenIn
+	(*AdverseEventReported)(nil),  // 62: lodd.log.v1.AdverseEventReported
+	(*AdverseEventAssessed)(nil),  // 63: lodd.log.v1.AdverseEventAssessed
+	(*RelatednessAssessed)(nil),   // 64: lodd.log.v1.RelatednessAssessed
+	(*TextJudged)(nil),            // 65: lodd.log.v1.TextJudged
 }
 var file_lodd_log_v1_entry_proto_depIdxs = []int32{
 	1,  // 0: lodd.log.v1.Entry.trial_created:type_name -> lodd.log.v1.TrialCreated
@@ -1091,20 +1473,40 @@ var file_lodd_log_v1_entry_proto_depIdxs = []int32{
 	34, // 33: lodd.log.v1.Entry.unsealing_proposed:type_name -> lodd.log.v1.UnsealingProposed
 	35, // 34: lodd.log.v1.Entry.unsealed:type_name -> lodd.log.v1.Unsealed
 	36, // 35: lodd.log.v1.Entry.revealed:type_name -> lodd.log.v1.Revealed
-	37, // 36: lodd.log.v1.Entry.account_invited:type_name -> lodd.log.v1.AccountInvited
-	38, // 37: lodd.log.v1.Entry.account_created:type_name -> lodd.log.v1.AccountCreated
-	39, // 38: lodd.log.v1.Entry.account_disabled:type_name -> lodd.log.v1.AccountDisabled
-	40, // 39: lodd.log.v1.Entry.signed_in:type_name -> lodd.log.v1.SignedIn
-	41, // 40: lodd.log.v1.Entry.sign_in_refused:type_name -> lodd.log.v1.SignInRefused
-	42, // 41: lodd.log.v1.Entry.signed_out:type_name -> lodd.log.v1.SignedOut
-	43, // 42: lodd.log.v1.Entry.role_granted:type_name -> lodd.log.v1.RoleGranted
-	44, // 43: lodd.log.v1.Entry.role_revoked:type_name -> lodd.log.v1.RoleRevoked
-	45, // 44: lodd.log.v1.Entry.grant_refused:type_name -> lodd.log.v1.GrantRefused
-	45, // [45:45] is the sub-list for method output_type
-	45, // [45:45] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	37, // 36: lodd.log.v1.Entry.envelope_spoiled:type_name -> lodd.log.v1.EnvelopeSpoiled
+	38, // 37: lodd.log.v1.Entry.form_signed:type_name -> lodd.log.v1.FormSigned
+	39, // 38: lodd.log.v1.Entry.blind_broken:type_name -> lodd.log.v1.BlindBroken
+	40, // 39: lodd.log.v1.Entry.impact_assessed:type_name -> lodd.log.v1.ImpactAssessed
+	41, // 40: lodd.log.v1.Entry.account_invited:type_name -> lodd.log.v1.AccountInvited
+	42, // 41: lodd.log.v1.Entry.account_created:type_name -> lodd.log.v1.AccountCreated
+	43, // 42: lodd.log.v1.Entry.account_disabled:type_name -> lodd.log.v1.AccountDisabled
+	44, // 43: lodd.log.v1.Entry.signed_in:type_name -> lodd.log.v1.SignedIn
+	45, // 44: lodd.log.v1.Entry.sign_in_refused:type_name -> lodd.log.v1.SignInRefused
+	46, // 45: lodd.log.v1.Entry.signed_out:type_name -> lodd.log.v1.SignedOut
+	47, // 46: lodd.log.v1.Entry.role_granted:type_name -> lodd.log.v1.RoleGranted
+	48, // 47: lodd.log.v1.Entry.role_revoked:type_name -> lodd.log.v1.RoleRevoked
+	49, // 48: lodd.log.v1.Entry.grant_refused:type_name -> lodd.log.v1.GrantRefused
+	50, // 49: lodd.log.v1.Entry.factor_enrolled:type_name -> lodd.log.v1.FactorEnrolled
+	51, // 50: lodd.log.v1.Entry.recovery_proposed:type_name -> lodd.log.v1.RecoveryProposed
+	52, // 51: lodd.log.v1.Entry.recovery_approved:type_name -> lodd.log.v1.RecoveryApproved
+	53, // 52: lodd.log.v1.Entry.recovered:type_name -> lodd.log.v1.Recovered
+	54, // 53: lodd.log.v1.Entry.identity_linked:type_name -> lodd.log.v1.IdentityLinked
+	55, // 54: lodd.log.v1.Entry.password_changed:type_name -> lodd.log.v1.PasswordChanged
+	56, // 55: lodd.log.v1.Entry.unblinded:type_name -> lodd.log.v1.Unblinded
+	57, // 56: lodd.log.v1.Entry.disclosure_proposed:type_name -> lodd.log.v1.DisclosureProposed
+	58, // 57: lodd.log.v1.Entry.disclosure_approved:type_name -> lodd.log.v1.DisclosureApproved
+	59, // 58: lodd.log.v1.Entry.arm_collected:type_name -> lodd.log.v1.ArmCollected
+	60, // 59: lodd.log.v1.Entry.contact_recorded:type_name -> lodd.log.v1.ContactRecorded
+	61, // 60: lodd.log.v1.Entry.event_taken_in:type_name -> lodd.log.v1.EventTakenIn
+	62, // 61: lodd.log.v1.Entry.adverse_event_reported:type_name -> lodd.log.v1.AdverseEventReported
+	63, // 62: lodd.log.v1.Entry.adverse_event_assessed:type_name -> lodd.log.v1.AdverseEventAssessed
+	64, // 63: lodd.log.v1.Entry.relatedness_assessed:type_name -> lodd.log.v1.RelatednessAssessed
+	65, // 64: lodd.log.v1.Entry.text_judged:type_name -> lodd.log.v1.TextJudged
+	65, // [65:65] is the sub-list for method output_type
+	65, // [65:65] is the sub-list for method input_type
+	65, // [65:65] is the sub-list for extension type_name
+	65, // [65:65] is the sub-list for extension extendee
+	0,  // [0:65] is the sub-list for field type_name
 }
 
 func init() { file_lodd_log_v1_entry_proto_init() }
@@ -1151,6 +1553,10 @@ func file_lodd_log_v1_entry_proto_init() {
 		(*Entry_UnsealingProposed)(nil),
 		(*Entry_Unsealed)(nil),
 		(*Entry_Revealed)(nil),
+		(*Entry_EnvelopeSpoiled)(nil),
+		(*Entry_FormSigned)(nil),
+		(*Entry_BlindBroken)(nil),
+		(*Entry_ImpactAssessed)(nil),
 		(*Entry_AccountInvited)(nil),
 		(*Entry_AccountCreated)(nil),
 		(*Entry_AccountDisabled)(nil),
@@ -1160,6 +1566,22 @@ func file_lodd_log_v1_entry_proto_init() {
 		(*Entry_RoleGranted)(nil),
 		(*Entry_RoleRevoked)(nil),
 		(*Entry_GrantRefused)(nil),
+		(*Entry_FactorEnrolled)(nil),
+		(*Entry_RecoveryProposed)(nil),
+		(*Entry_RecoveryApproved)(nil),
+		(*Entry_Recovered)(nil),
+		(*Entry_IdentityLinked)(nil),
+		(*Entry_PasswordChanged)(nil),
+		(*Entry_Unblinded)(nil),
+		(*Entry_DisclosureProposed)(nil),
+		(*Entry_DisclosureApproved)(nil),
+		(*Entry_ArmCollected)(nil),
+		(*Entry_ContactRecorded)(nil),
+		(*Entry_EventTakenIn)(nil),
+		(*Entry_AdverseEventReported)(nil),
+		(*Entry_AdverseEventAssessed)(nil),
+		(*Entry_RelatednessAssessed)(nil),
+		(*Entry_TextJudged)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

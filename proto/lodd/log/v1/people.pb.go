@@ -448,7 +448,9 @@ func (x *Grant) GetTeam() string {
 type RoleGranted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// grant is what is given.
-	Grant         *Grant `protobuf:"bytes,1,opt,name=grant,proto3" json:"grant,omitempty"`
+	Grant *Grant `protobuf:"bytes,1,opt,name=grant,proto3" json:"grant,omitempty"`
+	// expires_unix_ms is when it ends by itself; 0 for never.
+	ExpiresUnixMs int64 `protobuf:"varint,2,opt,name=expires_unix_ms,json=expiresUnixMs,proto3" json:"expires_unix_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -488,6 +490,13 @@ func (x *RoleGranted) GetGrant() *Grant {
 		return x.Grant
 	}
 	return nil
+}
+
+func (x *RoleGranted) GetExpiresUnixMs() int64 {
+	if x != nil {
+		return x.ExpiresUnixMs
+	}
+	return 0
 }
 
 // RoleRevoked takes a role away.
@@ -601,6 +610,303 @@ func (x *GrantRefused) GetConflict() string {
 	return ""
 }
 
+// FactorEnrolled gives the entry's actor a second factor.
+type FactorEnrolled struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FactorEnrolled) Reset() {
+	*x = FactorEnrolled{}
+	mi := &file_lodd_log_v1_people_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FactorEnrolled) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FactorEnrolled) ProtoMessage() {}
+
+func (x *FactorEnrolled) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_people_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FactorEnrolled.ProtoReflect.Descriptor instead.
+func (*FactorEnrolled) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_people_proto_rawDescGZIP(), []int{10}
+}
+
+// RecoveryProposed is the first of two people's steps by which somebody who
+// has lost password or second factor gets a new one.
+type RecoveryProposed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// user is the account.
+	User string `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	// reason is why, in words.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecoveryProposed) Reset() {
+	*x = RecoveryProposed{}
+	mi := &file_lodd_log_v1_people_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecoveryProposed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecoveryProposed) ProtoMessage() {}
+
+func (x *RecoveryProposed) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_people_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecoveryProposed.ProtoReflect.Descriptor instead.
+func (*RecoveryProposed) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_people_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RecoveryProposed) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *RecoveryProposed) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// RecoveryApproved is the second one. The code itself is not kept.
+type RecoveryApproved struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// user is the account.
+	User string `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	// code_hash is a keyed hash of the one-time code, 32 bytes.
+	CodeHash []byte `protobuf:"bytes,2,opt,name=code_hash,json=codeHash,proto3" json:"code_hash,omitempty"`
+	// expires_unix_ms is when the code ends.
+	ExpiresUnixMs int64 `protobuf:"varint,3,opt,name=expires_unix_ms,json=expiresUnixMs,proto3" json:"expires_unix_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecoveryApproved) Reset() {
+	*x = RecoveryApproved{}
+	mi := &file_lodd_log_v1_people_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecoveryApproved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecoveryApproved) ProtoMessage() {}
+
+func (x *RecoveryApproved) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_people_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecoveryApproved.ProtoReflect.Descriptor instead.
+func (*RecoveryApproved) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_people_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RecoveryApproved) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *RecoveryApproved) GetCodeHash() []byte {
+	if x != nil {
+		return x.CodeHash
+	}
+	return nil
+}
+
+func (x *RecoveryApproved) GetExpiresUnixMs() int64 {
+	if x != nil {
+		return x.ExpiresUnixMs
+	}
+	return 0
+}
+
+// Recovered records that the entry's actor used the code: the password is new,
+// and there is no second factor any more.
+type Recovered struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Recovered) Reset() {
+	*x = Recovered{}
+	mi := &file_lodd_log_v1_people_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Recovered) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Recovered) ProtoMessage() {}
+
+func (x *Recovered) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_people_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Recovered.ProtoReflect.Descriptor instead.
+func (*Recovered) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_people_proto_rawDescGZIP(), []int{13}
+}
+
+// IdentityLinked ties an account to an identity of a provider (OpenID Connect
+// Core 1.0, section 2).
+type IdentityLinked struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// user is the account.
+	User string `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	// issuer is the provider.
+	Issuer string `protobuf:"bytes,2,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	// subject is a keyed hash of the provider's name for the person, 32 bytes.
+	Subject       []byte `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IdentityLinked) Reset() {
+	*x = IdentityLinked{}
+	mi := &file_lodd_log_v1_people_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IdentityLinked) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IdentityLinked) ProtoMessage() {}
+
+func (x *IdentityLinked) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_people_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IdentityLinked.ProtoReflect.Descriptor instead.
+func (*IdentityLinked) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_people_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *IdentityLinked) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *IdentityLinked) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
+func (x *IdentityLinked) GetSubject() []byte {
+	if x != nil {
+		return x.Subject
+	}
+	return nil
+}
+
+// PasswordChanged records that the entry's actor changed the own password.
+type PasswordChanged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PasswordChanged) Reset() {
+	*x = PasswordChanged{}
+	mi := &file_lodd_log_v1_people_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PasswordChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PasswordChanged) ProtoMessage() {}
+
+func (x *PasswordChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_people_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PasswordChanged.ProtoReflect.Descriptor instead.
+func (*PasswordChanged) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_people_proto_rawDescGZIP(), []int{15}
+}
+
 var File_lodd_log_v1_people_proto protoreflect.FileDescriptor
 
 const file_lodd_log_v1_people_proto_rawDesc = "" +
@@ -630,15 +936,30 @@ const file_lodd_log_v1_people_proto_rawDesc = "" +
 	"\x05trial\x18\x02 \x01(\tR\x05trial\x12\x12\n" +
 	"\x04role\x18\x03 \x01(\tR\x04role\x12\x12\n" +
 	"\x04site\x18\x04 \x01(\tR\x04site\x12\x12\n" +
-	"\x04team\x18\x05 \x01(\tR\x04team\"7\n" +
+	"\x04team\x18\x05 \x01(\tR\x04team\"_\n" +
 	"\vRoleGranted\x12(\n" +
-	"\x05grant\x18\x01 \x01(\v2\x12.lodd.log.v1.GrantR\x05grant\"O\n" +
+	"\x05grant\x18\x01 \x01(\v2\x12.lodd.log.v1.GrantR\x05grant\x12&\n" +
+	"\x0fexpires_unix_ms\x18\x02 \x01(\x03R\rexpiresUnixMs\"O\n" +
 	"\vRoleRevoked\x12(\n" +
 	"\x05grant\x18\x01 \x01(\v2\x12.lodd.log.v1.GrantR\x05grant\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"T\n" +
 	"\fGrantRefused\x12(\n" +
 	"\x05grant\x18\x01 \x01(\v2\x12.lodd.log.v1.GrantR\x05grant\x12\x1a\n" +
-	"\bconflict\x18\x02 \x01(\tR\bconflictB2Z0github.com/lodd-rct/lodd/proto/lodd/log/v1;logv1b\x06proto3"
+	"\bconflict\x18\x02 \x01(\tR\bconflict\"\x10\n" +
+	"\x0eFactorEnrolled\">\n" +
+	"\x10RecoveryProposed\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"k\n" +
+	"\x10RecoveryApproved\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12\x1b\n" +
+	"\tcode_hash\x18\x02 \x01(\fR\bcodeHash\x12&\n" +
+	"\x0fexpires_unix_ms\x18\x03 \x01(\x03R\rexpiresUnixMs\"\v\n" +
+	"\tRecovered\"V\n" +
+	"\x0eIdentityLinked\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12\x16\n" +
+	"\x06issuer\x18\x02 \x01(\tR\x06issuer\x12\x18\n" +
+	"\asubject\x18\x03 \x01(\fR\asubject\"\x11\n" +
+	"\x0fPasswordChangedB2Z0github.com/lodd-rct/lodd/proto/lodd/log/v1;logv1b\x06proto3"
 
 var (
 	file_lodd_log_v1_people_proto_rawDescOnce sync.Once
@@ -652,18 +973,24 @@ func file_lodd_log_v1_people_proto_rawDescGZIP() []byte {
 	return file_lodd_log_v1_people_proto_rawDescData
 }
 
-var file_lodd_log_v1_people_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_lodd_log_v1_people_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_lodd_log_v1_people_proto_goTypes = []any{
-	(*AccountInvited)(nil),  // 0: lodd.log.v1.AccountInvited
-	(*AccountCreated)(nil),  // 1: lodd.log.v1.AccountCreated
-	(*AccountDisabled)(nil), // 2: lodd.log.v1.AccountDisabled
-	(*SignedIn)(nil),        // 3: lodd.log.v1.SignedIn
-	(*SignInRefused)(nil),   // 4: lodd.log.v1.SignInRefused
-	(*SignedOut)(nil),       // 5: lodd.log.v1.SignedOut
-	(*Grant)(nil),           // 6: lodd.log.v1.Grant
-	(*RoleGranted)(nil),     // 7: lodd.log.v1.RoleGranted
-	(*RoleRevoked)(nil),     // 8: lodd.log.v1.RoleRevoked
-	(*GrantRefused)(nil),    // 9: lodd.log.v1.GrantRefused
+	(*AccountInvited)(nil),   // 0: lodd.log.v1.AccountInvited
+	(*AccountCreated)(nil),   // 1: lodd.log.v1.AccountCreated
+	(*AccountDisabled)(nil),  // 2: lodd.log.v1.AccountDisabled
+	(*SignedIn)(nil),         // 3: lodd.log.v1.SignedIn
+	(*SignInRefused)(nil),    // 4: lodd.log.v1.SignInRefused
+	(*SignedOut)(nil),        // 5: lodd.log.v1.SignedOut
+	(*Grant)(nil),            // 6: lodd.log.v1.Grant
+	(*RoleGranted)(nil),      // 7: lodd.log.v1.RoleGranted
+	(*RoleRevoked)(nil),      // 8: lodd.log.v1.RoleRevoked
+	(*GrantRefused)(nil),     // 9: lodd.log.v1.GrantRefused
+	(*FactorEnrolled)(nil),   // 10: lodd.log.v1.FactorEnrolled
+	(*RecoveryProposed)(nil), // 11: lodd.log.v1.RecoveryProposed
+	(*RecoveryApproved)(nil), // 12: lodd.log.v1.RecoveryApproved
+	(*Recovered)(nil),        // 13: lodd.log.v1.Recovered
+	(*IdentityLinked)(nil),   // 14: lodd.log.v1.IdentityLinked
+	(*PasswordChanged)(nil),  // 15: lodd.log.v1.PasswordChanged
 }
 var file_lodd_log_v1_people_proto_depIdxs = []int32{
 	6, // 0: lodd.log.v1.RoleGranted.grant:type_name -> lodd.log.v1.Grant
@@ -687,7 +1014,7 @@ func file_lodd_log_v1_people_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lodd_log_v1_people_proto_rawDesc), len(file_lodd_log_v1_people_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

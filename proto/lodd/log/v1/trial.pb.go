@@ -1523,7 +1523,10 @@ type FormSubmitted struct {
 	// on is the date of the assessment, YYYY-MM-DD.
 	On string `protobuf:"bytes,5,opt,name=on,proto3" json:"on,omitempty"`
 	// sealed is the ciphertext of the answers.
-	Sealed        []byte `protobuf:"bytes,6,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	Sealed []byte `protobuf:"bytes,6,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	// held are the text items that nobody else reads until a reviewer has
+	// released them.
+	Held          []string `protobuf:"bytes,7,rep,name=held,proto3" json:"held,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1600,6 +1603,13 @@ func (x *FormSubmitted) GetSealed() []byte {
 	return nil
 }
 
+func (x *FormSubmitted) GetHeld() []string {
+	if x != nil {
+		return x.Held
+	}
+	return nil
+}
+
 // FormCorrected keeps old and new values, and the reason. Compartment: that
 // of the form.
 type FormCorrected struct {
@@ -1614,7 +1624,10 @@ type FormCorrected struct {
 	Version int32 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
 	// sealed is the ciphertext of the changed items with old and new value, and
 	// of the reason.
-	Sealed        []byte `protobuf:"bytes,5,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	Sealed []byte `protobuf:"bytes,5,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	// held are the changed text items that nobody else reads until a reviewer
+	// has released them.
+	Held          []string `protobuf:"bytes,6,rep,name=held,proto3" json:"held,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1680,6 +1693,13 @@ func (x *FormCorrected) GetVersion() int32 {
 func (x *FormCorrected) GetSealed() []byte {
 	if x != nil {
 		return x.Sealed
+	}
+	return nil
+}
+
+func (x *FormCorrected) GetHeld() []string {
+	if x != nil {
+		return x.Held
 	}
 	return nil
 }
@@ -2387,6 +2407,1012 @@ func (x *LostSlots) GetSlots() int32 {
 	return 0
 }
 
+// EnvelopeSpoiled takes a backup envelope out of use. Compartment: conduct.
+type EnvelopeSpoiled struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// stratum is the stratum on it.
+	Stratum string `protobuf:"bytes,1,opt,name=stratum,proto3" json:"stratum,omitempty"`
+	// envelope is its number, from 1.
+	Envelope int32 `protobuf:"varint,2,opt,name=envelope,proto3" json:"envelope,omitempty"`
+	// reason is opened-by-mistake, damaged, lost or other.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EnvelopeSpoiled) Reset() {
+	*x = EnvelopeSpoiled{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnvelopeSpoiled) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnvelopeSpoiled) ProtoMessage() {}
+
+func (x *EnvelopeSpoiled) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnvelopeSpoiled.ProtoReflect.Descriptor instead.
+func (*EnvelopeSpoiled) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *EnvelopeSpoiled) GetStratum() string {
+	if x != nil {
+		return x.Stratum
+	}
+	return ""
+}
+
+func (x *EnvelopeSpoiled) GetEnvelope() int32 {
+	if x != nil {
+		return x.Envelope
+	}
+	return 0
+}
+
+func (x *EnvelopeSpoiled) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// FormSigned is a signature under one form at one visit, as it stood after the
+// named entry. Compartment: that of the form.
+type FormSigned struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// participant is the screening number.
+	Participant string `protobuf:"bytes,1,opt,name=participant,proto3" json:"participant,omitempty"`
+	// visit is the visit.
+	Visit string `protobuf:"bytes,2,opt,name=visit,proto3" json:"visit,omitempty"`
+	// form is the form.
+	Form string `protobuf:"bytes,3,opt,name=form,proto3" json:"form,omitempty"`
+	// at is the index of the last entry of the form that is signed: the
+	// submission, or the last correction.
+	At int64 `protobuf:"varint,4,opt,name=at,proto3" json:"at,omitempty"`
+	// digest is the SHA-256 over the leaf hashes of the submission and of every
+	// correction up to at, in their order, 32 bytes.
+	Digest []byte `protobuf:"bytes,5,opt,name=digest,proto3" json:"digest,omitempty"`
+	// meaning is authorship, review or approval.
+	Meaning string `protobuf:"bytes,6,opt,name=meaning,proto3" json:"meaning,omitempty"`
+	// name is the printed name of the signer at that time.
+	Name          string `protobuf:"bytes,7,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FormSigned) Reset() {
+	*x = FormSigned{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FormSigned) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FormSigned) ProtoMessage() {}
+
+func (x *FormSigned) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FormSigned.ProtoReflect.Descriptor instead.
+func (*FormSigned) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *FormSigned) GetParticipant() string {
+	if x != nil {
+		return x.Participant
+	}
+	return ""
+}
+
+func (x *FormSigned) GetVisit() string {
+	if x != nil {
+		return x.Visit
+	}
+	return ""
+}
+
+func (x *FormSigned) GetForm() string {
+	if x != nil {
+		return x.Form
+	}
+	return ""
+}
+
+func (x *FormSigned) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *FormSigned) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *FormSigned) GetMeaning() string {
+	if x != nil {
+		return x.Meaning
+	}
+	return ""
+}
+
+func (x *FormSigned) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// BlindBroken records that somebody who must not know it learned a
+// participant's arm. It doesn't say the arm. Compartment: outcome.
+type BlindBroken struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// participant is the screening number.
+	Participant string `protobuf:"bytes,1,opt,name=participant,proto3" json:"participant,omitempty"`
+	// person is the account whose blind was broken.
+	Person string `protobuf:"bytes,2,opt,name=person,proto3" json:"person,omitempty"`
+	// visit is the visit at which it happened; empty if at none.
+	Visit string `protobuf:"bytes,3,opt,name=visit,proto3" json:"visit,omitempty"`
+	// on is the date on which it happened, YYYY-MM-DD.
+	On string `protobuf:"bytes,4,opt,name=on,proto3" json:"on,omitempty"`
+	// how is participant, relative, staff, record, seen or other.
+	How string `protobuf:"bytes,5,opt,name=how,proto3" json:"how,omitempty"`
+	// timing is before-assessment, during-assessment or after-assessment.
+	Timing string `protobuf:"bytes,6,opt,name=timing,proto3" json:"timing,omitempty"`
+	// sealed is the ciphertext of what the person wrote about it.
+	Sealed        []byte `protobuf:"bytes,7,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BlindBroken) Reset() {
+	*x = BlindBroken{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BlindBroken) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BlindBroken) ProtoMessage() {}
+
+func (x *BlindBroken) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BlindBroken.ProtoReflect.Descriptor instead.
+func (*BlindBroken) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *BlindBroken) GetParticipant() string {
+	if x != nil {
+		return x.Participant
+	}
+	return ""
+}
+
+func (x *BlindBroken) GetPerson() string {
+	if x != nil {
+		return x.Person
+	}
+	return ""
+}
+
+func (x *BlindBroken) GetVisit() string {
+	if x != nil {
+		return x.Visit
+	}
+	return ""
+}
+
+func (x *BlindBroken) GetOn() string {
+	if x != nil {
+		return x.On
+	}
+	return ""
+}
+
+func (x *BlindBroken) GetHow() string {
+	if x != nil {
+		return x.How
+	}
+	return ""
+}
+
+func (x *BlindBroken) GetTiming() string {
+	if x != nil {
+		return x.Timing
+	}
+	return ""
+}
+
+func (x *BlindBroken) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+// ImpactAssessed records what a broken blind means for the trial. Compartment:
+// conduct.
+type ImpactAssessed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// report is the index of the blind_broken in outcome.
+	Report int64 `protobuf:"varint,1,opt,name=report,proto3" json:"report,omitempty"`
+	// impact is none, possible or serious.
+	Impact string `protobuf:"bytes,2,opt,name=impact,proto3" json:"impact,omitempty"`
+	// measure is none, reassigned, assessed-again or training.
+	Measure       string `protobuf:"bytes,3,opt,name=measure,proto3" json:"measure,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImpactAssessed) Reset() {
+	*x = ImpactAssessed{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImpactAssessed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImpactAssessed) ProtoMessage() {}
+
+func (x *ImpactAssessed) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImpactAssessed.ProtoReflect.Descriptor instead.
+func (*ImpactAssessed) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *ImpactAssessed) GetReport() int64 {
+	if x != nil {
+		return x.Report
+	}
+	return 0
+}
+
+func (x *ImpactAssessed) GetImpact() string {
+	if x != nil {
+		return x.Impact
+	}
+	return ""
+}
+
+func (x *ImpactAssessed) GetMeasure() string {
+	if x != nil {
+		return x.Measure
+	}
+	return ""
+}
+
+// Unblinded opens the arm of one participant in an emergency. Compartment:
+// allocation.
+type Unblinded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// participant is the screening number.
+	Participant string `protobuf:"bytes,1,opt,name=participant,proto3" json:"participant,omitempty"`
+	// reason is medical-emergency, serious-adverse-event, risk-to-others,
+	// regulator or other.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// to is the account that alone gets to know the arm; empty for the entry's
+	// actor.
+	To string `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	// sealed is the ciphertext of the reason in words.
+	Sealed        []byte `protobuf:"bytes,4,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Unblinded) Reset() {
+	*x = Unblinded{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Unblinded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Unblinded) ProtoMessage() {}
+
+func (x *Unblinded) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Unblinded.ProtoReflect.Descriptor instead.
+func (*Unblinded) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *Unblinded) GetParticipant() string {
+	if x != nil {
+		return x.Participant
+	}
+	return ""
+}
+
+func (x *Unblinded) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Unblinded) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *Unblinded) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+// DisclosureProposed is the first of two people's steps that show a third one
+// the arm of a participant. Compartment: allocation.
+type DisclosureProposed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// participant is the screening number.
+	Participant string `protobuf:"bytes,1,opt,name=participant,proto3" json:"participant,omitempty"`
+	// to is the account that gets to know the arm.
+	To string `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	// reason is inspection, complaint, regulator or other.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DisclosureProposed) Reset() {
+	*x = DisclosureProposed{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DisclosureProposed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DisclosureProposed) ProtoMessage() {}
+
+func (x *DisclosureProposed) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DisclosureProposed.ProtoReflect.Descriptor instead.
+func (*DisclosureProposed) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *DisclosureProposed) GetParticipant() string {
+	if x != nil {
+		return x.Participant
+	}
+	return ""
+}
+
+func (x *DisclosureProposed) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *DisclosureProposed) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// DisclosureApproved is the second one. Compartment: allocation.
+type DisclosureApproved struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// proposal is the index of the disclosure_proposed in allocation.
+	Proposal      int64 `protobuf:"varint,1,opt,name=proposal,proto3" json:"proposal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DisclosureApproved) Reset() {
+	*x = DisclosureApproved{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DisclosureApproved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DisclosureApproved) ProtoMessage() {}
+
+func (x *DisclosureApproved) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DisclosureApproved.ProtoReflect.Descriptor instead.
+func (*DisclosureApproved) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *DisclosureApproved) GetProposal() int64 {
+	if x != nil {
+		return x.Proposal
+	}
+	return 0
+}
+
+// ArmCollected records that the entry's actor read an arm that was opened for
+// that account. Compartment: allocation.
+type ArmCollected struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// of is the index of the unblinded or disclosure_approved in allocation.
+	Of            int64 `protobuf:"varint,1,opt,name=of,proto3" json:"of,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ArmCollected) Reset() {
+	*x = ArmCollected{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ArmCollected) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ArmCollected) ProtoMessage() {}
+
+func (x *ArmCollected) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ArmCollected.ProtoReflect.Descriptor instead.
+func (*ArmCollected) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *ArmCollected) GetOf() int64 {
+	if x != nil {
+		return x.Of
+	}
+	return 0
+}
+
+// ContactRecorded is a contact of a treatment team with a participant.
+// Compartment: delivery.
+type ContactRecorded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// participant is the screening number.
+	Participant string `protobuf:"bytes,1,opt,name=participant,proto3" json:"participant,omitempty"`
+	// on is the date, YYYY-MM-DD.
+	On string `protobuf:"bytes,2,opt,name=on,proto3" json:"on,omitempty"`
+	// kind is meeting, phone, message, employer, service or other.
+	Kind string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	// minutes is how long it took, 0 to 1,440.
+	Minutes       int32 `protobuf:"varint,4,opt,name=minutes,proto3" json:"minutes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContactRecorded) Reset() {
+	*x = ContactRecorded{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContactRecorded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContactRecorded) ProtoMessage() {}
+
+func (x *ContactRecorded) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContactRecorded.ProtoReflect.Descriptor instead.
+func (*ContactRecorded) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *ContactRecorded) GetParticipant() string {
+	if x != nil {
+		return x.Participant
+	}
+	return ""
+}
+
+func (x *ContactRecorded) GetOn() string {
+	if x != nil {
+		return x.On
+	}
+	return ""
+}
+
+func (x *ContactRecorded) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ContactRecorded) GetMinutes() int32 {
+	if x != nil {
+		return x.Minutes
+	}
+	return 0
+}
+
+// AdverseEventReported enters an adverse event. What a treatment team reports
+// is entered by the server, which says no more than that: who it was stands in
+// event_taken_in. Compartment: conduct.
+type AdverseEventReported struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// number counts the events of the trial, from 1.
+	Number int32 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// participant is the screening number.
+	Participant string `protobuf:"bytes,2,opt,name=participant,proto3" json:"participant,omitempty"`
+	// on is the date on which it began, YYYY-MM-DD.
+	On string `protobuf:"bytes,3,opt,name=on,proto3" json:"on,omitempty"`
+	// category is psychiatric-admission, relapse, overdose, suicide-attempt,
+	// admission, death, other-medical or other-social.
+	Category string `protobuf:"bytes,4,opt,name=category,proto3" json:"category,omitempty"`
+	// serious tells that it is serious.
+	Serious bool `protobuf:"varint,5,opt,name=serious,proto3" json:"serious,omitempty"`
+	// reporter is site or treatment-team.
+	Reporter string `protobuf:"bytes,6,opt,name=reporter,proto3" json:"reporter,omitempty"`
+	// sealed is the ciphertext of what happened, in words.
+	Sealed        []byte `protobuf:"bytes,7,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AdverseEventReported) Reset() {
+	*x = AdverseEventReported{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdverseEventReported) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdverseEventReported) ProtoMessage() {}
+
+func (x *AdverseEventReported) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdverseEventReported.ProtoReflect.Descriptor instead.
+func (*AdverseEventReported) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *AdverseEventReported) GetNumber() int32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *AdverseEventReported) GetParticipant() string {
+	if x != nil {
+		return x.Participant
+	}
+	return ""
+}
+
+func (x *AdverseEventReported) GetOn() string {
+	if x != nil {
+		return x.On
+	}
+	return ""
+}
+
+func (x *AdverseEventReported) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *AdverseEventReported) GetSerious() bool {
+	if x != nil {
+		return x.Serious
+	}
+	return false
+}
+
+func (x *AdverseEventReported) GetReporter() string {
+	if x != nil {
+		return x.Reporter
+	}
+	return ""
+}
+
+func (x *AdverseEventReported) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+// EventTakenIn says that the entry's actor, a member of a treatment team,
+// reported an adverse event. Compartment: delivery.
+type EventTakenIn struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// number is the number of the event.
+	Number        int32 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventTakenIn) Reset() {
+	*x = EventTakenIn{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventTakenIn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventTakenIn) ProtoMessage() {}
+
+func (x *EventTakenIn) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventTakenIn.ProtoReflect.Descriptor instead.
+func (*EventTakenIn) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *EventTakenIn) GetNumber() int32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+// AdverseEventAssessed is the investigator's judgement, which knows no arm.
+// Compartment: conduct.
+type AdverseEventAssessed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// number is the number of the event.
+	Number int32 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// related tells whether it is related to procedures of the trial:
+	// unrelated, possible or related.
+	Related string `protobuf:"bytes,2,opt,name=related,proto3" json:"related,omitempty"`
+	// expected tells that such events are expected in this trial.
+	Expected      bool `protobuf:"varint,3,opt,name=expected,proto3" json:"expected,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AdverseEventAssessed) Reset() {
+	*x = AdverseEventAssessed{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdverseEventAssessed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdverseEventAssessed) ProtoMessage() {}
+
+func (x *AdverseEventAssessed) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdverseEventAssessed.ProtoReflect.Descriptor instead.
+func (*AdverseEventAssessed) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *AdverseEventAssessed) GetNumber() int32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *AdverseEventAssessed) GetRelated() string {
+	if x != nil {
+		return x.Related
+	}
+	return ""
+}
+
+func (x *AdverseEventAssessed) GetExpected() bool {
+	if x != nil {
+		return x.Expected
+	}
+	return false
+}
+
+// RelatednessAssessed is the unblinded reviewer's judgement. Compartment:
+// allocation.
+type RelatednessAssessed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// number is the number of the event.
+	Number int32 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// related tells whether it is related to the intervention: unrelated,
+	// possible or related.
+	Related       string `protobuf:"bytes,2,opt,name=related,proto3" json:"related,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RelatednessAssessed) Reset() {
+	*x = RelatednessAssessed{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RelatednessAssessed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RelatednessAssessed) ProtoMessage() {}
+
+func (x *RelatednessAssessed) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RelatednessAssessed.ProtoReflect.Descriptor instead.
+func (*RelatednessAssessed) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *RelatednessAssessed) GetNumber() int32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *RelatednessAssessed) GetRelated() string {
+	if x != nil {
+		return x.Related
+	}
+	return ""
+}
+
+// TextJudged releases a held text, or withholds it for ever. Compartment: that
+// of the form.
+type TextJudged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// participant is the screening number.
+	Participant string `protobuf:"bytes,1,opt,name=participant,proto3" json:"participant,omitempty"`
+	// visit is the visit.
+	Visit string `protobuf:"bytes,2,opt,name=visit,proto3" json:"visit,omitempty"`
+	// form is the form.
+	Form string `protobuf:"bytes,3,opt,name=form,proto3" json:"form,omitempty"`
+	// at is the index of the entry of the form that holds the text.
+	At int64 `protobuf:"varint,4,opt,name=at,proto3" json:"at,omitempty"`
+	// item is the item.
+	Item string `protobuf:"bytes,5,opt,name=item,proto3" json:"item,omitempty"`
+	// released tells that it may be read; else it stays withheld.
+	Released      bool `protobuf:"varint,6,opt,name=released,proto3" json:"released,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TextJudged) Reset() {
+	*x = TextJudged{}
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TextJudged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TextJudged) ProtoMessage() {}
+
+func (x *TextJudged) ProtoReflect() protoreflect.Message {
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TextJudged.ProtoReflect.Descriptor instead.
+func (*TextJudged) Descriptor() ([]byte, []int) {
+	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *TextJudged) GetParticipant() string {
+	if x != nil {
+		return x.Participant
+	}
+	return ""
+}
+
+func (x *TextJudged) GetVisit() string {
+	if x != nil {
+		return x.Visit
+	}
+	return ""
+}
+
+func (x *TextJudged) GetForm() string {
+	if x != nil {
+		return x.Form
+	}
+	return ""
+}
+
+func (x *TextJudged) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *TextJudged) GetItem() string {
+	if x != nil {
+		return x.Item
+	}
+	return ""
+}
+
+func (x *TextJudged) GetReleased() bool {
+	if x != nil {
+		return x.Released
+	}
+	return false
+}
+
 // Arm is one treatment.
 type TrialCreated_Arm struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2402,7 +3428,7 @@ type TrialCreated_Arm struct {
 
 func (x *TrialCreated_Arm) Reset() {
 	*x = TrialCreated_Arm{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[38]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2414,7 +3440,7 @@ func (x *TrialCreated_Arm) String() string {
 func (*TrialCreated_Arm) ProtoMessage() {}
 
 func (x *TrialCreated_Arm) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[38]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2466,7 +3492,7 @@ type TrialCreated_Factor struct {
 
 func (x *TrialCreated_Factor) Reset() {
 	*x = TrialCreated_Factor{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[39]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2478,7 +3504,7 @@ func (x *TrialCreated_Factor) String() string {
 func (*TrialCreated_Factor) ProtoMessage() {}
 
 func (x *TrialCreated_Factor) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[39]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2528,7 +3554,7 @@ type TrialCreated_Option struct {
 
 func (x *TrialCreated_Option) Reset() {
 	*x = TrialCreated_Option{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[40]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2540,7 +3566,7 @@ func (x *TrialCreated_Option) String() string {
 func (*TrialCreated_Option) ProtoMessage() {}
 
 func (x *TrialCreated_Option) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[40]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2583,7 +3609,7 @@ type TrialCreated_Site struct {
 
 func (x *TrialCreated_Site) Reset() {
 	*x = TrialCreated_Site{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[41]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2595,7 +3621,7 @@ func (x *TrialCreated_Site) String() string {
 func (*TrialCreated_Site) ProtoMessage() {}
 
 func (x *TrialCreated_Site) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[41]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2644,7 +3670,7 @@ type TrialCreated_Visit struct {
 
 func (x *TrialCreated_Visit) Reset() {
 	*x = TrialCreated_Visit{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[42]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2656,7 +3682,7 @@ func (x *TrialCreated_Visit) String() string {
 func (*TrialCreated_Visit) ProtoMessage() {}
 
 func (x *TrialCreated_Visit) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[42]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2722,7 +3748,7 @@ type TrialCreated_Criterion struct {
 
 func (x *TrialCreated_Criterion) Reset() {
 	*x = TrialCreated_Criterion{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[43]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2734,7 +3760,7 @@ func (x *TrialCreated_Criterion) String() string {
 func (*TrialCreated_Criterion) ProtoMessage() {}
 
 func (x *TrialCreated_Criterion) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[43]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2784,7 +3810,7 @@ type TrialCreated_Consent struct {
 
 func (x *TrialCreated_Consent) Reset() {
 	*x = TrialCreated_Consent{}
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[44]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2796,7 +3822,7 @@ func (x *TrialCreated_Consent) String() string {
 func (*TrialCreated_Consent) ProtoMessage() {}
 
 func (x *TrialCreated_Consent) ProtoReflect() protoreflect.Message {
-	mi := &file_lodd_log_v1_trial_proto_msgTypes[44]
+	mi := &file_lodd_log_v1_trial_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2958,20 +3984,22 @@ const file_lodd_log_v1_trial_proto_rawDesc = "" +
 	"\n" +
 	"\bUnsealed\"\n" +
 	"\n" +
-	"\bRevealed\"\x9d\x01\n" +
+	"\bRevealed\"\xb1\x01\n" +
 	"\rFormSubmitted\x12 \n" +
 	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12\x14\n" +
 	"\x05visit\x18\x02 \x01(\tR\x05visit\x12\x12\n" +
 	"\x04form\x18\x03 \x01(\tR\x04form\x12\x18\n" +
 	"\aversion\x18\x04 \x01(\x05R\aversion\x12\x0e\n" +
 	"\x02on\x18\x05 \x01(\tR\x02on\x12\x16\n" +
-	"\x06sealed\x18\x06 \x01(\fR\x06sealed\"\x8d\x01\n" +
+	"\x06sealed\x18\x06 \x01(\fR\x06sealed\x12\x12\n" +
+	"\x04held\x18\a \x03(\tR\x04held\"\xa1\x01\n" +
 	"\rFormCorrected\x12 \n" +
 	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12\x14\n" +
 	"\x05visit\x18\x02 \x01(\tR\x05visit\x12\x12\n" +
 	"\x04form\x18\x03 \x01(\tR\x04form\x12\x18\n" +
 	"\aversion\x18\x04 \x01(\x05R\aversion\x12\x16\n" +
-	"\x06sealed\x18\x05 \x01(\fR\x06sealed\"]\n" +
+	"\x06sealed\x18\x05 \x01(\fR\x06sealed\x12\x12\n" +
+	"\x04held\x18\x06 \x03(\tR\x04held\"]\n" +
 	"\vVisitMissed\x12 \n" +
 	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12\x14\n" +
 	"\x05visit\x18\x02 \x01(\tR\x05visit\x12\x16\n" +
@@ -3015,7 +4043,75 @@ const file_lodd_log_v1_trial_proto_rawDesc = "" +
 	"\x04lost\x18\x01 \x03(\v2\x16.lodd.log.v1.LostSlotsR\x04lost\";\n" +
 	"\tLostSlots\x12\x18\n" +
 	"\astratum\x18\x01 \x01(\tR\astratum\x12\x14\n" +
-	"\x05slots\x18\x02 \x01(\x05R\x05slotsB2Z0github.com/lodd-rct/lodd/proto/lodd/log/v1;logv1b\x06proto3"
+	"\x05slots\x18\x02 \x01(\x05R\x05slots\"_\n" +
+	"\x0fEnvelopeSpoiled\x12\x18\n" +
+	"\astratum\x18\x01 \x01(\tR\astratum\x12\x1a\n" +
+	"\benvelope\x18\x02 \x01(\x05R\benvelope\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xae\x01\n" +
+	"\n" +
+	"FormSigned\x12 \n" +
+	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12\x14\n" +
+	"\x05visit\x18\x02 \x01(\tR\x05visit\x12\x12\n" +
+	"\x04form\x18\x03 \x01(\tR\x04form\x12\x0e\n" +
+	"\x02at\x18\x04 \x01(\x03R\x02at\x12\x16\n" +
+	"\x06digest\x18\x05 \x01(\fR\x06digest\x12\x18\n" +
+	"\ameaning\x18\x06 \x01(\tR\ameaning\x12\x12\n" +
+	"\x04name\x18\a \x01(\tR\x04name\"\xaf\x01\n" +
+	"\vBlindBroken\x12 \n" +
+	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12\x16\n" +
+	"\x06person\x18\x02 \x01(\tR\x06person\x12\x14\n" +
+	"\x05visit\x18\x03 \x01(\tR\x05visit\x12\x0e\n" +
+	"\x02on\x18\x04 \x01(\tR\x02on\x12\x10\n" +
+	"\x03how\x18\x05 \x01(\tR\x03how\x12\x16\n" +
+	"\x06timing\x18\x06 \x01(\tR\x06timing\x12\x16\n" +
+	"\x06sealed\x18\a \x01(\fR\x06sealed\"Z\n" +
+	"\x0eImpactAssessed\x12\x16\n" +
+	"\x06report\x18\x01 \x01(\x03R\x06report\x12\x16\n" +
+	"\x06impact\x18\x02 \x01(\tR\x06impact\x12\x18\n" +
+	"\ameasure\x18\x03 \x01(\tR\ameasure\"m\n" +
+	"\tUnblinded\x12 \n" +
+	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x0e\n" +
+	"\x02to\x18\x03 \x01(\tR\x02to\x12\x16\n" +
+	"\x06sealed\x18\x04 \x01(\fR\x06sealed\"^\n" +
+	"\x12DisclosureProposed\x12 \n" +
+	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\tR\x02to\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"0\n" +
+	"\x12DisclosureApproved\x12\x1a\n" +
+	"\bproposal\x18\x01 \x01(\x03R\bproposal\"\x1e\n" +
+	"\fArmCollected\x12\x0e\n" +
+	"\x02of\x18\x01 \x01(\x03R\x02of\"q\n" +
+	"\x0fContactRecorded\x12 \n" +
+	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12\x0e\n" +
+	"\x02on\x18\x02 \x01(\tR\x02on\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x18\n" +
+	"\aminutes\x18\x04 \x01(\x05R\aminutes\"\xca\x01\n" +
+	"\x14AdverseEventReported\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x05R\x06number\x12 \n" +
+	"\vparticipant\x18\x02 \x01(\tR\vparticipant\x12\x0e\n" +
+	"\x02on\x18\x03 \x01(\tR\x02on\x12\x1a\n" +
+	"\bcategory\x18\x04 \x01(\tR\bcategory\x12\x18\n" +
+	"\aserious\x18\x05 \x01(\bR\aserious\x12\x1a\n" +
+	"\breporter\x18\x06 \x01(\tR\breporter\x12\x16\n" +
+	"\x06sealed\x18\a \x01(\fR\x06sealed\"&\n" +
+	"\fEventTakenIn\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x05R\x06number\"d\n" +
+	"\x14AdverseEventAssessed\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x05R\x06number\x12\x18\n" +
+	"\arelated\x18\x02 \x01(\tR\arelated\x12\x1a\n" +
+	"\bexpected\x18\x03 \x01(\bR\bexpected\"G\n" +
+	"\x13RelatednessAssessed\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x05R\x06number\x12\x18\n" +
+	"\arelated\x18\x02 \x01(\tR\arelated\"\x98\x01\n" +
+	"\n" +
+	"TextJudged\x12 \n" +
+	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12\x14\n" +
+	"\x05visit\x18\x02 \x01(\tR\x05visit\x12\x12\n" +
+	"\x04form\x18\x03 \x01(\tR\x04form\x12\x0e\n" +
+	"\x02at\x18\x04 \x01(\x03R\x02at\x12\x12\n" +
+	"\x04item\x18\x05 \x01(\tR\x04item\x12\x1a\n" +
+	"\breleased\x18\x06 \x01(\bR\breleasedB2Z0github.com/lodd-rct/lodd/proto/lodd/log/v1;logv1b\x06proto3"
 
 var (
 	file_lodd_log_v1_trial_proto_rawDescOnce sync.Once
@@ -3029,7 +4125,7 @@ func file_lodd_log_v1_trial_proto_rawDescGZIP() []byte {
 	return file_lodd_log_v1_trial_proto_rawDescData
 }
 
-var file_lodd_log_v1_trial_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_lodd_log_v1_trial_proto_msgTypes = make([]protoimpl.MessageInfo, 59)
 var file_lodd_log_v1_trial_proto_goTypes = []any{
 	(*Text)(nil),                   // 0: lodd.log.v1.Text
 	(*TrialCreated)(nil),           // 1: lodd.log.v1.TrialCreated
@@ -3069,27 +4165,41 @@ var file_lodd_log_v1_trial_proto_goTypes = []any{
 	(*Restored)(nil),               // 35: lodd.log.v1.Restored
 	(*Reconciled)(nil),             // 36: lodd.log.v1.Reconciled
 	(*LostSlots)(nil),              // 37: lodd.log.v1.LostSlots
-	(*TrialCreated_Arm)(nil),       // 38: lodd.log.v1.TrialCreated.Arm
-	(*TrialCreated_Factor)(nil),    // 39: lodd.log.v1.TrialCreated.Factor
-	(*TrialCreated_Option)(nil),    // 40: lodd.log.v1.TrialCreated.Option
-	(*TrialCreated_Site)(nil),      // 41: lodd.log.v1.TrialCreated.Site
-	(*TrialCreated_Visit)(nil),     // 42: lodd.log.v1.TrialCreated.Visit
-	(*TrialCreated_Criterion)(nil), // 43: lodd.log.v1.TrialCreated.Criterion
-	(*TrialCreated_Consent)(nil),   // 44: lodd.log.v1.TrialCreated.Consent
+	(*EnvelopeSpoiled)(nil),        // 38: lodd.log.v1.EnvelopeSpoiled
+	(*FormSigned)(nil),             // 39: lodd.log.v1.FormSigned
+	(*BlindBroken)(nil),            // 40: lodd.log.v1.BlindBroken
+	(*ImpactAssessed)(nil),         // 41: lodd.log.v1.ImpactAssessed
+	(*Unblinded)(nil),              // 42: lodd.log.v1.Unblinded
+	(*DisclosureProposed)(nil),     // 43: lodd.log.v1.DisclosureProposed
+	(*DisclosureApproved)(nil),     // 44: lodd.log.v1.DisclosureApproved
+	(*ArmCollected)(nil),           // 45: lodd.log.v1.ArmCollected
+	(*ContactRecorded)(nil),        // 46: lodd.log.v1.ContactRecorded
+	(*AdverseEventReported)(nil),   // 47: lodd.log.v1.AdverseEventReported
+	(*EventTakenIn)(nil),           // 48: lodd.log.v1.EventTakenIn
+	(*AdverseEventAssessed)(nil),   // 49: lodd.log.v1.AdverseEventAssessed
+	(*RelatednessAssessed)(nil),    // 50: lodd.log.v1.RelatednessAssessed
+	(*TextJudged)(nil),             // 51: lodd.log.v1.TextJudged
+	(*TrialCreated_Arm)(nil),       // 52: lodd.log.v1.TrialCreated.Arm
+	(*TrialCreated_Factor)(nil),    // 53: lodd.log.v1.TrialCreated.Factor
+	(*TrialCreated_Option)(nil),    // 54: lodd.log.v1.TrialCreated.Option
+	(*TrialCreated_Site)(nil),      // 55: lodd.log.v1.TrialCreated.Site
+	(*TrialCreated_Visit)(nil),     // 56: lodd.log.v1.TrialCreated.Visit
+	(*TrialCreated_Criterion)(nil), // 57: lodd.log.v1.TrialCreated.Criterion
+	(*TrialCreated_Consent)(nil),   // 58: lodd.log.v1.TrialCreated.Consent
 }
 var file_lodd_log_v1_trial_proto_depIdxs = []int32{
 	0,  // 0: lodd.log.v1.TrialCreated.title:type_name -> lodd.log.v1.Text
-	38, // 1: lodd.log.v1.TrialCreated.arms:type_name -> lodd.log.v1.TrialCreated.Arm
-	39, // 2: lodd.log.v1.TrialCreated.factors:type_name -> lodd.log.v1.TrialCreated.Factor
-	41, // 3: lodd.log.v1.TrialCreated.sites:type_name -> lodd.log.v1.TrialCreated.Site
-	42, // 4: lodd.log.v1.TrialCreated.visits:type_name -> lodd.log.v1.TrialCreated.Visit
-	43, // 5: lodd.log.v1.TrialCreated.criteria:type_name -> lodd.log.v1.TrialCreated.Criterion
-	44, // 6: lodd.log.v1.TrialCreated.consents:type_name -> lodd.log.v1.TrialCreated.Consent
+	52, // 1: lodd.log.v1.TrialCreated.arms:type_name -> lodd.log.v1.TrialCreated.Arm
+	53, // 2: lodd.log.v1.TrialCreated.factors:type_name -> lodd.log.v1.TrialCreated.Factor
+	55, // 3: lodd.log.v1.TrialCreated.sites:type_name -> lodd.log.v1.TrialCreated.Site
+	56, // 4: lodd.log.v1.TrialCreated.visits:type_name -> lodd.log.v1.TrialCreated.Visit
+	57, // 5: lodd.log.v1.TrialCreated.criteria:type_name -> lodd.log.v1.TrialCreated.Criterion
+	58, // 6: lodd.log.v1.TrialCreated.consents:type_name -> lodd.log.v1.TrialCreated.Consent
 	0,  // 7: lodd.log.v1.FormDefined.title:type_name -> lodd.log.v1.Text
 	37, // 8: lodd.log.v1.Reconciled.lost:type_name -> lodd.log.v1.LostSlots
 	0,  // 9: lodd.log.v1.TrialCreated.Arm.label:type_name -> lodd.log.v1.Text
 	0,  // 10: lodd.log.v1.TrialCreated.Factor.label:type_name -> lodd.log.v1.Text
-	40, // 11: lodd.log.v1.TrialCreated.Factor.levels:type_name -> lodd.log.v1.TrialCreated.Option
+	54, // 11: lodd.log.v1.TrialCreated.Factor.levels:type_name -> lodd.log.v1.TrialCreated.Option
 	0,  // 12: lodd.log.v1.TrialCreated.Option.label:type_name -> lodd.log.v1.Text
 	0,  // 13: lodd.log.v1.TrialCreated.Visit.label:type_name -> lodd.log.v1.Text
 	0,  // 14: lodd.log.v1.TrialCreated.Criterion.text:type_name -> lodd.log.v1.Text
@@ -3111,7 +4221,7 @@ func file_lodd_log_v1_trial_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lodd_log_v1_trial_proto_rawDesc), len(file_lodd_log_v1_trial_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   45,
+			NumMessages:   59,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

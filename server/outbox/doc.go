@@ -1,0 +1,20 @@
+// Package outbox tells people by mail that something waits for them, and never
+// what.
+//
+// Notices are a function of the log: of entries of the accounts and of what a
+// blinded reader may read of a trial. The compartments allocation and delivery
+// are never read, so that no notice can depend on an arm, nor that there is one,
+// nor its size, nor its time. A notice names the trial and nothing else; its text
+// is fixed by its kind.
+//
+// What follows from a randomization is held until the next full quarter hour and
+// goes to the treatment teams of the site, of every arm alike. A fixed time was
+// preferred to a drawn delay: it needs no memory, is the same again after a
+// crash, can't be averaged out over many participants, and joins what happened
+// in one quarter hour into one notice.
+//
+// For each list the store's values keep how many of its first entries need no
+// more notices, under "outbox/" and the name of the list. The number moves after
+// the notices were taken, so that after a crash a notice may come twice, with the
+// same Message-ID, and never not at all.
+package outbox
