@@ -122,12 +122,12 @@ func recoverStream(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, next
 }
 
 // panicked returns the error for a panic: what happened and where. A stack as
-// the runtime prints it holds arguments, and a value may hold anything; both
-// might tell an arm.
+// the runtime prints it holds arguments, a value may hold anything, and an index
+// out of range may be that of an arm; each might tell one.
 func panicked(v any) error {
 	what := fmt.Sprintf("panic with a %T", v)
 	if e, ok := v.(runtime.Error); ok {
-		what = "panic: " + e.Error()
+		what = "panic: " + withoutNumbers(e.Error())
 	}
 	callers := make([]uintptr, 32)
 	frames := runtime.CallersFrames(callers[:runtime.Callers(3, callers)])
@@ -140,4 +140,14 @@ func panicked(v any) error {
 		}
 	}
 	return fmt.Errorf("%s at %s", what, strings.Join(at, " < "))
+}
+
+// withoutNumbers returns a text with every digit struck out.
+func withoutNumbers(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return '#'
+		}
+		return r
+	}, text)
 }

@@ -27,6 +27,7 @@ type core struct {
 	limiter   *authn.Limiter
 	codes     *authn.Codes
 	devices   *authn.Devices
+	stepUps   *authn.StepUps
 	guard     *authz.Guard
 	fence     *fence
 
@@ -72,6 +73,7 @@ func newCore(c Config) (*core, error) {
 		sessions: sessions, passwords: passwords, limiter: authn.NewLimiter(),
 		codes:   authn.NewCodes(c.Vault.Subkey("one-time codes"), c.Random),
 		devices: authn.NewDevices(c.Vault.Subkey("devices"), c.Random),
+		stepUps: authn.NewStepUps(c.Random),
 	}, nil
 }
 

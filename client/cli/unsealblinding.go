@@ -245,8 +245,11 @@ func figures(t blinding.Tally, i blinding.Index, err error) []any {
 		cells = append(cells, math.Round(f*1e4)/1e4+0) // never -0
 	}
 	remark := code("")
-	if t.DontKnow == t.People {
+	switch {
+	case t.DontKnow == t.People:
 		remark = "nobody-guessed"
+	case i.SE < 1e-6: // but for rounding it is 0
+		remark = "no-spread"
 	}
 	return append(cells, remark)
 }

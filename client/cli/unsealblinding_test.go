@@ -115,7 +115,7 @@ func (g *guessed) unsealed(w *world) string {
 func TestUnsealBlinding(t *testing.T) {
 	var b strings.Builder
 	for _, tt := range []struct{ lang, output, archive string }{
-		{"en", "table", ""}, {"nb", "table", "log"}, {"en", "csv", "log"}, {"en", "json", ""},
+		{"en", "table", ""}, {"nb", "table", "log"}, {"en", "csv", "log"}, {"en", "json", "log"},
 	} {
 		w := newWorld(t, nil)
 		g := w.guess()
@@ -171,6 +171,7 @@ func TestUnsealBlindingRefuses(t *testing.T) {
 			a := g.reveal.Randomization.Allocations
 			a[0].Arm = 1 - a[0].Arm
 		}, code: 8, stderr: "does not follow from what was sealed"},
+		{name: "another key", args: func(w *world, _ *guessed, u, l string) []string { return []string{u, l, "--key", strangersKey(w.t)} }, code: 8, stderr: "another server's export, or the wrong key"},
 		{name: "no question", lock: func(d string) string { return strings.ReplaceAll(d, "tau=", "usual=") }, code: 2, stderr: "no form in "},
 		{name: "a dictionary that lacks a guess", lock: func(d string) string { return strings.ReplaceAll(d, "unknown=", "dunno=") }, code: 8, stderr: `guess "unknown" is none of the dictionary`},
 		{name: "the log of another trial", change: func(g *guessed) { g.logOf = "SPI" }, args: withLog, code: 8, stderr: "the archive is of the trial SPI"},

@@ -17,6 +17,7 @@ import (
 	"github.com/lodd-rct/lodd/client"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 	"github.com/lodd-rct/lodd/randomization"
+	"github.com/lodd-rct/lodd/randomization/blinding"
 	"github.com/lodd-rct/lodd/randomization/table"
 )
 
@@ -163,7 +164,78 @@ func (s *story) reveal(ctx context.Context) error {
 	}
 	s.bundles, s.recomputed = append(s.bundles, name), n
 	s.say("stine downloaded %s: %d of %d allocations follow from the commitment on the sealing record", name, n, n)
+	if err := s.blinding(ctx, b.Bytes(), m.Lock.Number); err != nil {
+		return err
+	}
 	return s.tamper(r, name)
+}
+
+// blinding tells from the guesses in a lock how well the trial was blinded.
+func (s *story) blinding(ctx context.Context, unsealed []byte, lock int64) error {
+	data, err := s.locked(ctx, lock)
+	if err != nil {
+		return err
+	}
+	var files [2]*zip.Reader
+	for i, b := range [][]byte{unsealed, data} {
+		if files[i], err = zip.NewReader(bytes.NewReader(b), int64(len(b))); err != nil {
+			return err
+		}
+	}
+	guesses, err := blinding.Join(files[0], files[1])
+	if errors.Is(err, blinding.ErrNoQuestion) { // another protocol
+		s.say("no form asks which arm the participants are in: how well the trial was blinded is not known")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var told []string
+	for i, q := range guesses.Questions {
+		if n := len(q.Visits); n > 0 {
+			visit := q.Visits[n-1]
+			c := guesses.Count(func(g blinding.Guess) bool { return g.Question == i && g.Visit == visit })
+			told = append(told, fmt.Sprintf("%s at %s: %s", q.Form, visit, indices(c, guesses.Arms)))
+		}
+	}
+	s.say("stine computed the blinding indices of %d guesses: %s", len(guesses.All), strings.Join(told, "; "))
+	return nil
+}
+
+// indices returns James' index of all arms and Bang's of each, as far as they are
+// defined.
+func indices(c blinding.Counts, arms []string) string {
+	var told []string
+	if james, err := blinding.James(c, nil); err == nil {
+		told = append(told, fmt.Sprintf("James %.2f", james.Value))
+	}
+	for arm, name := range arms {
+		if bang, err := blinding.Bang(c, arm); err == nil {
+			told = append(told, fmt.Sprintf("Bang %s %.2f", name, bang.Value))
+		}
+	}
+	return strings.Join(told, ", ")
+}
+
+// locked returns the export of a lock, which may have been downloaded before.
+func (s *story) locked(ctx context.Context, lock int64) ([]byte, error) {
+	for _, name := range s.bundles {
+		m, err := s.verify(name)
+		if err != nil {
+			return nil, err
+		}
+		if m.View != table.UnsealedView && m.Lock.Number == lock {
+			return os.ReadFile(s.path(name))
+		}
+	}
+	name, err := s.download(ctx, int32(lock))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.verify(name); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(s.path(name))
 }
 
 // recompute reads the randomization out of a bundle and computes it again, with

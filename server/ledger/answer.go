@@ -73,10 +73,10 @@ func open(e trial.Event) trial.Event {
 		e.Sealed = nil
 		return e
 	case trial.FormSubmitted:
-		e.Sealed = nil
+		e.Sealed, e.Held = nil, nil // what is held follows from what is sealed
 		return e
 	case trial.FormCorrected:
-		e.Sealed = nil
+		e.Sealed, e.Held = nil, nil
 		return e
 	case trial.DesignSealed:
 		e.Commitment = [32]byte{} // seed and salt are drawn anew each time

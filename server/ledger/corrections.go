@@ -18,6 +18,19 @@ type Correction struct {
 	By      string
 	Reason  string
 	Changes []instrument.Change
+
+	entry  int64
+	before map[string]written // where the old values stand
+}
+
+// replace notes where the old values stand, and where the new ones do from now
+// on.
+func (c *Correction) replace(from map[string]written) {
+	c.before = map[string]written{}
+	for _, change := range c.Changes {
+		c.before[change.Item] = from[change.Item]
+		from[change.Item] = written{c.entry, c.By}
+	}
 }
 
 // A correction as it is sealed: the changed items before and after.
@@ -74,6 +87,13 @@ func (t *Trial) correct(ctx context.Context, by Caller, p Place, patch Patch, re
 	if blank(reason) {
 		return Answer{}, nil, &trial.Invalid{Field: "reason", Problem: "a correction needs a reason"}
 	}
+	s, err := t.scanner()
+	if err != nil {
+		return Answer{}, nil, err
+	}
+	if err := CheckWording(s, "reason", reason); err != nil {
+		return Answer{}, nil, err
+	}
 	c := &call{ctx: ctx, by: by, done: make(chan struct{})}
 	changes, err := t.prepare(ctx, c, p, patch, reason)
 	if err != nil {
@@ -83,7 +103,7 @@ func (t *Trial) correct(ctx context.Context, by Caller, p Place, patch Patch, re
 	if err != nil || !a.Receipt.Repeated {
 		return a, changes, err
 	}
-	return t.repeatedCorrection(ctx, p, a, patch, reason)
+	return t.repeatedCorrection(ctx, by, p, a, patch, reason)
 }
 
 // prepare fills in the command of a correction. If the request id was used
@@ -98,18 +118,23 @@ func (t *Trial) prepare(ctx context.Context, c *call, p Place, patch Patch, reas
 	if seen, err := t.seen(c.by.Request); err != nil || seen {
 		return nil, err
 	}
-	now, err := t.ReadForm(ctx, p)
+	now, texts, err := t.readAll(ctx, p)
 	if err != nil {
 		return nil, err
 	}
 	after := patched(now.Values, patch)
-	if report := in.Check(after); len(report.Problems) > 0 {
-		return nil, &Faulty{report.Problems}
-	}
 	plain, changes, err := encodeCorrection(now.Values, after, reason)
 	if err != nil {
 		return nil, err
 	}
+	found, err := t.checkTexts(in, changed(changes))
+	if err != nil {
+		return nil, err
+	}
+	if problems := append(in.Check(after).Problems, found.problems...); len(problems) > 0 {
+		return nil, &Faulty{problems}
+	}
+	e.Held = found.held
 	if e.Sealed, err = t.sealFor(ctx, p.Participant, plain, p.bind("correction")...); err != nil {
 		return nil, err
 	}
@@ -126,12 +151,40 @@ func (t *Trial) prepare(ctx context.Context, c *call, p Place, patch Patch, reas
 		}
 		return nil
 	}
-	return changes, nil
+	return now.hide(changes, texts, c.by.Actor), nil
+}
+
+// changed returns the new values: of the others somebody has taken care before.
+func changed(changes []instrument.Change) instrument.Values {
+	values := instrument.Values{}
+	for _, c := range changes {
+		if c.New != nil {
+			values[c.Item] = c.New
+		}
+	}
+	return values
 }
 
 // stale is for a command that must only be a repetition: an append that failed
 // may have made the trial forget the request meanwhile.
 func stale(*trial.State) error { return errStale }
+
+// CarriedOut reports whether a request id was used by an account for something
+// that is durable: a repeat of that request changes nothing.
+func (t *Trial) CarriedOut(ctx context.Context, by string, id trial.RequestID) (bool, error) {
+	var at place
+	used := false
+	if err := t.View(func(*trial.State) error {
+		var p packed
+		p, used = t.requests[id]
+		at = p.place()
+		return nil
+	}); err != nil || !used {
+		return false, err
+	}
+	_, e, err := t.receipt(ctx, at)
+	return err == nil && e.Actor == by, err
+}
 
 // seen reports whether a request id was used before.
 func (t *Trial) seen(id trial.RequestID) (bool, error) {
@@ -145,11 +198,13 @@ func (t *Trial) seen(id trial.RequestID) (bool, error) {
 
 // repeatedCorrection returns the changes of the first correction with this
 // request id, if it was made of the same patch and reason.
-func (t *Trial) repeatedCorrection(ctx context.Context, p Place, a Answer, patch Patch, reason string) (Answer, []instrument.Change, error) {
+func (t *Trial) repeatedCorrection(ctx context.Context, by Caller, p Place, a Answer, patch Patch, reason string) (Answer, []instrument.Change, error) {
 	var r trial.FormRecord
+	var texts map[held]bool
 	err := t.View(func(s *trial.State) error {
 		var err error
 		r, err = s.FormRecord(p.Participant, p.Visit, p.Form)
+		texts = unreleased(s, p)
 		return err
 	})
 	if err != nil {
@@ -166,7 +221,7 @@ func (t *Trial) repeatedCorrection(ctx context.Context, p Place, a Answer, patch
 		return Answer{}, nil, err
 	}
 	e, _ := a.Events[0].(trial.FormCorrected)
-	return a, changes, t.samePlain(ctx, p.Participant, plain, e.Sealed, p.bind("correction")...)
+	return a, before.hide(changes, texts, by.Actor), t.samePlain(ctx, p.Participant, plain, e.Sealed, p.bind("correction")...)
 }
 
 func patched(values instrument.Values, patch Patch) instrument.Values {

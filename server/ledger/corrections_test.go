@@ -45,7 +45,7 @@ func TestParallelCorrectionsAreAllKept(t *testing.T) {
 		})
 	}
 	callers.Wait()
-	got, err := w.trial().ReadForm(t.Context(), audit6)
+	got, err := w.trial().ReadForm(t.Context(), audit6, "")
 	if err != nil || len(got.Corrections) != n {
 		t.Fatalf("%d corrections, %v; want %d", len(got.Corrections), err, n)
 	}
@@ -81,7 +81,7 @@ func TestAUD04EveryValueStaysReadable(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got, err := w.reopen().trial().ReadForm(t.Context(), audit6)
+	got, err := w.reopen().trial().ReadForm(t.Context(), audit6, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ const p1Key = "IPS/participant/P1"
 // checkOutOfReach reports data of P1 that can be read or added to.
 func (w *world) checkOutOfReach() {
 	w.Helper()
-	if _, err := w.trial().ReadForm(w.Context(), audit6); !errors.Is(err, trial.ErrErased) {
+	if _, err := w.trial().ReadForm(w.Context(), audit6, ""); !errors.Is(err, trial.ErrErased) {
 		w.Errorf("reading a form: %v", err)
 	}
 	if _, _, err := w.trial().Correct(w.Context(), w.as(trial.Assessor), audit6, ledger.Patch{Set: numbers(1)}, "late"); !errors.Is(err, trial.ErrErased) {
@@ -102,7 +102,7 @@ func TestErasureDestroysTheDataAndKeepsTheLog(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if _, err := w.trial().ReadForm(t.Context(), ledger.Place{Participant: "P2", Visit: "baseline", Form: "audit"}); err != nil {
+		if _, err := w.trial().ReadForm(t.Context(), ledger.Place{Participant: "P2", Visit: "baseline", Form: "audit"}, ""); err != nil {
 			t.Errorf("another participant's form: %v", err)
 		}
 	}

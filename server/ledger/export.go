@@ -139,7 +139,8 @@ func (at past) record(id trial.ParticipantID, v trial.VisitID, f trial.FormID) (
 }
 
 // answersAt opens the answers that a record of the past names. Corrections
-// that came later are no part of the record.
+// that came later are no part of the record, and texts that were held at the
+// lock none of the answers: a release is of use to the next lock.
 func (t *Trial) answersAt(ctx context.Context, at past, id trial.ParticipantID, r trial.FormRecord) (export.Answers, error) {
 	got, err := t.readRecord(ctx, id, r)
 	if err != nil {
@@ -149,6 +150,7 @@ func (t *Trial) answersAt(ctx context.Context, at past, id trial.ParticipantID, 
 	if !ok {
 		return export.Answers{}, fmt.Errorf("participant %s: %w", id, trial.ErrNotFound)
 	}
+	got = got.without(unreleased(at.State, Place{id, r.Visit, r.Form}), "")
 	out := export.Answers{Values: got.Values, Timing: trial.Code(at.Timing(p, r.Visit, r.On))}
 	for _, c := range got.Corrections {
 		for _, change := range c.Changes {

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/lodd-rct/lodd/server/instrument"
 	"github.com/lodd-rct/lodd/server/trial"
@@ -27,13 +28,20 @@ type Place struct {
 func (p Place) bind(kind string) []string { return []string{kind, string(p.Visit), string(p.Form)} }
 
 // Submit stores the answers to a form. It fails with a [Faulty] if the form
-// doesn't accept them.
+// doesn't accept them, or if a text holds an identifier of a person. A text
+// with words that may tell the arm is stored and held: the report warns of it.
 func (t *Trial) Submit(ctx context.Context, by Caller, p Place, on trial.Date, values instrument.Values) (Answer, instrument.Report, error) {
 	in, form, err := t.Instrument(p.Form)
 	if err != nil {
 		return Answer{}, instrument.Report{}, err
 	}
 	report := in.Check(values)
+	texts, err := t.checkTexts(in, values)
+	if err != nil {
+		return Answer{}, report, err
+	}
+	report.Problems = append(report.Problems, texts.problems...)
+	report.Warnings = append(report.Warnings, texts.warnings...)
 	if len(report.Problems) > 0 {
 		return Answer{}, report, &Faulty{report.Problems}
 	}
@@ -49,7 +57,7 @@ func (t *Trial) Submit(ctx context.Context, by Caller, p Place, on trial.Date, v
 		return Answer{}, report, err
 	}
 	a, err := t.Do(ctx, by, trial.FormSubmitted{
-		Participant: p.Participant, Visit: p.Visit, Form: p.Form, Version: form.Version, On: on, Sealed: sealed,
+		Participant: p.Participant, Visit: p.Visit, Form: p.Form, Version: form.Version, On: on, Sealed: sealed, Held: texts.held,
 	})
 	if err == nil && a.Receipt.Repeated {
 		e, _ := a.Events[0].(trial.FormSubmitted)
@@ -63,26 +71,52 @@ type Answered struct {
 	Values      instrument.Values
 	On          trial.Date
 	Corrections []Correction
+	// Held are the items of Values that nobody but the reader, who wrote them,
+	// may read yet.
+	Held []string
+
+	submitted instrument.Values
+	from      map[string]written // where each value stands
 }
 
-// ReadForm returns the answers to a form. It fails with
+// ReadForm returns the answers to a form as a reader may know them: texts that
+// are held are missing, save the reader's own. It fails with
 // [trial.ErrNotSubmitted] or [trial.ErrErased].
-func (t *Trial) ReadForm(ctx context.Context, p Place) (Answered, error) {
-	var r trial.FormRecord
-	err := t.View(func(s *trial.State) error {
-		var err error
-		r, err = s.FormRecord(p.Participant, p.Visit, p.Form)
-		return err
-	})
+func (t *Trial) ReadForm(ctx context.Context, p Place, reader string) (Answered, error) {
+	a, texts, err := t.readAll(ctx, p)
 	if err != nil {
 		return Answered{}, err
 	}
-	return t.readRecord(ctx, p.Participant, r)
+	return a.without(texts, reader), nil
 }
 
+// read returns the answers to a form with the texts that are held.
+func (t *Trial) read(ctx context.Context, p Place) (Answered, error) {
+	a, _, err := t.readAll(ctx, p)
+	return a, err
+}
+
+// readAll returns the answers to a form, and which of its texts are held.
+func (t *Trial) readAll(ctx context.Context, p Place) (Answered, map[held]bool, error) {
+	var r trial.FormRecord
+	var texts map[held]bool
+	err := t.View(func(s *trial.State) error {
+		var err error
+		r, err = s.FormRecord(p.Participant, p.Visit, p.Form)
+		texts = unreleased(s, p)
+		return err
+	})
+	if err != nil {
+		return Answered{}, nil, err
+	}
+	a, err := t.readRecord(ctx, p.Participant, r)
+	return a, texts, err
+}
+
+// readRecord returns what stands in a record, held texts included.
 func (t *Trial) readRecord(ctx context.Context, id trial.ParticipantID, r trial.FormRecord) (Answered, error) {
 	p := Place{id, r.Visit, r.Form}
-	plain, _, err := t.openEntry(ctx, p, place{r.In, r.At}, "form")
+	plain, e, err := t.openEntry(ctx, p, place{r.In, r.At}, "form")
 	if err != nil {
 		return Answered{}, err
 	}
@@ -90,7 +124,10 @@ func (t *Trial) readRecord(ctx context.Context, id trial.ParticipantID, r trial.
 	if err != nil {
 		return Answered{}, fmt.Errorf("ledger: entry %d of %s: %w", r.At, r.In, err)
 	}
-	out := Answered{Values: values, On: r.On}
+	out := Answered{Values: values, On: r.On, submitted: maps.Clone(values), from: map[string]written{}}
+	for item := range values {
+		out.from[item] = written{r.At, e.Actor}
+	}
 	for _, at := range r.Corrections {
 		plain, e, err := t.openEntry(ctx, p, place{r.In, at}, "correction")
 		if err != nil {
@@ -100,7 +137,8 @@ func (t *Trial) readRecord(ctx context.Context, id trial.ParticipantID, r trial.
 		if err != nil {
 			return Answered{}, fmt.Errorf("ledger: entry %d of %s: %w", at, r.In, err)
 		}
-		c.At, c.By = e.At, e.Actor
+		c.At, c.By, c.entry = e.At, e.Actor, at
+		c.replace(out.from)
 		out.Corrections = append(out.Corrections, c)
 	}
 	return out, nil

@@ -49,7 +49,7 @@ func TestTrialIsTheSameAfterARestart(t *testing.T) {
 		a.Lock = view(w, func(s *trial.State) trial.Lock { return s.Locks()[0] })
 		a.Protocol = view(w, func(s *trial.State) trial.Protocol { return *s.Protocol() })
 		var err error
-		if a.Answered, err = w.trial().ReadForm(t.Context(), ledger.Place{Participant: "P1", Visit: "month-6", Form: "audit"}); err != nil {
+		if a.Answered, err = w.trial().ReadForm(t.Context(), ledger.Place{Participant: "P1", Visit: "month-6", Form: "audit"}, ""); err != nil {
 			t.Fatal(err)
 		}
 		if a.Members, err = w.trial().Members(t.Context(), w.as(trial.TreatmentTeam), []ledger.Team{{Site: "OSLO", Arm: "ips"}, {Site: "OSLO", Arm: "tau"}}); err != nil {

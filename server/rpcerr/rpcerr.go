@@ -29,6 +29,10 @@ const Domain = "lodd.v1"
 
 // These refusals have no other package to come from.
 var (
+	// ErrStepUp is the answer to an act that demands a fresh step-up and brings
+	// none that is good for it.
+	ErrStepUp = errors.New("this has to be confirmed with the password and the second factor; confirm it, for exactly this, and do it again")
+
 	// ErrSignIn is the one answer to a failed sign-in: it doesn't tell whether
 	// the account exists, has ended, or has another password.
 	ErrSignIn = errors.New("the user name or the password is wrong")

@@ -9,6 +9,7 @@ import (
 	"github.com/lodd-rct/lodd/server/authn"
 	"github.com/lodd-rct/lodd/server/ledger"
 	"github.com/lodd-rct/lodd/server/people"
+	"github.com/lodd-rct/lodd/server/proposal"
 	"github.com/lodd-rct/lodd/server/trial"
 )
 
@@ -72,6 +73,10 @@ func trials() []Row {
 		{trial.ErrUnsealed, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_UNSEALED},
 		{trial.ErrNotUnsealed, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_NOT_UNSEALED},
 		{trial.ErrListUsedUp, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_LIST_USED_UP},
+		{trial.ErrBlindBroken, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_BLIND_BROKEN},
+		{trial.ErrChanged, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_CHANGED},
+		{trial.ErrNotForYou, codes.NotFound, loddv1.ErrorReason_ERROR_REASON_NOT_FOUND},
+		{proposal.ErrNone, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_NOT_PROPOSED},
 		{trial.ErrNotFenced, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
 		{ledger.ErrReused, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_REQUEST_REUSED},
 	}
@@ -86,6 +91,9 @@ func accounts() []Row {
 		{people.ErrDisabled, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
 		{people.ErrNotYours, codes.PermissionDenied, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
 		{people.ErrNoGrant, codes.NotFound, loddv1.ErrorReason_ERROR_REASON_NOT_FOUND},
+		{people.ErrRecovery, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_INVITE},
+		{people.ErrTied, codes.AlreadyExists, loddv1.ErrorReason_ERROR_REASON_EXISTS},
+		{people.ErrExpiry, codes.InvalidArgument, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
 		{people.ErrRole, codes.InvalidArgument, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
 	}
 }
@@ -97,6 +105,7 @@ func sessions() []Row {
 		{authn.ErrCode, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_INVITE},
 		{authn.ErrBusy, codes.ResourceExhausted, loddv1.ErrorReason_ERROR_REASON_BUSY},
 		{authn.ErrAttempts, codes.ResourceExhausted, loddv1.ErrorReason_ERROR_REASON_SLOW_DOWN},
+		{ErrStepUp, codes.PermissionDenied, loddv1.ErrorReason_ERROR_REASON_STEP_UP},
 		{ErrSignIn, codes.Unauthenticated, loddv1.ErrorReason_ERROR_REASON_SIGN_IN},
 	}
 }

@@ -71,10 +71,10 @@ async function start() {
       if (!req.url.startsWith("/interaction/")) return answer(req, res);
       const { prompt } = await provider.interactionDetails(req, res);
       const user = req.headers["test-user"];
-      const result = !user || prompt.name !== "login"
-        ? { error: "access_denied", error_description: "the person said no" }
-        : { login: { accountId: user, acr: req.headers["test-acr"], amr: req.headers["test-amr"]?.split(" ") } };
-      await provider.interactionFinished(req, res, result, { mergeWithLastSubmission: false });
+      const login = { accountId: user, acr: req.headers["test-acr"], amr: req.headers["test-amr"]?.split(" ") };
+      const result = prompt.name === "consent" ? { consent: {} }
+        : user ? { login } : { error: "access_denied", error_description: "the person said no" };
+      await provider.interactionFinished(req, res, result, { mergeWithLastSubmission: prompt.name === "consent" });
     } catch (err) {
       console.error(err);
       res.writeHead(500).end();
