@@ -9,6 +9,7 @@
 package loddv1
 
 import (
+	_ "github.com/lodd-rct/lodd/proto/lodd"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -277,22 +278,22 @@ var File_lodd_v1_common_proto protoreflect.FileDescriptor
 
 const file_lodd_v1_common_proto_rawDesc = "" +
 	"\n" +
-	"\x14lodd/v1/common.proto\x12\alodd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15lodd/v1/options.proto\"\xa7\x01\n" +
-	"\aReceipt\x12\x12\n" +
-	"\x04list\x18\x01 \x01(\tR\x04list\x12\x14\n" +
-	"\x05index\x18\x02 \x01(\x03R\x05index\x12\x1b\n" +
-	"\tleaf_hash\x18\x03 \x01(\fR\bleafHash\x12*\n" +
-	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12)\n" +
-	"\x10repeated_request\x18\x05 \x01(\bR\x0frepeatedRequest\"&\n" +
-	"\x04Text\x12\x0e\n" +
-	"\x02nb\x18\x01 \x01(\tR\x02nb\x12\x0e\n" +
-	"\x02en\x18\x02 \x01(\tR\x02en\"=\n" +
-	"\x06Option\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
-	"\x05label\x18\x02 \x01(\v2\r.lodd.v1.TextR\x05label\"@\n" +
-	"\x03Arm\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
-	"\x05label\x18\x02 \x01(\v2\r.lodd.v1.TextR\x05label:\x04\x90\xb5\x18\x01B/Z-github.com/lodd-rct/lodd/proto/lodd/v1;loddv1b\x06proto3"
+	"\x14lodd/v1/common.proto\x12\alodd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x10lodd/class.proto\x1a\x15lodd/v1/options.proto\"\xc5\x01\n" +
+	"\aReceipt\x12\x18\n" +
+	"\x04list\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\x04list\x12\x1a\n" +
+	"\x05index\x18\x02 \x01(\x03B\x04\xa0\xb5\x18\x01R\x05index\x12!\n" +
+	"\tleaf_hash\x18\x03 \x01(\fB\x04\xa0\xb5\x18\x01R\bleafHash\x120\n" +
+	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa0\xb5\x18\x01R\x02at\x12/\n" +
+	"\x10repeated_request\x18\x05 \x01(\bB\x04\xa0\xb5\x18\x01R\x0frepeatedRequest\"2\n" +
+	"\x04Text\x12\x14\n" +
+	"\x02nb\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\x02nb\x12\x14\n" +
+	"\x02en\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\x02en\"I\n" +
+	"\x06Option\x12\x14\n" +
+	"\x02id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\x02id\x12)\n" +
+	"\x05label\x18\x02 \x01(\v2\r.lodd.v1.TextB\x04\xa0\xb5\x18\x01R\x05label\"L\n" +
+	"\x03Arm\x12\x14\n" +
+	"\x02id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x03R\x02id\x12)\n" +
+	"\x05label\x18\x02 \x01(\v2\r.lodd.v1.TextB\x04\xa0\xb5\x18\x03R\x05label:\x04\x90\xb5\x18\x01B/Z-github.com/lodd-rct/lodd/proto/lodd/v1;loddv1b\x06proto3"
 
 var (
 	file_lodd_v1_common_proto_rawDescOnce sync.Once

@@ -9,6 +9,7 @@
 package loddv1
 
 import (
+	_ "github.com/lodd-rct/lodd/proto/lodd"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -522,38 +523,38 @@ var File_lodd_v1_delivery_proto protoreflect.FileDescriptor
 
 const file_lodd_v1_delivery_proto_rawDesc = "" +
 	"\n" +
-	"\x16lodd/v1/delivery.proto\x12\alodd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14lodd/v1/common.proto\x1a\x15lodd/v1/options.proto\",\n" +
-	"\x0fListTeamRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\"P\n" +
-	"\x10ListTeamResponse\x12<\n" +
-	"\fparticipants\x18\x01 \x03(\v2\x18.lodd.v1.TeamParticipantR\fparticipants\"\xdb\x01\n" +
-	"\x0fTeamParticipant\x12 \n" +
-	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12\x12\n" +
-	"\x04site\x18\x02 \x01(\tR\x04site\x12?\n" +
-	"\rrandomized_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\frandomizedAt\x12\x1e\n" +
-	"\x03arm\x18\x04 \x01(\v2\f.lodd.v1.ArmR\x03arm\x121\n" +
-	"\x14intervention_stopped\x18\x05 \x01(\bR\x13interventionStopped\"\xb0\x01\n" +
-	"\x14RecordContactRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"\x16lodd/v1/delivery.proto\x12\alodd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x10lodd/class.proto\x1a\x14lodd/v1/common.proto\x1a\x15lodd/v1/options.proto\"2\n" +
+	"\x0fListTeamRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\"V\n" +
+	"\x10ListTeamResponse\x12B\n" +
+	"\fparticipants\x18\x01 \x03(\v2\x18.lodd.v1.TeamParticipantB\x04\xa0\xb5\x18\x03R\fparticipants\"\xf9\x01\n" +
+	"\x0fTeamParticipant\x12&\n" +
+	"\vparticipant\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x03R\vparticipant\x12\x18\n" +
+	"\x04site\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x03R\x04site\x12E\n" +
+	"\rrandomized_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa0\xb5\x18\x03R\frandomizedAt\x12$\n" +
+	"\x03arm\x18\x04 \x01(\v2\f.lodd.v1.ArmB\x04\xa0\xb5\x18\x03R\x03arm\x127\n" +
+	"\x14intervention_stopped\x18\x05 \x01(\bB\x04\xa0\xb5\x18\x03R\x13interventionStopped\"\xd4\x01\n" +
+	"\x14RecordContactRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\x12 \n" +
-	"\vparticipant\x18\x03 \x01(\tR\vparticipant\x12\x0e\n" +
-	"\x02on\x18\x04 \x01(\tR\x02on\x12\x12\n" +
-	"\x04kind\x18\x05 \x01(\tR\x04kind\x12\x18\n" +
-	"\aminutes\x18\x06 \x01(\x05R\aminutes\"C\n" +
-	"\x15RecordContactResponse\x12*\n" +
-	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\"R\n" +
-	"\x13ListContactsRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12 \n" +
-	"\vparticipant\x18\x02 \x01(\tR\vparticipant\"D\n" +
-	"\x14ListContactsResponse\x12,\n" +
-	"\bcontacts\x18\x01 \x03(\v2\x10.lodd.v1.ContactR\bcontacts\"\x83\x01\n" +
-	"\aContact\x12\x0e\n" +
-	"\x02on\x18\x01 \x01(\tR\x02on\x12\x12\n" +
-	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x18\n" +
-	"\aminutes\x18\x03 \x01(\x05R\aminutes\x12\x0e\n" +
-	"\x02by\x18\x04 \x01(\tR\x02by\x12*\n" +
-	"\x02at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x02at2\x81\x02\n" +
+	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\x12&\n" +
+	"\vparticipant\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x03R\vparticipant\x12\x14\n" +
+	"\x02on\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x03R\x02on\x12\x18\n" +
+	"\x04kind\x18\x05 \x01(\tB\x04\xa0\xb5\x18\x03R\x04kind\x12\x1e\n" +
+	"\aminutes\x18\x06 \x01(\x05B\x04\xa0\xb5\x18\x03R\aminutes\"I\n" +
+	"\x15RecordContactResponse\x120\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt\"^\n" +
+	"\x13ListContactsRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12&\n" +
+	"\vparticipant\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x03R\vparticipant\"J\n" +
+	"\x14ListContactsResponse\x122\n" +
+	"\bcontacts\x18\x01 \x03(\v2\x10.lodd.v1.ContactB\x04\xa0\xb5\x18\x03R\bcontacts\"\xa1\x01\n" +
+	"\aContact\x12\x14\n" +
+	"\x02on\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x03R\x02on\x12\x18\n" +
+	"\x04kind\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x03R\x04kind\x12\x1e\n" +
+	"\aminutes\x18\x03 \x01(\x05B\x04\xa0\xb5\x18\x03R\aminutes\x12\x14\n" +
+	"\x02by\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x03R\x02by\x120\n" +
+	"\x02at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa0\xb5\x18\x03R\x02at2\x81\x02\n" +
 	"\x0fDeliveryService\x12E\n" +
 	"\bListTeam\x12\x18.lodd.v1.ListTeamRequest\x1a\x19.lodd.v1.ListTeamResponse\"\x04\x88\xb5\x18\f\x12T\n" +
 	"\rRecordContact\x12\x1d.lodd.v1.RecordContactRequest\x1a\x1e.lodd.v1.RecordContactResponse\"\x04\x88\xb5\x18\f\x12Q\n" +

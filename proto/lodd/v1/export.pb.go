@@ -9,6 +9,7 @@
 package loddv1
 
 import (
+	_ "github.com/lodd-rct/lodd/proto/lodd"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -440,34 +441,34 @@ var File_lodd_v1_export_proto protoreflect.FileDescriptor
 
 const file_lodd_v1_export_proto_rawDesc = "" +
 	"\n" +
-	"\x14lodd/v1/export.proto\x12\alodd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14lodd/v1/common.proto\x1a\x15lodd/v1/options.proto\"K\n" +
-	"\x0fTakeLockRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"\x14lodd/v1/export.proto\x12\alodd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x10lodd/class.proto\x1a\x14lodd/v1/common.proto\x1a\x15lodd/v1/options.proto\"W\n" +
+	"\x0fTakeLockRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\"a\n" +
-	"\x10TakeLockResponse\x12!\n" +
-	"\x04lock\x18\x01 \x01(\v2\r.lodd.v1.LockR\x04lock\x12*\n" +
-	"\areceipt\x18\x02 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\"-\n" +
-	"\x10ListLocksRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\"8\n" +
-	"\x11ListLocksResponse\x12#\n" +
-	"\x05locks\x18\x01 \x03(\v2\r.lodd.v1.LockR\x05locks\"\x8e\x01\n" +
-	"\x04Lock\x12\x16\n" +
-	"\x06number\x18\x01 \x01(\x05R\x06number\x12*\n" +
-	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x0e\n" +
-	"\x02by\x18\x03 \x01(\tR\x02by\x12\x18\n" +
-	"\aconduct\x18\x04 \x01(\x03R\aconduct\x12\x18\n" +
-	"\aoutcome\x18\x05 \x01(\x03R\aoutcome\"e\n" +
-	"\x15DownloadExportRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\"m\n" +
+	"\x10TakeLockResponse\x12'\n" +
+	"\x04lock\x18\x01 \x01(\v2\r.lodd.v1.LockB\x04\xa0\xb5\x18\x01R\x04lock\x120\n" +
+	"\areceipt\x18\x02 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt\"3\n" +
+	"\x10ListLocksRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\">\n" +
+	"\x11ListLocksResponse\x12)\n" +
+	"\x05locks\x18\x01 \x03(\v2\r.lodd.v1.LockB\x04\xa0\xb5\x18\x01R\x05locks\"\xac\x01\n" +
+	"\x04Lock\x12\x1c\n" +
+	"\x06number\x18\x01 \x01(\x05B\x04\xa0\xb5\x18\x01R\x06number\x120\n" +
+	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa0\xb5\x18\x01R\x02at\x12\x14\n" +
+	"\x02by\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\x02by\x12\x1e\n" +
+	"\aconduct\x18\x04 \x01(\x03B\x04\xa0\xb5\x18\x01R\aconduct\x12\x1e\n" +
+	"\aoutcome\x18\x05 \x01(\x03B\x04\xa0\xb5\x18\x01R\aoutcome\"w\n" +
+	"\x15DownloadExportRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\x12\x12\n" +
-	"\x04lock\x18\x03 \x01(\x05R\x04lock\"j\n" +
-	"\x16DownloadExportResponse\x12\x1b\n" +
-	"\tfile_name\x18\x01 \x01(\tR\bfileName\x12\x1d\n" +
+	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\x12\x18\n" +
+	"\x04lock\x18\x03 \x01(\x05B\x04\xa0\xb5\x18\x01R\x04lock\"|\n" +
+	"\x16DownloadExportResponse\x12!\n" +
+	"\tfile_name\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\bfileName\x12#\n" +
 	"\n" +
-	"size_bytes\x18\x02 \x01(\x03R\tsizeBytes\x12\x14\n" +
-	"\x05chunk\x18\x03 \x01(\fR\x05chunk2\xfb\x01\n" +
+	"size_bytes\x18\x02 \x01(\x03B\x04\xa0\xb5\x18\x01R\tsizeBytes\x12\x1a\n" +
+	"\x05chunk\x18\x03 \x01(\fB\x04\xa0\xb5\x18\x02R\x05chunk2\xfb\x01\n" +
 	"\rExportService\x12E\n" +
 	"\bTakeLock\x12\x18.lodd.v1.TakeLockRequest\x1a\x19.lodd.v1.TakeLockResponse\"\x04\x88\xb5\x18\v\x12H\n" +
 	"\tListLocks\x12\x19.lodd.v1.ListLocksRequest\x1a\x1a.lodd.v1.ListLocksResponse\"\x04\x88\xb5\x18\v\x12Y\n" +

@@ -9,6 +9,7 @@
 package loddv1
 
 import (
+	_ "github.com/lodd-rct/lodd/proto/lodd"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -798,64 +799,64 @@ var File_lodd_v1_participant_proto protoreflect.FileDescriptor
 
 const file_lodd_v1_participant_proto_rawDesc = "" +
 	"\n" +
-	"\x19lodd/v1/participant.proto\x12\alodd.v1\x1a\x14lodd/v1/common.proto\x1a\x15lodd/v1/options.proto\"\xcd\x01\n" +
-	"\x17RecordWithdrawalRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"\x19lodd/v1/participant.proto\x12\alodd.v1\x1a\x10lodd/class.proto\x1a\x14lodd/v1/common.proto\x1a\x15lodd/v1/options.proto\"\xf7\x01\n" +
+	"\x17RecordWithdrawalRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\x12 \n" +
-	"\vparticipant\x18\x03 \x01(\tR\vparticipant\x12\x14\n" +
-	"\x05scope\x18\x04 \x01(\tR\x05scope\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x0e\n" +
-	"\x02on\x18\x06 \x01(\tR\x02on\x12\x18\n" +
-	"\aconfirm\x18\a \x01(\tR\aconfirm\"p\n" +
-	"\x18RecordWithdrawalResponse\x12*\n" +
-	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\x12(\n" +
-	"\x10destroy_in_locks\x18\x02 \x03(\x05R\x0edestroyInLocks\"\x8f\x01\n" +
-	"\x17EraseParticipantRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\x12&\n" +
+	"\vparticipant\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\vparticipant\x12\x1a\n" +
+	"\x05scope\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x01R\x05scope\x12\x1c\n" +
+	"\x06reason\x18\x05 \x01(\tB\x04\xa0\xb5\x18\x01R\x06reason\x12\x14\n" +
+	"\x02on\x18\x06 \x01(\tB\x04\xa0\xb5\x18\x01R\x02on\x12\x1e\n" +
+	"\aconfirm\x18\a \x01(\tB\x04\xa0\xb5\x18\x01R\aconfirm\"|\n" +
+	"\x18RecordWithdrawalResponse\x120\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt\x12.\n" +
+	"\x10destroy_in_locks\x18\x02 \x03(\x05B\x04\xa0\xb5\x18\x01R\x0edestroyInLocks\"\xa7\x01\n" +
+	"\x17EraseParticipantRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\x12 \n" +
-	"\vparticipant\x18\x03 \x01(\tR\vparticipant\x12\x18\n" +
-	"\aconfirm\x18\x04 \x01(\tR\aconfirm\"F\n" +
-	"\x18EraseParticipantResponse\x12*\n" +
-	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\"\x80\x01\n" +
-	"\x12RecordDeathRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\x12&\n" +
+	"\vparticipant\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\vparticipant\x12\x1e\n" +
+	"\aconfirm\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x01R\aconfirm\"L\n" +
+	"\x18EraseParticipantResponse\x120\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt\"\x98\x01\n" +
+	"\x12RecordDeathRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\x12 \n" +
-	"\vparticipant\x18\x03 \x01(\tR\vparticipant\x12\x0e\n" +
-	"\x02on\x18\x04 \x01(\tR\x02on\"A\n" +
-	"\x13RecordDeathResponse\x12*\n" +
-	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\"\x94\x01\n" +
-	"\x12RecordErrorRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\x12&\n" +
+	"\vparticipant\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\vparticipant\x12\x14\n" +
+	"\x02on\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x01R\x02on\"G\n" +
+	"\x13RecordDeathResponse\x120\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt\"\xb2\x01\n" +
+	"\x12RecordErrorRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\x12 \n" +
-	"\vparticipant\x18\x03 \x01(\tR\vparticipant\x12\x12\n" +
-	"\x04kind\x18\x04 \x01(\tR\x04kind\x12\x0e\n" +
-	"\x02of\x18\x05 \x01(\tR\x02of\"A\n" +
-	"\x13RecordErrorResponse\x12*\n" +
-	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\"\x88\x02\n" +
-	"\x14CorrectLevelsRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\x12&\n" +
+	"\vparticipant\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\vparticipant\x12\x18\n" +
+	"\x04kind\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x01R\x04kind\x12\x14\n" +
+	"\x02of\x18\x05 \x01(\tB\x04\xa0\xb5\x18\x01R\x02of\"G\n" +
+	"\x13RecordErrorResponse\x120\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt\"\xa6\x02\n" +
+	"\x14CorrectLevelsRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\x12 \n" +
-	"\vparticipant\x18\x03 \x01(\tR\vparticipant\x12A\n" +
-	"\x06levels\x18\x04 \x03(\v2).lodd.v1.CorrectLevelsRequest.LevelsEntryR\x06levels\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason\x1a9\n" +
+	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\x12&\n" +
+	"\vparticipant\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\vparticipant\x12G\n" +
+	"\x06levels\x18\x04 \x03(\v2).lodd.v1.CorrectLevelsRequest.LevelsEntryB\x04\xa0\xb5\x18\x01R\x06levels\x12\x1c\n" +
+	"\x06reason\x18\x05 \x01(\tB\x04\xa0\xb5\x18\x01R\x06reason\x1a9\n" +
 	"\vLevelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"C\n" +
-	"\x15CorrectLevelsResponse\x12*\n" +
-	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\"\x86\x01\n" +
-	"\x18RecordReplacementRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"I\n" +
+	"\x15CorrectLevelsResponse\x120\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt\"\x9e\x01\n" +
+	"\x18RecordReplacementRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\x12 \n" +
-	"\vparticipant\x18\x03 \x01(\tR\vparticipant\x12\x0e\n" +
-	"\x02by\x18\x04 \x01(\tR\x02by\"G\n" +
-	"\x19RecordReplacementResponse\x12*\n" +
-	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt2\xaa\x04\n" +
+	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\x12&\n" +
+	"\vparticipant\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\vparticipant\x12\x14\n" +
+	"\x02by\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x01R\x02by\"M\n" +
+	"\x19RecordReplacementResponse\x120\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt2\xaa\x04\n" +
 	"\x12ParticipantService\x12]\n" +
 	"\x10RecordWithdrawal\x12 .lodd.v1.RecordWithdrawalRequest\x1a!.lodd.v1.RecordWithdrawalResponse\"\x04\x88\xb5\x18\n" +
 	"\x12]\n" +

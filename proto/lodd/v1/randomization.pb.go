@@ -9,6 +9,7 @@
 package loddv1
 
 import (
+	_ "github.com/lodd-rct/lodd/proto/lodd"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -612,53 +613,53 @@ var File_lodd_v1_randomization_proto protoreflect.FileDescriptor
 
 const file_lodd_v1_randomization_proto_rawDesc = "" +
 	"\n" +
-	"\x1blodd/v1/randomization.proto\x12\alodd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14lodd/v1/common.proto\x1a\x15lodd/v1/options.proto\"y\n" +
-	"\x1bPrepareRandomizationRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"\x1blodd/v1/randomization.proto\x12\alodd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x10lodd/class.proto\x1a\x14lodd/v1/common.proto\x1a\x15lodd/v1/options.proto\"\x8b\x01\n" +
+	"\x1bPrepareRandomizationRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\x12 \n" +
-	"\vparticipant\x18\x03 \x01(\tR\vparticipant\"\xf5\x02\n" +
-	"\x1cPrepareRandomizationResponse\x12\x1b\n" +
-	"\tintent_id\x18\x01 \x01(\tR\bintentId\x124\n" +
-	"\aexpires\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\x12 \n" +
-	"\vparticipant\x18\x03 \x01(\tR\vparticipant\x12\x12\n" +
-	"\x04site\x18\x04 \x01(\tR\x04site\x12'\n" +
-	"\x0fconsent_version\x18\x05 \x01(\tR\x0econsentVersion\x12\x1d\n" +
+	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\x12&\n" +
+	"\vparticipant\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\vparticipant\"\x9f\x03\n" +
+	"\x1cPrepareRandomizationResponse\x12!\n" +
+	"\tintent_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\bintentId\x12:\n" +
+	"\aexpires\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa0\xb5\x18\x01R\aexpires\x12&\n" +
+	"\vparticipant\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\vparticipant\x12\x18\n" +
+	"\x04site\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x01R\x04site\x12-\n" +
+	"\x0fconsent_version\x18\x05 \x01(\tB\x04\xa0\xb5\x18\x01R\x0econsentVersion\x12#\n" +
 	"\n" +
-	"consent_on\x18\x06 \x01(\tR\tconsentOn\x12I\n" +
-	"\x06levels\x18\a \x03(\v21.lodd.v1.PrepareRandomizationResponse.LevelsEntryR\x06levels\x1a9\n" +
+	"consent_on\x18\x06 \x01(\tB\x04\xa0\xb5\x18\x01R\tconsentOn\x12O\n" +
+	"\x06levels\x18\a \x03(\v21.lodd.v1.PrepareRandomizationResponse.LevelsEntryB\x04\xa0\xb5\x18\x01R\x06levels\x1a9\n" +
 	"\vLevelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"n\n" +
-	"\x1aCommitRandomizationRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1b\n" +
-	"\tintent_id\x18\x02 \x01(\tR\bintentId\x12\x18\n" +
-	"\aconfirm\x18\x03 \x01(\tR\aconfirm\"k\n" +
-	"\x1bCommitRandomizationResponse\x12 \n" +
-	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12*\n" +
-	"\areceipt\x18\x02 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\"s\n" +
-	"\x17GetRandomizationRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1b\n" +
-	"\tintent_id\x18\x02 \x01(\tR\bintentId\x12 \n" +
-	"\vparticipant\x18\x03 \x01(\tR\vparticipant\"~\n" +
-	"\x18GetRandomizationResponse\x12\x14\n" +
-	"\x05state\x18\x01 \x01(\tR\x05state\x12 \n" +
-	"\vparticipant\x18\x02 \x01(\tR\vparticipant\x12*\n" +
-	"\areceipt\x18\x03 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\"\x92\x02\n" +
-	"\"RecordContingencyAllocationRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x80\x01\n" +
+	"\x1aCommitRandomizationRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12!\n" +
+	"\tintent_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\bintentId\x12\x1e\n" +
+	"\aconfirm\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\aconfirm\"w\n" +
+	"\x1bCommitRandomizationResponse\x12&\n" +
+	"\vparticipant\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\vparticipant\x120\n" +
+	"\areceipt\x18\x02 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt\"\x85\x01\n" +
+	"\x17GetRandomizationRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12!\n" +
+	"\tintent_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\bintentId\x12&\n" +
+	"\vparticipant\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\vparticipant\"\x90\x01\n" +
+	"\x18GetRandomizationResponse\x12\x1a\n" +
+	"\x05state\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\x05state\x12&\n" +
+	"\vparticipant\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\vparticipant\x120\n" +
+	"\areceipt\x18\x03 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt\"\xc8\x02\n" +
+	"\"RecordContingencyAllocationRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\x12 \n" +
-	"\vparticipant\x18\x03 \x01(\tR\vparticipant\x12\x1a\n" +
-	"\benvelope\x18\x04 \x01(\x05R\benvelope\x12\x0e\n" +
-	"\x02on\x18\x05 \x01(\tR\x02on\x12\x18\n" +
-	"\awitness\x18\x06 \x01(\tR\awitness\x12\x16\n" +
-	"\x06reason\x18\a \x01(\tR\x06reason\x12\x18\n" +
-	"\aconfirm\x18\b \x01(\tR\aconfirm\x12\x18\n" +
-	"\astratum\x18\t \x01(\tR\astratum\"s\n" +
-	"#RecordContingencyAllocationResponse\x12 \n" +
-	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12*\n" +
-	"\areceipt\x18\x02 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt2\xc8\x03\n" +
+	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\x12&\n" +
+	"\vparticipant\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\vparticipant\x12 \n" +
+	"\benvelope\x18\x04 \x01(\x05B\x04\xa0\xb5\x18\x01R\benvelope\x12\x14\n" +
+	"\x02on\x18\x05 \x01(\tB\x04\xa0\xb5\x18\x01R\x02on\x12\x1e\n" +
+	"\awitness\x18\x06 \x01(\tB\x04\xa0\xb5\x18\x01R\awitness\x12\x1c\n" +
+	"\x06reason\x18\a \x01(\tB\x04\xa0\xb5\x18\x01R\x06reason\x12\x1e\n" +
+	"\aconfirm\x18\b \x01(\tB\x04\xa0\xb5\x18\x01R\aconfirm\x12\x1e\n" +
+	"\astratum\x18\t \x01(\tB\x04\xa0\xb5\x18\x01R\astratum\"\x7f\n" +
+	"#RecordContingencyAllocationResponse\x12&\n" +
+	"\vparticipant\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\vparticipant\x120\n" +
+	"\areceipt\x18\x02 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt2\xc8\x03\n" +
 	"\x14RandomizationService\x12i\n" +
 	"\x14PrepareRandomization\x12$.lodd.v1.PrepareRandomizationRequest\x1a%.lodd.v1.PrepareRandomizationResponse\"\x04\x88\xb5\x18\b\x12f\n" +
 	"\x13CommitRandomization\x12#.lodd.v1.CommitRandomizationRequest\x1a$.lodd.v1.CommitRandomizationResponse\"\x04\x88\xb5\x18\b\x12]\n" +

@@ -9,6 +9,7 @@
 package loddv1
 
 import (
+	_ "github.com/lodd-rct/lodd/proto/lodd"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -365,30 +366,30 @@ var File_lodd_v1_review_proto protoreflect.FileDescriptor
 
 const file_lodd_v1_review_proto_rawDesc = "" +
 	"\n" +
-	"\x14lodd/v1/review.proto\x12\alodd.v1\x1a\x14lodd/v1/common.proto\x1a\x15lodd/v1/options.proto\"0\n" +
-	"\x13ListHeldTextRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\"?\n" +
-	"\x14ListHeldTextResponse\x12'\n" +
-	"\x05texts\x18\x01 \x03(\v2\x11.lodd.v1.HeldTextR\x05texts\"\x94\x01\n" +
-	"\bHeldText\x12 \n" +
-	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12\x14\n" +
-	"\x05visit\x18\x02 \x01(\tR\x05visit\x12\x12\n" +
-	"\x04form\x18\x03 \x01(\tR\x04form\x12\x12\n" +
-	"\x04item\x18\x04 \x01(\tR\x04item\x12\x14\n" +
-	"\x05entry\x18\x05 \x01(\x03R\x05entry\x12\x12\n" +
-	"\x04text\x18\x06 \x01(\tR\x04text\"\xdc\x01\n" +
-	"\x10JudgeTextRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"\x14lodd/v1/review.proto\x12\alodd.v1\x1a\x10lodd/class.proto\x1a\x14lodd/v1/common.proto\x1a\x15lodd/v1/options.proto\"6\n" +
+	"\x13ListHeldTextRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\"E\n" +
+	"\x14ListHeldTextResponse\x12-\n" +
+	"\x05texts\x18\x01 \x03(\v2\x11.lodd.v1.HeldTextB\x04\xa0\xb5\x18\x01R\x05texts\"\xb8\x01\n" +
+	"\bHeldText\x12&\n" +
+	"\vparticipant\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\vparticipant\x12\x1a\n" +
+	"\x05visit\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\x05visit\x12\x18\n" +
+	"\x04form\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\x04form\x12\x18\n" +
+	"\x04item\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x01R\x04item\x12\x1a\n" +
+	"\x05entry\x18\x05 \x01(\x03B\x04\xa0\xb5\x18\x01R\x05entry\x12\x18\n" +
+	"\x04text\x18\x06 \x01(\tB\x04\xa0\xb5\x18\x03R\x04text\"\x8c\x02\n" +
+	"\x10JudgeTextRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\x12 \n" +
-	"\vparticipant\x18\x03 \x01(\tR\vparticipant\x12\x14\n" +
-	"\x05visit\x18\x04 \x01(\tR\x05visit\x12\x12\n" +
-	"\x04form\x18\x05 \x01(\tR\x04form\x12\x12\n" +
-	"\x04item\x18\x06 \x01(\tR\x04item\x12\x14\n" +
-	"\x05entry\x18\a \x01(\x03R\x05entry\x12\x18\n" +
-	"\arelease\x18\b \x01(\bR\arelease\"?\n" +
-	"\x11JudgeTextResponse\x12*\n" +
-	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt2\xac\x01\n" +
+	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\x12&\n" +
+	"\vparticipant\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\vparticipant\x12\x1a\n" +
+	"\x05visit\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x01R\x05visit\x12\x18\n" +
+	"\x04form\x18\x05 \x01(\tB\x04\xa0\xb5\x18\x01R\x04form\x12\x18\n" +
+	"\x04item\x18\x06 \x01(\tB\x04\xa0\xb5\x18\x01R\x04item\x12\x1a\n" +
+	"\x05entry\x18\a \x01(\x03B\x04\xa0\xb5\x18\x01R\x05entry\x12\x1e\n" +
+	"\arelease\x18\b \x01(\bB\x04\xa0\xb5\x18\x01R\arelease\"E\n" +
+	"\x11JudgeTextResponse\x120\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt2\xac\x01\n" +
 	"\rReviewService\x12Q\n" +
 	"\fListHeldText\x12\x1c.lodd.v1.ListHeldTextRequest\x1a\x1d.lodd.v1.ListHeldTextResponse\"\x04\x88\xb5\x18\x1b\x12H\n" +
 	"\tJudgeText\x12\x19.lodd.v1.JudgeTextRequest\x1a\x1a.lodd.v1.JudgeTextResponse\"\x04\x88\xb5\x18\x1bB/Z-github.com/lodd-rct/lodd/proto/lodd/v1;loddv1b\x06proto3"

@@ -9,6 +9,7 @@
 package loddv1
 
 import (
+	_ "github.com/lodd-rct/lodd/proto/lodd"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -651,52 +652,52 @@ var File_lodd_v1_safety_proto protoreflect.FileDescriptor
 
 const file_lodd_v1_safety_proto_rawDesc = "" +
 	"\n" +
-	"\x14lodd/v1/safety.proto\x12\alodd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14lodd/v1/common.proto\x1a\x15lodd/v1/options.proto\"\xd1\x01\n" +
-	"\x19ReportAdverseEventRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"\x14lodd/v1/safety.proto\x12\alodd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x10lodd/class.proto\x1a\x14lodd/v1/common.proto\x1a\x15lodd/v1/options.proto\"\xfb\x01\n" +
+	"\x19ReportAdverseEventRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\x12 \n" +
-	"\vparticipant\x18\x03 \x01(\tR\vparticipant\x12\x0e\n" +
-	"\x02on\x18\x04 \x01(\tR\x02on\x12\x1a\n" +
-	"\bcategory\x18\x05 \x01(\tR\bcategory\x12\x18\n" +
-	"\aserious\x18\x06 \x01(\bR\aserious\x12\x12\n" +
-	"\x04text\x18\a \x01(\tR\x04text\"`\n" +
-	"\x1aReportAdverseEventResponse\x12*\n" +
-	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\x05R\x06number\"5\n" +
-	"\x18ListAdverseEventsRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\"J\n" +
-	"\x19ListAdverseEventsResponse\x12-\n" +
-	"\x06events\x18\x01 \x03(\v2\x15.lodd.v1.AdverseEventR\x06events\"\xba\x02\n" +
-	"\fAdverseEvent\x12\x16\n" +
-	"\x06number\x18\x01 \x01(\x05R\x06number\x12 \n" +
-	"\vparticipant\x18\x02 \x01(\tR\vparticipant\x12\x0e\n" +
-	"\x02on\x18\x03 \x01(\tR\x02on\x12\x1a\n" +
-	"\bcategory\x18\x04 \x01(\tR\bcategory\x12\x18\n" +
-	"\aserious\x18\x05 \x01(\bR\aserious\x12\x1a\n" +
-	"\breporter\x18\x06 \x01(\tR\breporter\x12*\n" +
-	"\x02at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x12\n" +
-	"\x04text\x18\b \x01(\tR\x04text\x122\n" +
-	"\x15related_to_procedures\x18\t \x01(\tR\x13relatedToProcedures\x12\x1a\n" +
+	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\x12&\n" +
+	"\vparticipant\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\vparticipant\x12\x14\n" +
+	"\x02on\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x01R\x02on\x12 \n" +
+	"\bcategory\x18\x05 \x01(\tB\x04\xa0\xb5\x18\x01R\bcategory\x12\x1e\n" +
+	"\aserious\x18\x06 \x01(\bB\x04\xa0\xb5\x18\x01R\aserious\x12\x18\n" +
+	"\x04text\x18\a \x01(\tB\x04\xa0\xb5\x18\x02R\x04text\"l\n" +
+	"\x1aReportAdverseEventResponse\x120\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt\x12\x1c\n" +
+	"\x06number\x18\x02 \x01(\x05B\x04\xa0\xb5\x18\x01R\x06number\";\n" +
+	"\x18ListAdverseEventsRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\"P\n" +
+	"\x19ListAdverseEventsResponse\x123\n" +
+	"\x06events\x18\x01 \x03(\v2\x15.lodd.v1.AdverseEventB\x04\xa0\xb5\x18\x01R\x06events\"\xf6\x02\n" +
+	"\fAdverseEvent\x12\x1c\n" +
+	"\x06number\x18\x01 \x01(\x05B\x04\xa0\xb5\x18\x01R\x06number\x12&\n" +
+	"\vparticipant\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\vparticipant\x12\x14\n" +
+	"\x02on\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\x02on\x12 \n" +
+	"\bcategory\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x01R\bcategory\x12\x1e\n" +
+	"\aserious\x18\x05 \x01(\bB\x04\xa0\xb5\x18\x01R\aserious\x12 \n" +
+	"\breporter\x18\x06 \x01(\tB\x04\xa0\xb5\x18\x01R\breporter\x120\n" +
+	"\x02at\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa0\xb5\x18\x01R\x02at\x12\x18\n" +
+	"\x04text\x18\b \x01(\tB\x04\xa0\xb5\x18\x02R\x04text\x128\n" +
+	"\x15related_to_procedures\x18\t \x01(\tB\x04\xa0\xb5\x18\x01R\x13relatedToProcedures\x12 \n" +
 	"\bexpected\x18\n" +
-	" \x01(\bR\bexpected\"\xa3\x01\n" +
-	"\x19AssessAdverseEventRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	" \x01(\bB\x04\xa0\xb5\x18\x01R\bexpected\"\xc1\x01\n" +
+	"\x19AssessAdverseEventRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\x12\x16\n" +
-	"\x06number\x18\x03 \x01(\x05R\x06number\x12\x18\n" +
-	"\arelated\x18\x04 \x01(\tR\arelated\x12\x1a\n" +
-	"\bexpected\x18\x05 \x01(\bR\bexpected\"H\n" +
-	"\x1aAssessAdverseEventResponse\x12*\n" +
-	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\"\x86\x01\n" +
-	"\x18AssessRelatednessRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\x12\x1c\n" +
+	"\x06number\x18\x03 \x01(\x05B\x04\xa0\xb5\x18\x01R\x06number\x12\x1e\n" +
+	"\arelated\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x01R\arelated\x12 \n" +
+	"\bexpected\x18\x05 \x01(\bB\x04\xa0\xb5\x18\x01R\bexpected\"N\n" +
+	"\x1aAssessAdverseEventResponse\x120\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt\"\x9e\x01\n" +
+	"\x18AssessRelatednessRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\x12\x16\n" +
-	"\x06number\x18\x03 \x01(\x05R\x06number\x12\x18\n" +
-	"\arelated\x18\x04 \x01(\tR\arelated\"G\n" +
-	"\x19AssessRelatednessResponse\x12*\n" +
-	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt2\x9d\x03\n" +
+	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\x12\x1c\n" +
+	"\x06number\x18\x03 \x01(\x05B\x04\xa0\xb5\x18\x01R\x06number\x12\x1e\n" +
+	"\arelated\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x03R\arelated\"M\n" +
+	"\x19AssessRelatednessResponse\x120\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt2\x9d\x03\n" +
 	"\rSafetyService\x12c\n" +
 	"\x12ReportAdverseEvent\x12\".lodd.v1.ReportAdverseEventRequest\x1a#.lodd.v1.ReportAdverseEventResponse\"\x04\x88\xb5\x18\x18\x12`\n" +
 	"\x11ListAdverseEvents\x12!.lodd.v1.ListAdverseEventsRequest\x1a\".lodd.v1.ListAdverseEventsResponse\"\x04\x88\xb5\x18\x19\x12c\n" +

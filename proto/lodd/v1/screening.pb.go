@@ -9,6 +9,7 @@
 package loddv1
 
 import (
+	_ "github.com/lodd-rct/lodd/proto/lodd"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -865,77 +866,77 @@ var File_lodd_v1_screening_proto protoreflect.FileDescriptor
 
 const file_lodd_v1_screening_proto_rawDesc = "" +
 	"\n" +
-	"\x17lodd/v1/screening.proto\x12\alodd.v1\x1a\x14lodd/v1/common.proto\x1a\x15lodd/v1/options.proto\"\xc4\x03\n" +
-	"\x13AddScreeningRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"\x17lodd/v1/screening.proto\x12\alodd.v1\x1a\x10lodd/class.proto\x1a\x14lodd/v1/common.proto\x1a\x15lodd/v1/options.proto\"\xf4\x03\n" +
+	"\x13AddScreeningRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\x12 \n" +
-	"\vparticipant\x18\x03 \x01(\tR\vparticipant\x12\x12\n" +
-	"\x04site\x18\x04 \x01(\tR\x04site\x12@\n" +
-	"\x06levels\x18\x05 \x03(\v2(.lodd.v1.AddScreeningRequest.LevelsEntryR\x06levels\x12\x0e\n" +
-	"\x02on\x18\x06 \x01(\tR\x02on\x12/\n" +
-	"\aconsent\x18\a \x01(\v2\x15.lodd.v1.ConsentGivenR\aconsent\x12C\n" +
-	"\aanswers\x18\b \x03(\v2).lodd.v1.AddScreeningRequest.AnswersEntryR\aanswers\x1a9\n" +
+	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\x12&\n" +
+	"\vparticipant\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\vparticipant\x12\x18\n" +
+	"\x04site\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x01R\x04site\x12F\n" +
+	"\x06levels\x18\x05 \x03(\v2(.lodd.v1.AddScreeningRequest.LevelsEntryB\x04\xa0\xb5\x18\x01R\x06levels\x12\x14\n" +
+	"\x02on\x18\x06 \x01(\tB\x04\xa0\xb5\x18\x01R\x02on\x125\n" +
+	"\aconsent\x18\a \x01(\v2\x15.lodd.v1.ConsentGivenB\x04\xa0\xb5\x18\x01R\aconsent\x12I\n" +
+	"\aanswers\x18\b \x03(\v2).lodd.v1.AddScreeningRequest.AnswersEntryB\x04\xa0\xb5\x18\x02R\aanswers\x1a9\n" +
 	"\vLevelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a:\n" +
 	"\fAnswersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\bR\x05value:\x028\x01\"8\n" +
-	"\fConsentGiven\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\tR\aversion\x12\x0e\n" +
-	"\x02on\x18\x02 \x01(\tR\x02on\"^\n" +
-	"\x14AddScreeningResponse\x12*\n" +
-	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\x12\x1a\n" +
-	"\bexcluded\x18\x02 \x01(\bR\bexcluded\"\xa3\x01\n" +
-	"\x14RecordConsentRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"\x05value\x18\x02 \x01(\bR\x05value:\x028\x01\"D\n" +
+	"\fConsentGiven\x12\x1e\n" +
+	"\aversion\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\aversion\x12\x14\n" +
+	"\x02on\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\x02on\"j\n" +
+	"\x14AddScreeningResponse\x120\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt\x12 \n" +
+	"\bexcluded\x18\x02 \x01(\bB\x04\xa0\xb5\x18\x01R\bexcluded\"\xbb\x01\n" +
+	"\x14RecordConsentRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\x12 \n" +
-	"\vparticipant\x18\x03 \x01(\tR\vparticipant\x12/\n" +
-	"\aconsent\x18\x04 \x01(\v2\x15.lodd.v1.ConsentGivenR\aconsent\"C\n" +
-	"\x15RecordConsentResponse\x12*\n" +
-	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\"\xfc\x01\n" +
-	"\x18AssessEligibilityRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\x12&\n" +
+	"\vparticipant\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\vparticipant\x125\n" +
+	"\aconsent\x18\x04 \x01(\v2\x15.lodd.v1.ConsentGivenB\x04\xa0\xb5\x18\x01R\aconsent\"I\n" +
+	"\x15RecordConsentResponse\x120\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt\"\x94\x02\n" +
+	"\x18AssessEligibilityRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\x12 \n" +
-	"\vparticipant\x18\x03 \x01(\tR\vparticipant\x12H\n" +
-	"\aanswers\x18\x04 \x03(\v2..lodd.v1.AssessEligibilityRequest.AnswersEntryR\aanswers\x1a:\n" +
+	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\x12&\n" +
+	"\vparticipant\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\vparticipant\x12N\n" +
+	"\aanswers\x18\x04 \x03(\v2..lodd.v1.AssessEligibilityRequest.AnswersEntryB\x04\xa0\xb5\x18\x02R\aanswers\x1a:\n" +
 	"\fAnswersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\bR\x05value:\x028\x01\"c\n" +
-	"\x19AssessEligibilityResponse\x12*\n" +
-	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\x12\x1a\n" +
-	"\bexcluded\x18\x02 \x01(\bR\bexcluded\"\x98\x01\n" +
-	"\x0eExcludeRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"\x05value\x18\x02 \x01(\bR\x05value:\x028\x01\"o\n" +
+	"\x19AssessEligibilityResponse\x120\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt\x12 \n" +
+	"\bexcluded\x18\x02 \x01(\bB\x04\xa0\xb5\x18\x01R\bexcluded\"\xb6\x01\n" +
+	"\x0eExcludeRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\x12 \n" +
-	"\vparticipant\x18\x03 \x01(\tR\vparticipant\x12\x12\n" +
-	"\x04site\x18\x04 \x01(\tR\x04site\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason\"=\n" +
-	"\x0fExcludeResponse\x12*\n" +
-	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\"4\n" +
-	"\x17ListParticipantsRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\"T\n" +
-	"\x18ListParticipantsResponse\x128\n" +
-	"\fparticipants\x18\x01 \x03(\v2\x14.lodd.v1.ParticipantR\fparticipants\"\xb9\x04\n" +
-	"\vParticipant\x12 \n" +
-	"\vparticipant\x18\x01 \x01(\tR\vparticipant\x12\x12\n" +
-	"\x04site\x18\x02 \x01(\tR\x04site\x12\x14\n" +
-	"\x05state\x18\x03 \x01(\tR\x05state\x12\x18\n" +
-	"\amissing\x18\x04 \x03(\tR\amissing\x12#\n" +
-	"\rrandomized_on\x18\x05 \x01(\tR\frandomizedOn\x128\n" +
-	"\x06levels\x18\x06 \x03(\v2 .lodd.v1.Participant.LevelsEntryR\x06levels\x12T\n" +
-	"\x10corrected_levels\x18\a \x03(\v2).lodd.v1.Participant.CorrectedLevelsEntryR\x0fcorrectedLevels\x12\x14\n" +
-	"\x05error\x18\b \x01(\tR\x05error\x12!\n" +
-	"\fduplicate_of\x18\t \x01(\tR\vduplicateOf\x12\x1f\n" +
+	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\x12&\n" +
+	"\vparticipant\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\vparticipant\x12\x18\n" +
+	"\x04site\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x01R\x04site\x12\x1c\n" +
+	"\x06reason\x18\x05 \x01(\tB\x04\xa0\xb5\x18\x01R\x06reason\"C\n" +
+	"\x0fExcludeResponse\x120\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt\":\n" +
+	"\x17ListParticipantsRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\"Z\n" +
+	"\x18ListParticipantsResponse\x12>\n" +
+	"\fparticipants\x18\x01 \x03(\v2\x14.lodd.v1.ParticipantB\x04\xa0\xb5\x18\x01R\fparticipants\"\x81\x05\n" +
+	"\vParticipant\x12&\n" +
+	"\vparticipant\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\vparticipant\x12\x18\n" +
+	"\x04site\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\x04site\x12\x1a\n" +
+	"\x05state\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\x05state\x12\x1e\n" +
+	"\amissing\x18\x04 \x03(\tB\x04\xa0\xb5\x18\x01R\amissing\x12)\n" +
+	"\rrandomized_on\x18\x05 \x01(\tB\x04\xa0\xb5\x18\x01R\frandomizedOn\x12>\n" +
+	"\x06levels\x18\x06 \x03(\v2 .lodd.v1.Participant.LevelsEntryB\x04\xa0\xb5\x18\x01R\x06levels\x12Z\n" +
+	"\x10corrected_levels\x18\a \x03(\v2).lodd.v1.Participant.CorrectedLevelsEntryB\x04\xa0\xb5\x18\x01R\x0fcorrectedLevels\x12\x1a\n" +
+	"\x05error\x18\b \x01(\tB\x04\xa0\xb5\x18\x01R\x05error\x12'\n" +
+	"\fduplicate_of\x18\t \x01(\tB\x04\xa0\xb5\x18\x01R\vduplicateOf\x12%\n" +
 	"\vreplaced_by\x18\n" +
-	" \x01(\tR\n" +
-	"replacedBy\x12\x1a\n" +
-	"\breplaces\x18\v \x01(\tR\breplaces\x12\x1a\n" +
-	"\benvelope\x18\f \x01(\x05R\benvelope\x1a9\n" +
+	" \x01(\tB\x04\xa0\xb5\x18\x01R\n" +
+	"replacedBy\x12 \n" +
+	"\breplaces\x18\v \x01(\tB\x04\xa0\xb5\x18\x01R\breplaces\x12 \n" +
+	"\benvelope\x18\f \x01(\x05B\x04\xa0\xb5\x18\x01R\benvelope\x1a9\n" +
 	"\vLevelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aB\n" +

@@ -9,6 +9,7 @@
 package loddv1
 
 import (
+	_ "github.com/lodd-rct/lodd/proto/lodd"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -754,63 +755,63 @@ var File_lodd_v1_sealing_proto protoreflect.FileDescriptor
 
 const file_lodd_v1_sealing_proto_rawDesc = "" +
 	"\n" +
-	"\x15lodd/v1/sealing.proto\x12\alodd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14lodd/v1/common.proto\x1a\x15lodd/v1/options.proto\"\x94\x01\n" +
-	"\x18ContributeEntropyRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"\x15lodd/v1/sealing.proto\x12\alodd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x10lodd/class.proto\x1a\x14lodd/v1/common.proto\x1a\x15lodd/v1/options.proto\"\xaa\x01\n" +
+	"\x18ContributeEntropyRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\x12\x18\n" +
-	"\aentropy\x18\x03 \x01(\fR\aentropy\x12$\n" +
+	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\x12\x1e\n" +
+	"\aentropy\x18\x03 \x01(\fB\x04\xa0\xb5\x18\x01R\aentropy\x12(\n" +
 	"\n" +
-	"commitment\x18\x04 \x01(\tB\x04\x98\xb5\x18\x01R\n" +
-	"commitment\"G\n" +
-	"\x19ContributeEntropyResponse\x12*\n" +
-	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\"\x83\x01\n" +
-	"\x15AbandonSealingRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"commitment\x18\x04 \x01(\tB\b\x98\xb5\x18\x01\xa0\xb5\x18\x01R\n" +
+	"commitment\"M\n" +
+	"\x19ContributeEntropyResponse\x120\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt\"\x9b\x01\n" +
+	"\x15AbandonSealingRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n" +
-	"\aconfirm\x18\x04 \x01(\tR\aconfirm\"D\n" +
-	"\x16AbandonSealingResponse\x12*\n" +
-	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\"4\n" +
-	"\x17GetSealingRecordRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\"\xc5\x02\n" +
-	"\x18GetSealingRecordResponse\x12$\n" +
+	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\x12\x1c\n" +
+	"\x06reason\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\x06reason\x12\x1e\n" +
+	"\aconfirm\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x01R\aconfirm\"J\n" +
+	"\x16AbandonSealingResponse\x120\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt\":\n" +
+	"\x17GetSealingRecordRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\"\xf5\x02\n" +
+	"\x18GetSealingRecordResponse\x12(\n" +
 	"\n" +
-	"commitment\x18\x01 \x01(\tB\x04\x98\xb5\x18\x01R\n" +
-	"commitment\x122\n" +
-	"\x06sealed\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x06sealed\x12\x1c\n" +
-	"\tcustodian\x18\x03 \x01(\tR\tcustodian\x12%\n" +
-	"\x0eawaits_entropy\x18\x04 \x01(\bR\rawaitsEntropy\x12\x18\n" +
-	"\aentropy\x18\x05 \x01(\fR\aentropy\x12 \n" +
-	"\vcontributor\x18\x06 \x01(\tR\vcontributor\x12\x1c\n" +
-	"\tabandoned\x18\a \x01(\x05R\tabandoned\x12\x18\n" +
-	"\x04text\x18\b \x01(\tB\x04\x98\xb5\x18\x01R\x04text\x12\x16\n" +
-	"\x03svg\x18\t \x01(\tB\x04\x98\xb5\x18\x01R\x03svg\"\x91\x01\n" +
-	"\x17PrintContingencyRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"commitment\x18\x01 \x01(\tB\b\x98\xb5\x18\x01\xa0\xb5\x18\x01R\n" +
+	"commitment\x128\n" +
+	"\x06sealed\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa0\xb5\x18\x01R\x06sealed\x12\"\n" +
+	"\tcustodian\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\tcustodian\x12+\n" +
+	"\x0eawaits_entropy\x18\x04 \x01(\bB\x04\xa0\xb5\x18\x01R\rawaitsEntropy\x12\x1e\n" +
+	"\aentropy\x18\x05 \x01(\fB\x04\xa0\xb5\x18\x01R\aentropy\x12&\n" +
+	"\vcontributor\x18\x06 \x01(\tB\x04\xa0\xb5\x18\x01R\vcontributor\x12\"\n" +
+	"\tabandoned\x18\a \x01(\x05B\x04\xa0\xb5\x18\x01R\tabandoned\x12\x1c\n" +
+	"\x04text\x18\b \x01(\tB\b\x98\xb5\x18\x01\xa0\xb5\x18\x01R\x04text\x12\x1a\n" +
+	"\x03svg\x18\t \x01(\tB\b\x98\xb5\x18\x01\xa0\xb5\x18\x01R\x03svg\"\xa9\x01\n" +
+	"\x17PrintContingencyRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\x12\x1c\n" +
-	"\tenvelopes\x18\x03 \x01(\x05R\tenvelopes\x12\x1e\n" +
+	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\x12\"\n" +
+	"\tenvelopes\x18\x03 \x01(\x05B\x04\xa0\xb5\x18\x01R\tenvelopes\x12$\n" +
 	"\n" +
-	"recipients\x18\x04 \x03(\tR\n" +
-	"recipients\"y\n" +
-	"\x18PrintContingencyResponse\x121\n" +
-	"\x06sheets\x18\x01 \x03(\v2\x19.lodd.v1.ContingencySheetR\x06sheets\x12*\n" +
-	"\areceipt\x18\x02 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\"g\n" +
-	"\x10ContingencySheet\x12\x18\n" +
-	"\astratum\x18\x01 \x01(\tR\astratum\x12\x1b\n" +
-	"\tfile_name\x18\x02 \x01(\tR\bfileName\x12\x1c\n" +
-	"\x06sealed\x18\x03 \x01(\fB\x04\x98\xb5\x18\x01R\x06sealed\"\x9e\x01\n" +
-	"\x14SpoilEnvelopeRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"recipients\x18\x04 \x03(\tB\x04\xa0\xb5\x18\x01R\n" +
+	"recipients\"\x85\x01\n" +
+	"\x18PrintContingencyResponse\x127\n" +
+	"\x06sheets\x18\x01 \x03(\v2\x19.lodd.v1.ContingencySheetB\x04\xa0\xb5\x18\x01R\x06sheets\x120\n" +
+	"\areceipt\x18\x02 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt\"w\n" +
+	"\x10ContingencySheet\x12\x1e\n" +
+	"\astratum\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\astratum\x12!\n" +
+	"\tfile_name\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\bfileName\x12 \n" +
+	"\x06sealed\x18\x03 \x01(\fB\b\x98\xb5\x18\x01\xa0\xb5\x18\x04R\x06sealed\"\xbc\x01\n" +
+	"\x14SpoilEnvelopeRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\x12\x18\n" +
-	"\astratum\x18\x03 \x01(\tR\astratum\x12\x1a\n" +
-	"\benvelope\x18\x04 \x01(\x05R\benvelope\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason\"C\n" +
-	"\x15SpoilEnvelopeResponse\x12*\n" +
-	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt2\xdf\x03\n" +
+	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\x12\x1e\n" +
+	"\astratum\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\astratum\x12 \n" +
+	"\benvelope\x18\x04 \x01(\x05B\x04\xa0\xb5\x18\x01R\benvelope\x12\x1c\n" +
+	"\x06reason\x18\x05 \x01(\tB\x04\xa0\xb5\x18\x01R\x06reason\"I\n" +
+	"\x15SpoilEnvelopeResponse\x120\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt2\xdf\x03\n" +
 	"\x0eSealingService\x12`\n" +
 	"\x11ContributeEntropy\x12!.lodd.v1.ContributeEntropyRequest\x1a\".lodd.v1.ContributeEntropyResponse\"\x04\x88\xb5\x18\x11\x12W\n" +
 	"\x0eAbandonSealing\x12\x1e.lodd.v1.AbandonSealingRequest\x1a\x1f.lodd.v1.AbandonSealingResponse\"\x04\x88\xb5\x18\x06\x12]\n" +

@@ -9,6 +9,7 @@
 package loddv1
 
 import (
+	_ "github.com/lodd-rct/lodd/proto/lodd"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -626,49 +627,49 @@ var File_lodd_v1_unsealing_proto protoreflect.FileDescriptor
 
 const file_lodd_v1_unsealing_proto_rawDesc = "" +
 	"\n" +
-	"\x17lodd/v1/unsealing.proto\x12\alodd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14lodd/v1/common.proto\x1a\x15lodd/v1/options.proto\"\x87\x01\n" +
-	"\x19FreezeAnalysisPlanRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"\x17lodd/v1/unsealing.proto\x12\alodd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x10lodd/class.proto\x1a\x14lodd/v1/common.proto\x1a\x15lodd/v1/options.proto\"\x9f\x01\n" +
+	"\x19FreezeAnalysisPlanRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\x12\x16\n" +
-	"\x06digest\x18\x03 \x01(\fR\x06digest\x12\x18\n" +
-	"\aversion\x18\x04 \x01(\tR\aversion\"H\n" +
-	"\x1aFreezeAnalysisPlanResponse\x12*\n" +
-	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\"S\n" +
-	"\x17ProposeUnsealingRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\x12\x1c\n" +
+	"\x06digest\x18\x03 \x01(\fB\x04\xa0\xb5\x18\x01R\x06digest\x12\x1e\n" +
+	"\aversion\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x01R\aversion\"N\n" +
+	"\x1aFreezeAnalysisPlanResponse\x120\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt\"_\n" +
+	"\x17ProposeUnsealingRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\"|\n" +
-	"\x18ProposeUnsealingResponse\x12*\n" +
-	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\x124\n" +
-	"\aexpires\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\"m\n" +
-	"\x17ApproveUnsealingRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\"\x88\x01\n" +
+	"\x18ProposeUnsealingResponse\x120\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt\x12:\n" +
+	"\aexpires\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa0\xb5\x18\x01R\aexpires\"\x7f\n" +
+	"\x17ApproveUnsealingRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\x12\x18\n" +
-	"\aconfirm\x18\x03 \x01(\tR\aconfirm\"F\n" +
-	"\x18ApproveUnsealingResponse\x12*\n" +
-	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptR\areceipt\"0\n" +
-	"\x13GetUnsealingRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\"\x83\x02\n" +
-	"\x14GetUnsealingResponse\x12!\n" +
-	"\fplan_version\x18\x01 \x01(\tR\vplanVersion\x12\x1f\n" +
-	"\vplan_digest\x18\x02 \x01(\fR\n" +
-	"planDigest\x12\x1f\n" +
-	"\vproposed_by\x18\x03 \x01(\tR\n" +
-	"proposedBy\x124\n" +
-	"\aexpires\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\x126\n" +
-	"\bunsealed\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bunsealed\x12\x18\n" +
-	"\amissing\x18\x06 \x03(\tR\amissing\"Q\n" +
-	"\x15DownloadRevealRequest\x12\x19\n" +
-	"\btrial_id\x18\x01 \x01(\tR\atrialId\x12\x1d\n" +
+	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\x12\x1e\n" +
+	"\aconfirm\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\aconfirm\"L\n" +
+	"\x18ApproveUnsealingResponse\x120\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt\"6\n" +
+	"\x13GetUnsealingRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\"\xa7\x02\n" +
+	"\x14GetUnsealingResponse\x12'\n" +
+	"\fplan_version\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\vplanVersion\x12%\n" +
+	"\vplan_digest\x18\x02 \x01(\fB\x04\xa0\xb5\x18\x01R\n" +
+	"planDigest\x12%\n" +
+	"\vproposed_by\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\n" +
+	"proposedBy\x12:\n" +
+	"\aexpires\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa0\xb5\x18\x01R\aexpires\x12<\n" +
+	"\bunsealed\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa0\xb5\x18\x01R\bunsealed\x12\x1e\n" +
+	"\amissing\x18\x06 \x03(\tB\x04\xa0\xb5\x18\x01R\amissing\"]\n" +
+	"\x15DownloadRevealRequest\x12\x1f\n" +
+	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\"p\n" +
-	"\x16DownloadRevealResponse\x12\x1b\n" +
-	"\tfile_name\x18\x01 \x01(\tR\bfileName\x12\x1d\n" +
+	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\"\x82\x01\n" +
+	"\x16DownloadRevealResponse\x12!\n" +
+	"\tfile_name\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\bfileName\x12#\n" +
 	"\n" +
-	"size_bytes\x18\x02 \x01(\x03R\tsizeBytes\x12\x14\n" +
-	"\x05chunk\x18\x03 \x01(\fR\x05chunk:\x04\x90\xb5\x18\x012\xe3\x03\n" +
+	"size_bytes\x18\x02 \x01(\x03B\x04\xa0\xb5\x18\x01R\tsizeBytes\x12\x1a\n" +
+	"\x05chunk\x18\x03 \x01(\fB\x04\xa0\xb5\x18\x03R\x05chunk:\x04\x90\xb5\x18\x012\xe3\x03\n" +
 	"\x10UnsealingService\x12c\n" +
 	"\x12FreezeAnalysisPlan\x12\".lodd.v1.FreezeAnalysisPlanRequest\x1a#.lodd.v1.FreezeAnalysisPlanResponse\"\x04\x88\xb5\x18\x11\x12]\n" +
 	"\x10ProposeUnsealing\x12 .lodd.v1.ProposeUnsealingRequest\x1a!.lodd.v1.ProposeUnsealingResponse\"\x04\x88\xb5\x18\x12\x12]\n" +

@@ -10,6 +10,7 @@
 package logv1
 
 import (
+	_ "github.com/lodd-rct/lodd/proto/lodd"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -1266,93 +1267,93 @@ var File_lodd_log_v1_entry_proto protoreflect.FileDescriptor
 
 const file_lodd_log_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	"\x17lodd/log/v1/entry.proto\x12\vlodd.log.v1\x1a\x18lodd/log/v1/people.proto\x1a\x17lodd/log/v1/trial.proto\"\xf4#\n" +
-	"\x05Entry\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\rR\aversion\x12\x14\n" +
-	"\x05nonce\x18\x02 \x01(\fR\x05nonce\x12\x1c\n" +
+	"\x17lodd/log/v1/entry.proto\x12\vlodd.log.v1\x1a\x10lodd/class.proto\x1a\x18lodd/log/v1/people.proto\x1a\x17lodd/log/v1/trial.proto\"\xaa'\n" +
+	"\x05Entry\x12\x1e\n" +
+	"\aversion\x18\x01 \x01(\rB\x04\xa0\xb5\x18\x01R\aversion\x12\x1a\n" +
+	"\x05nonce\x18\x02 \x01(\fB\x04\xa0\xb5\x18\x04R\x05nonce\x12\"\n" +
 	"\n" +
-	"at_unix_ms\x18\x03 \x01(\x03R\batUnixMs\x12\x14\n" +
-	"\x05actor\x18\x04 \x01(\tR\x05actor\x12\x12\n" +
-	"\x04role\x18\x05 \x01(\tR\x04role\x12\x1d\n" +
+	"at_unix_ms\x18\x03 \x01(\x03B\x04\xa0\xb5\x18\x01R\batUnixMs\x12\x1a\n" +
+	"\x05actor\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x01R\x05actor\x12\x18\n" +
+	"\x04role\x18\x05 \x01(\tB\x04\xa0\xb5\x18\x01R\x04role\x12#\n" +
 	"\n" +
-	"request_id\x18\x06 \x01(\fR\trequestId\x12!\n" +
-	"\fconduct_size\x18\a \x01(\x03R\vconductSize\x12@\n" +
-	"\rtrial_created\x18\x14 \x01(\v2\x19.lodd.log.v1.TrialCreatedH\x00R\ftrialCreated\x12=\n" +
-	"\fform_defined\x18\x15 \x01(\v2\x18.lodd.log.v1.FormDefinedH\x00R\vformDefined\x12@\n" +
-	"\rdesign_sealed\x18\x16 \x01(\v2\x19.lodd.log.v1.DesignSealedH\x00R\fdesignSealed\x12:\n" +
-	"\vdesign_kept\x18\x17 \x01(\v2\x17.lodd.log.v1.DesignKeptH\x00R\n" +
-	"designKept\x12I\n" +
-	"\x10enrolment_opened\x18\x18 \x01(\v2\x1c.lodd.log.v1.EnrolmentOpenedH\x00R\x0fenrolmentOpened\x12I\n" +
-	"\x10enrolment_closed\x18\x19 \x01(\v2\x1c.lodd.log.v1.EnrolmentClosedH\x00R\x0fenrolmentClosed\x123\n" +
-	"\bscreened\x18\x1a \x01(\v2\x15.lodd.log.v1.ScreenedH\x00R\bscreened\x126\n" +
-	"\tconsented\x18\x1b \x01(\v2\x16.lodd.log.v1.ConsentedH\x00R\tconsented\x12U\n" +
-	"\x14eligibility_assessed\x18\x1c \x01(\v2 .lodd.log.v1.EligibilityAssessedH\x00R\x13eligibilityAssessed\x123\n" +
-	"\bexcluded\x18\x1d \x01(\v2\x15.lodd.log.v1.ExcludedH\x00R\bexcluded\x12[\n" +
-	"\x16randomization_prepared\x18\x1e \x01(\v2\".lodd.log.v1.RandomizationPreparedH\x00R\x15randomizationPrepared\x129\n" +
+	"request_id\x18\x06 \x01(\fB\x04\xa0\xb5\x18\x01R\trequestId\x12'\n" +
+	"\fconduct_size\x18\a \x01(\x03B\x04\xa0\xb5\x18\x01R\vconductSize\x12F\n" +
+	"\rtrial_created\x18\x14 \x01(\v2\x19.lodd.log.v1.TrialCreatedB\x04\xa0\xb5\x18\x01H\x00R\ftrialCreated\x12C\n" +
+	"\fform_defined\x18\x15 \x01(\v2\x18.lodd.log.v1.FormDefinedB\x04\xa0\xb5\x18\x01H\x00R\vformDefined\x12F\n" +
+	"\rdesign_sealed\x18\x16 \x01(\v2\x19.lodd.log.v1.DesignSealedB\x04\xa0\xb5\x18\x01H\x00R\fdesignSealed\x12@\n" +
+	"\vdesign_kept\x18\x17 \x01(\v2\x17.lodd.log.v1.DesignKeptB\x04\xa0\xb5\x18\x01H\x00R\n" +
+	"designKept\x12O\n" +
+	"\x10enrolment_opened\x18\x18 \x01(\v2\x1c.lodd.log.v1.EnrolmentOpenedB\x04\xa0\xb5\x18\x01H\x00R\x0fenrolmentOpened\x12O\n" +
+	"\x10enrolment_closed\x18\x19 \x01(\v2\x1c.lodd.log.v1.EnrolmentClosedB\x04\xa0\xb5\x18\x01H\x00R\x0fenrolmentClosed\x129\n" +
+	"\bscreened\x18\x1a \x01(\v2\x15.lodd.log.v1.ScreenedB\x04\xa0\xb5\x18\x01H\x00R\bscreened\x12<\n" +
+	"\tconsented\x18\x1b \x01(\v2\x16.lodd.log.v1.ConsentedB\x04\xa0\xb5\x18\x01H\x00R\tconsented\x12[\n" +
+	"\x14eligibility_assessed\x18\x1c \x01(\v2 .lodd.log.v1.EligibilityAssessedB\x04\xa0\xb5\x18\x01H\x00R\x13eligibilityAssessed\x129\n" +
+	"\bexcluded\x18\x1d \x01(\v2\x15.lodd.log.v1.ExcludedB\x04\xa0\xb5\x18\x01H\x00R\bexcluded\x12a\n" +
+	"\x16randomization_prepared\x18\x1e \x01(\v2\".lodd.log.v1.RandomizationPreparedB\x04\xa0\xb5\x18\x01H\x00R\x15randomizationPrepared\x12?\n" +
 	"\n" +
-	"randomized\x18\x1f \x01(\v2\x17.lodd.log.v1.RandomizedH\x00R\n" +
-	"randomized\x126\n" +
-	"\tallocated\x18  \x01(\v2\x16.lodd.log.v1.AllocatedH\x00R\tallocated\x12C\n" +
-	"\x0eform_submitted\x18! \x01(\v2\x1a.lodd.log.v1.FormSubmittedH\x00R\rformSubmitted\x12C\n" +
-	"\x0eform_corrected\x18\" \x01(\v2\x1a.lodd.log.v1.FormCorrectedH\x00R\rformCorrected\x12=\n" +
-	"\fvisit_missed\x18# \x01(\v2\x18.lodd.log.v1.VisitMissedH\x00R\vvisitMissed\x126\n" +
-	"\twithdrawn\x18$ \x01(\v2\x16.lodd.log.v1.WithdrawnH\x00R\twithdrawn\x12'\n" +
-	"\x04died\x18% \x01(\v2\x11.lodd.log.v1.DiedH\x00R\x04died\x12C\n" +
-	"\x0eerror_recorded\x18& \x01(\v2\x1a.lodd.log.v1.ErrorRecordedH\x00R\rerrorRecorded\x12-\n" +
-	"\x06locked\x18' \x01(\v2\x13.lodd.log.v1.LockedH\x00R\x06locked\x123\n" +
-	"\bexported\x18( \x01(\v2\x15.lodd.log.v1.ExportedH\x00R\bexported\x12:\n" +
-	"\varms_viewed\x18) \x01(\v2\x17.lodd.log.v1.ArmsViewedH\x00R\n" +
-	"armsViewed\x12M\n" +
-	"\x12clock_stepped_back\x18* \x01(\v2\x1d.lodd.log.v1.ClockSteppedBackH\x00R\x10clockSteppedBack\x12-\n" +
-	"\x06erased\x18+ \x01(\v2\x13.lodd.log.v1.ErasedH\x00R\x06erased\x123\n" +
-	"\brestored\x18, \x01(\v2\x15.lodd.log.v1.RestoredH\x00R\brestored\x129\n" +
+	"randomized\x18\x1f \x01(\v2\x17.lodd.log.v1.RandomizedB\x04\xa0\xb5\x18\x01H\x00R\n" +
+	"randomized\x12<\n" +
+	"\tallocated\x18  \x01(\v2\x16.lodd.log.v1.AllocatedB\x04\xa0\xb5\x18\x01H\x00R\tallocated\x12I\n" +
+	"\x0eform_submitted\x18! \x01(\v2\x1a.lodd.log.v1.FormSubmittedB\x04\xa0\xb5\x18\x01H\x00R\rformSubmitted\x12I\n" +
+	"\x0eform_corrected\x18\" \x01(\v2\x1a.lodd.log.v1.FormCorrectedB\x04\xa0\xb5\x18\x01H\x00R\rformCorrected\x12C\n" +
+	"\fvisit_missed\x18# \x01(\v2\x18.lodd.log.v1.VisitMissedB\x04\xa0\xb5\x18\x01H\x00R\vvisitMissed\x12<\n" +
+	"\twithdrawn\x18$ \x01(\v2\x16.lodd.log.v1.WithdrawnB\x04\xa0\xb5\x18\x01H\x00R\twithdrawn\x12-\n" +
+	"\x04died\x18% \x01(\v2\x11.lodd.log.v1.DiedB\x04\xa0\xb5\x18\x01H\x00R\x04died\x12I\n" +
+	"\x0eerror_recorded\x18& \x01(\v2\x1a.lodd.log.v1.ErrorRecordedB\x04\xa0\xb5\x18\x01H\x00R\rerrorRecorded\x123\n" +
+	"\x06locked\x18' \x01(\v2\x13.lodd.log.v1.LockedB\x04\xa0\xb5\x18\x01H\x00R\x06locked\x129\n" +
+	"\bexported\x18( \x01(\v2\x15.lodd.log.v1.ExportedB\x04\xa0\xb5\x18\x01H\x00R\bexported\x12@\n" +
+	"\varms_viewed\x18) \x01(\v2\x17.lodd.log.v1.ArmsViewedB\x04\xa0\xb5\x18\x01H\x00R\n" +
+	"armsViewed\x12S\n" +
+	"\x12clock_stepped_back\x18* \x01(\v2\x1d.lodd.log.v1.ClockSteppedBackB\x04\xa0\xb5\x18\x01H\x00R\x10clockSteppedBack\x123\n" +
+	"\x06erased\x18+ \x01(\v2\x13.lodd.log.v1.ErasedB\x04\xa0\xb5\x18\x01H\x00R\x06erased\x129\n" +
+	"\brestored\x18, \x01(\v2\x15.lodd.log.v1.RestoredB\x04\xa0\xb5\x18\x01H\x00R\brestored\x12?\n" +
 	"\n" +
-	"reconciled\x18- \x01(\v2\x17.lodd.log.v1.ReconciledH\x00R\n" +
-	"reconciled\x12R\n" +
-	"\x13entropy_contributed\x18. \x01(\v2\x1f.lodd.log.v1.EntropyContributedH\x00R\x12entropyContributed\x12L\n" +
-	"\x11sealing_abandoned\x18/ \x01(\v2\x1d.lodd.log.v1.SealingAbandonedH\x00R\x10sealingAbandoned\x12R\n" +
-	"\x13contingency_printed\x180 \x01(\v2\x1f.lodd.log.v1.ContingencyPrintedH\x00R\x12contingencyPrinted\x12I\n" +
-	"\x10contingency_used\x181 \x01(\v2\x1c.lodd.log.v1.ContingencyUsedH\x00R\x0fcontingencyUsed\x12I\n" +
-	"\x10levels_corrected\x182 \x01(\v2\x1c.lodd.log.v1.LevelsCorrectedH\x00R\x0flevelsCorrected\x123\n" +
-	"\breplaced\x183 \x01(\v2\x15.lodd.log.v1.ReplacedH\x00R\breplaced\x12:\n" +
-	"\vplan_frozen\x184 \x01(\v2\x17.lodd.log.v1.PlanFrozenH\x00R\n" +
-	"planFrozen\x12O\n" +
-	"\x12unsealing_proposed\x185 \x01(\v2\x1e.lodd.log.v1.UnsealingProposedH\x00R\x11unsealingProposed\x123\n" +
-	"\bunsealed\x186 \x01(\v2\x15.lodd.log.v1.UnsealedH\x00R\bunsealed\x123\n" +
-	"\brevealed\x187 \x01(\v2\x15.lodd.log.v1.RevealedH\x00R\brevealed\x12I\n" +
-	"\x10envelope_spoiled\x188 \x01(\v2\x1c.lodd.log.v1.EnvelopeSpoiledH\x00R\x0fenvelopeSpoiled\x12:\n" +
-	"\vform_signed\x189 \x01(\v2\x17.lodd.log.v1.FormSignedH\x00R\n" +
-	"formSigned\x12=\n" +
-	"\fblind_broken\x18: \x01(\v2\x18.lodd.log.v1.BlindBrokenH\x00R\vblindBroken\x12F\n" +
-	"\x0fimpact_assessed\x18; \x01(\v2\x1b.lodd.log.v1.ImpactAssessedH\x00R\x0eimpactAssessed\x12F\n" +
-	"\x0faccount_invited\x18< \x01(\v2\x1b.lodd.log.v1.AccountInvitedH\x00R\x0eaccountInvited\x12F\n" +
-	"\x0faccount_created\x18= \x01(\v2\x1b.lodd.log.v1.AccountCreatedH\x00R\x0eaccountCreated\x12I\n" +
-	"\x10account_disabled\x18> \x01(\v2\x1c.lodd.log.v1.AccountDisabledH\x00R\x0faccountDisabled\x124\n" +
-	"\tsigned_in\x18? \x01(\v2\x15.lodd.log.v1.SignedInH\x00R\bsignedIn\x12D\n" +
-	"\x0fsign_in_refused\x18@ \x01(\v2\x1a.lodd.log.v1.SignInRefusedH\x00R\rsignInRefused\x127\n" +
+	"reconciled\x18- \x01(\v2\x17.lodd.log.v1.ReconciledB\x04\xa0\xb5\x18\x01H\x00R\n" +
+	"reconciled\x12X\n" +
+	"\x13entropy_contributed\x18. \x01(\v2\x1f.lodd.log.v1.EntropyContributedB\x04\xa0\xb5\x18\x01H\x00R\x12entropyContributed\x12R\n" +
+	"\x11sealing_abandoned\x18/ \x01(\v2\x1d.lodd.log.v1.SealingAbandonedB\x04\xa0\xb5\x18\x01H\x00R\x10sealingAbandoned\x12X\n" +
+	"\x13contingency_printed\x180 \x01(\v2\x1f.lodd.log.v1.ContingencyPrintedB\x04\xa0\xb5\x18\x01H\x00R\x12contingencyPrinted\x12O\n" +
+	"\x10contingency_used\x181 \x01(\v2\x1c.lodd.log.v1.ContingencyUsedB\x04\xa0\xb5\x18\x01H\x00R\x0fcontingencyUsed\x12O\n" +
+	"\x10levels_corrected\x182 \x01(\v2\x1c.lodd.log.v1.LevelsCorrectedB\x04\xa0\xb5\x18\x01H\x00R\x0flevelsCorrected\x129\n" +
+	"\breplaced\x183 \x01(\v2\x15.lodd.log.v1.ReplacedB\x04\xa0\xb5\x18\x01H\x00R\breplaced\x12@\n" +
+	"\vplan_frozen\x184 \x01(\v2\x17.lodd.log.v1.PlanFrozenB\x04\xa0\xb5\x18\x01H\x00R\n" +
+	"planFrozen\x12U\n" +
+	"\x12unsealing_proposed\x185 \x01(\v2\x1e.lodd.log.v1.UnsealingProposedB\x04\xa0\xb5\x18\x01H\x00R\x11unsealingProposed\x129\n" +
+	"\bunsealed\x186 \x01(\v2\x15.lodd.log.v1.UnsealedB\x04\xa0\xb5\x18\x01H\x00R\bunsealed\x129\n" +
+	"\brevealed\x187 \x01(\v2\x15.lodd.log.v1.RevealedB\x04\xa0\xb5\x18\x01H\x00R\brevealed\x12O\n" +
+	"\x10envelope_spoiled\x188 \x01(\v2\x1c.lodd.log.v1.EnvelopeSpoiledB\x04\xa0\xb5\x18\x01H\x00R\x0fenvelopeSpoiled\x12@\n" +
+	"\vform_signed\x189 \x01(\v2\x17.lodd.log.v1.FormSignedB\x04\xa0\xb5\x18\x01H\x00R\n" +
+	"formSigned\x12C\n" +
+	"\fblind_broken\x18: \x01(\v2\x18.lodd.log.v1.BlindBrokenB\x04\xa0\xb5\x18\x01H\x00R\vblindBroken\x12L\n" +
+	"\x0fimpact_assessed\x18; \x01(\v2\x1b.lodd.log.v1.ImpactAssessedB\x04\xa0\xb5\x18\x01H\x00R\x0eimpactAssessed\x12L\n" +
+	"\x0faccount_invited\x18< \x01(\v2\x1b.lodd.log.v1.AccountInvitedB\x04\xa0\xb5\x18\x01H\x00R\x0eaccountInvited\x12L\n" +
+	"\x0faccount_created\x18= \x01(\v2\x1b.lodd.log.v1.AccountCreatedB\x04\xa0\xb5\x18\x01H\x00R\x0eaccountCreated\x12O\n" +
+	"\x10account_disabled\x18> \x01(\v2\x1c.lodd.log.v1.AccountDisabledB\x04\xa0\xb5\x18\x01H\x00R\x0faccountDisabled\x12:\n" +
+	"\tsigned_in\x18? \x01(\v2\x15.lodd.log.v1.SignedInB\x04\xa0\xb5\x18\x01H\x00R\bsignedIn\x12J\n" +
+	"\x0fsign_in_refused\x18@ \x01(\v2\x1a.lodd.log.v1.SignInRefusedB\x04\xa0\xb5\x18\x01H\x00R\rsignInRefused\x12=\n" +
 	"\n" +
-	"signed_out\x18A \x01(\v2\x16.lodd.log.v1.SignedOutH\x00R\tsignedOut\x12=\n" +
-	"\frole_granted\x18B \x01(\v2\x18.lodd.log.v1.RoleGrantedH\x00R\vroleGranted\x12=\n" +
-	"\frole_revoked\x18C \x01(\v2\x18.lodd.log.v1.RoleRevokedH\x00R\vroleRevoked\x12@\n" +
-	"\rgrant_refused\x18D \x01(\v2\x19.lodd.log.v1.GrantRefusedH\x00R\fgrantRefused\x12F\n" +
-	"\x0ffactor_enrolled\x18E \x01(\v2\x1b.lodd.log.v1.FactorEnrolledH\x00R\x0efactorEnrolled\x12L\n" +
-	"\x11recovery_proposed\x18F \x01(\v2\x1d.lodd.log.v1.RecoveryProposedH\x00R\x10recoveryProposed\x12L\n" +
-	"\x11recovery_approved\x18G \x01(\v2\x1d.lodd.log.v1.RecoveryApprovedH\x00R\x10recoveryApproved\x126\n" +
-	"\trecovered\x18H \x01(\v2\x16.lodd.log.v1.RecoveredH\x00R\trecovered\x12F\n" +
-	"\x0fidentity_linked\x18I \x01(\v2\x1b.lodd.log.v1.IdentityLinkedH\x00R\x0eidentityLinked\x12I\n" +
-	"\x10password_changed\x18J \x01(\v2\x1c.lodd.log.v1.PasswordChangedH\x00R\x0fpasswordChanged\x126\n" +
-	"\tunblinded\x18P \x01(\v2\x16.lodd.log.v1.UnblindedH\x00R\tunblinded\x12R\n" +
-	"\x13disclosure_proposed\x18Q \x01(\v2\x1f.lodd.log.v1.DisclosureProposedH\x00R\x12disclosureProposed\x12R\n" +
-	"\x13disclosure_approved\x18R \x01(\v2\x1f.lodd.log.v1.DisclosureApprovedH\x00R\x12disclosureApproved\x12@\n" +
-	"\rarm_collected\x18S \x01(\v2\x19.lodd.log.v1.ArmCollectedH\x00R\farmCollected\x12I\n" +
-	"\x10contact_recorded\x18T \x01(\v2\x1c.lodd.log.v1.ContactRecordedH\x00R\x0fcontactRecorded\x12A\n" +
-	"\x0eevent_taken_in\x18U \x01(\v2\x19.lodd.log.v1.EventTakenInH\x00R\feventTakenIn\x12Y\n" +
-	"\x16adverse_event_reported\x18V \x01(\v2!.lodd.log.v1.AdverseEventReportedH\x00R\x14adverseEventReported\x12Y\n" +
-	"\x16adverse_event_assessed\x18W \x01(\v2!.lodd.log.v1.AdverseEventAssessedH\x00R\x14adverseEventAssessed\x12U\n" +
-	"\x14relatedness_assessed\x18X \x01(\v2 .lodd.log.v1.RelatednessAssessedH\x00R\x13relatednessAssessed\x12:\n" +
-	"\vtext_judged\x18Y \x01(\v2\x17.lodd.log.v1.TextJudgedH\x00R\n" +
-	"textJudged\x12\x10\n" +
-	"\x03mac\x18d \x01(\fR\x03macB\x06\n" +
+	"signed_out\x18A \x01(\v2\x16.lodd.log.v1.SignedOutB\x04\xa0\xb5\x18\x01H\x00R\tsignedOut\x12C\n" +
+	"\frole_granted\x18B \x01(\v2\x18.lodd.log.v1.RoleGrantedB\x04\xa0\xb5\x18\x01H\x00R\vroleGranted\x12C\n" +
+	"\frole_revoked\x18C \x01(\v2\x18.lodd.log.v1.RoleRevokedB\x04\xa0\xb5\x18\x01H\x00R\vroleRevoked\x12F\n" +
+	"\rgrant_refused\x18D \x01(\v2\x19.lodd.log.v1.GrantRefusedB\x04\xa0\xb5\x18\x01H\x00R\fgrantRefused\x12L\n" +
+	"\x0ffactor_enrolled\x18E \x01(\v2\x1b.lodd.log.v1.FactorEnrolledB\x04\xa0\xb5\x18\x01H\x00R\x0efactorEnrolled\x12R\n" +
+	"\x11recovery_proposed\x18F \x01(\v2\x1d.lodd.log.v1.RecoveryProposedB\x04\xa0\xb5\x18\x01H\x00R\x10recoveryProposed\x12R\n" +
+	"\x11recovery_approved\x18G \x01(\v2\x1d.lodd.log.v1.RecoveryApprovedB\x04\xa0\xb5\x18\x01H\x00R\x10recoveryApproved\x12<\n" +
+	"\trecovered\x18H \x01(\v2\x16.lodd.log.v1.RecoveredB\x04\xa0\xb5\x18\x01H\x00R\trecovered\x12L\n" +
+	"\x0fidentity_linked\x18I \x01(\v2\x1b.lodd.log.v1.IdentityLinkedB\x04\xa0\xb5\x18\x01H\x00R\x0eidentityLinked\x12O\n" +
+	"\x10password_changed\x18J \x01(\v2\x1c.lodd.log.v1.PasswordChangedB\x04\xa0\xb5\x18\x01H\x00R\x0fpasswordChanged\x12<\n" +
+	"\tunblinded\x18P \x01(\v2\x16.lodd.log.v1.UnblindedB\x04\xa0\xb5\x18\x01H\x00R\tunblinded\x12X\n" +
+	"\x13disclosure_proposed\x18Q \x01(\v2\x1f.lodd.log.v1.DisclosureProposedB\x04\xa0\xb5\x18\x01H\x00R\x12disclosureProposed\x12X\n" +
+	"\x13disclosure_approved\x18R \x01(\v2\x1f.lodd.log.v1.DisclosureApprovedB\x04\xa0\xb5\x18\x01H\x00R\x12disclosureApproved\x12F\n" +
+	"\rarm_collected\x18S \x01(\v2\x19.lodd.log.v1.ArmCollectedB\x04\xa0\xb5\x18\x01H\x00R\farmCollected\x12O\n" +
+	"\x10contact_recorded\x18T \x01(\v2\x1c.lodd.log.v1.ContactRecordedB\x04\xa0\xb5\x18\x01H\x00R\x0fcontactRecorded\x12G\n" +
+	"\x0eevent_taken_in\x18U \x01(\v2\x19.lodd.log.v1.EventTakenInB\x04\xa0\xb5\x18\x01H\x00R\feventTakenIn\x12_\n" +
+	"\x16adverse_event_reported\x18V \x01(\v2!.lodd.log.v1.AdverseEventReportedB\x04\xa0\xb5\x18\x01H\x00R\x14adverseEventReported\x12_\n" +
+	"\x16adverse_event_assessed\x18W \x01(\v2!.lodd.log.v1.AdverseEventAssessedB\x04\xa0\xb5\x18\x01H\x00R\x14adverseEventAssessed\x12[\n" +
+	"\x14relatedness_assessed\x18X \x01(\v2 .lodd.log.v1.RelatednessAssessedB\x04\xa0\xb5\x18\x01H\x00R\x13relatednessAssessed\x12@\n" +
+	"\vtext_judged\x18Y \x01(\v2\x17.lodd.log.v1.TextJudgedB\x04\xa0\xb5\x18\x01H\x00R\n" +
+	"textJudged\x12\x16\n" +
+	"\x03mac\x18d \x01(\fB\x04\xa0\xb5\x18\x04R\x03macB\x06\n" +
 	"\x04kindB2Z0github.com/lodd-rct/lodd/proto/lodd/log/v1;logv1b\x06proto3"
 
 var (
