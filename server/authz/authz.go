@@ -15,9 +15,6 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/reflect/protoregistry"
 
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 	"github.com/lodd-rct/lodd/server/authn"
@@ -26,24 +23,18 @@ import (
 
 // Methods maps each method of the API, unary or stream, by its full name as in
 // "/lodd.v1.TrialService/GetTrial", to the permission that its definition
-// demands. It is an error if a method demands none.
+// demands. It is an error if a method demands none, and if a field of the API or
+// of the log has no class.
 func Methods() (map[string]loddv1.Permission, error) {
 	need := map[string]loddv1.Permission{}
-	var errs []error
-	protoregistry.GlobalFiles.RangeFilesByPackage("lodd.v1", func(f protoreflect.FileDescriptor) bool {
-		for i := range f.Services().Len() {
-			service := f.Services().Get(i)
-			for j := range service.Methods().Len() {
-				m := service.Methods().Get(j)
-				p, _ := proto.GetExtension(m.Options(), loddv1.E_Permission).(loddv1.Permission)
-				if p == loddv1.Permission_PERMISSION_UNSPECIFIED {
-					errs = append(errs, fmt.Errorf("authz: %s has no permission", m.FullName()))
-				}
-				need[fmt.Sprintf("/%s/%s", service.FullName(), m.Name())] = p
-			}
+	errs := []error{unclassified()}
+	for _, m := range descriptors() {
+		p := permissionOf(m)
+		if p == loddv1.Permission_PERMISSION_UNSPECIFIED {
+			errs = append(errs, fmt.Errorf("authz: %s has no permission", m.FullName()))
 		}
-		return true
-	})
+		need[fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name())] = p
+	}
 	return need, errors.Join(errs...)
 }
 

@@ -89,7 +89,7 @@ func TestOnlyTheTreatmentTeamUnblinds(t *testing.T) {
 		}
 	}
 	for _, p := range authz.Permissions(trial.TreatmentTeam) {
-		if !slices.Contains([]loddv1.Permission{unblind, loddv1.Permission_PERMISSION_READ_TRIAL, loddv1.Permission_PERMISSION_VERIFY}, p) {
+		if !slices.Contains([]loddv1.Permission{unblind, loddv1.Permission_PERMISSION_READ_TRIAL, loddv1.Permission_PERMISSION_VERIFY, loddv1.Permission_PERMISSION_REPORT}, p) {
 			t.Errorf("the treatment team holds %v", p)
 		}
 	}

@@ -1208,8 +1208,8 @@ type StepUpRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// act is the full name of the method that it is for.
 	Act string `protobuf:"bytes,1,opt,name=act,proto3" json:"act,omitempty"`
-	// trial_id is the trial of the act.
-	TrialId string `protobuf:"bytes,2,opt,name=trial_id,json=trialId,proto3" json:"trial_id,omitempty"`
+	// trial names the trial of the act; empty if it is in none.
+	Trial string `protobuf:"bytes,2,opt,name=trial,proto3" json:"trial,omitempty"`
 	// subject is what the act is about: its participant, or its number.
 	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
 	// password is the caller's password; empty with an id_token.
@@ -1262,9 +1262,9 @@ func (x *StepUpRequest) GetAct() string {
 	return ""
 }
 
-func (x *StepUpRequest) GetTrialId() string {
+func (x *StepUpRequest) GetTrial() string {
 	if x != nil {
-		return x.TrialId
+		return x.Trial
 	}
 	return ""
 }
@@ -1512,10 +1512,10 @@ const file_lodd_v1_session_proto_rawDesc = "" +
 	"\fold_password\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x04R\voldPassword\x12\x18\n" +
 	"\x04code\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x04R\x04code\x12'\n" +
 	"\fnew_password\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x04R\vnewPassword\"\x18\n" +
-	"\x16ChangePasswordResponse\"\xe1\x01\n" +
+	"\x16ChangePasswordResponse\"\xdc\x01\n" +
 	"\rStepUpRequest\x12\x16\n" +
-	"\x03act\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\x03act\x12\x1f\n" +
-	"\btrial_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12\x1e\n" +
+	"\x03act\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\x03act\x12\x1a\n" +
+	"\x05trial\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\x05trial\x12\x1e\n" +
 	"\asubject\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\asubject\x12 \n" +
 	"\bpassword\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x04R\bpassword\x12\x18\n" +
 	"\x04code\x18\x05 \x01(\tB\x04\xa0\xb5\x18\x04R\x04code\x12\x1f\n" +
