@@ -66,6 +66,13 @@ type config struct {
 	SessionIdle duration `toml:"session_idle"`
 	// SessionLife is the longest life of a session. The default is "12h".
 	SessionLife duration `toml:"session_life"`
+	// Limits bound what one caller may cost.
+	Limits limitsConfig `toml:"limits"`
+	// Notices is where people's notices go.
+	Notices noticesConfig `toml:"notices"`
+	// Metrics is where this machine, and no other, may read metrics, for example
+	// "127.0.0.1:9090". Without it nothing is counted.
+	Metrics string `toml:"metrics"`
 }
 
 // A duration is written as package time writes it: "30m".
@@ -129,6 +136,12 @@ func (c *config) check() error {
 		}
 	}
 	if _, err := c.witnesses(); err != nil {
+		return err
+	}
+	if err := errors.Join(c.Limits.check(), checkMetrics(c.Metrics)); err != nil {
+		return err
+	}
+	if err := c.Notices.fill(c.Data); err != nil {
 		return err
 	}
 	return c.checkStore()

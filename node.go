@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ import (
 	"github.com/lodd-rct/lodd/server/authn"
 	"github.com/lodd-rct/lodd/server/keys"
 	"github.com/lodd-rct/lodd/server/ledger"
+	"github.com/lodd-rct/lodd/server/outbox"
 	"github.com/lodd-rct/lodd/server/vault"
 )
 
@@ -39,6 +41,8 @@ type world struct {
 	passwords     authn.PasswordConfig // the zero value outside tests
 	limits        server.Limits        // the zero value but for clocks that stand still
 	stats         stats.Handler        // nil outside tests
+	// address is nil outside tests: it says what address for notices an account has.
+	address func(ctx context.Context, user string) (string, bool, error)
 }
 
 // A node is a server on one data folder.
@@ -58,6 +62,8 @@ type node struct {
 	// checkEvery is how often all of the log is checked.
 	checkEvery time.Duration
 	pin        string
+	page       page // of metrics
+	outbox     *outbox.Outbox
 	world      world
 }
 
@@ -92,6 +98,10 @@ func (n *node) open(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
+	if n.page, err = newPage(ctx, c.Metrics); err != nil {
+		return err
+	}
+	n.store = n.page.timing(n.store, n.world.wall)
 	if err := n.openLog(ctx, c, k); err != nil {
 		return err
 	}
@@ -107,7 +117,10 @@ func (n *node) open(ctx context.Context, c config) error {
 	if err := n.listen(c); err != nil {
 		return err
 	}
-	return n.openServer(c, k)
+	if err := n.openServer(c, k); err != nil {
+		return err
+	}
+	return n.openOutbox(ctx, c.Notices)
 }
 
 // openStore opens the store and loads the keys of what it holds.
@@ -195,7 +208,7 @@ func (n *node) openServer(c config, k *keys.Keys) error {
 		Credentials: n.values, NotFound: store.ErrNotFound, Witnesses: witnesses,
 		Followers: c.Followers, Values: n.values,
 		Name: c.Name, Addresses: addresses,
-		Passwords: n.world.passwords, Limits: n.world.limits,
+		Passwords: n.world.passwords, Limits: cmp.Or(n.world.limits, c.Limits.limits()), Metrics: n.page.metrics,
 		Sessions: authn.SessionConfig{Idle: time.Duration(c.SessionIdle), Absolute: time.Duration(c.SessionLife)},
 		Stats:    n.world.stats,
 		Now:      n.world.now, Random: n.world.random, Logger: n.world.log,
@@ -218,7 +231,9 @@ func (n *node) during(ctx context.Context, f func(context.Context) error) error 
 		cancel() // if it ends by itself, f has no server
 	})
 	wg.Go(func() { n.guard(ctx) })
+	wg.Go(func() { n.notices(ctx) })
 	wg.Go(func() { n.checks(ctx) })
+	wg.Go(func() { n.showMetrics(ctx) })
 	wg.Go(func() { n.watch(ctx, cancel) })
 	err := f(ctx)
 	cancel()
@@ -265,6 +280,7 @@ func (n *node) close() error {
 			errs = append(errs, err)
 		}
 	}
+	errs = append(errs, n.page.close())
 	if n.ledger != nil {
 		n.ledger.Close()
 		// Only what the ledger has read and found right is signed.

@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 
 // The scripts in testdata/script are whole stories on the command line.
 func TestScripts(t *testing.T) {
+	plain := plainProgram(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -36,6 +37,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("LODD_CONFIG_DIR", e.WorkDir+"/config")
 			e.Setenv("LODD_STATE_DIR", e.WorkDir+"/state")
 			e.Setenv("HOME", e.WorkDir)
+			withProgram(e, plain)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -90,9 +92,7 @@ func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: server NAME [FLAG ...]")
 	}
-	path, err := exec.LookPath("lodd")
-	ts.Check(err)
-	cmd := exec.Command(path, append([]string{"serve", "--data", ts.MkAbs(args[0]), "--listen", "127.0.0.1:0"}, args[1:]...)...)
+	cmd := exec.Command(program(ts), append([]string{"serve", "--data", ts.MkAbs(args[0]), "--listen", "127.0.0.1:0"}, args[1:]...)...)
 	cmd.Env = append(os.Environ(), "HOME="+ts.Getenv("HOME"))
 	stderr, err := cmd.StderrPipe()
 	ts.Check(err)

@@ -82,6 +82,11 @@ func TestTwinWorldsLookTheSameToBlindedRoles(t *testing.T) {
 	t.Run("exports", func(t *testing.T) { compareExports(t, a, b) })
 	t.Run("archives", func(t *testing.T) { compareArchives(t, a, b) })
 	t.Run("store", func(t *testing.T) { compareStores(t, a, b) })
+	t.Run("notices", func(t *testing.T) {
+		if diff := cmp.Diff(a.notices.files, b.notices.files); diff != "" || len(a.notices.files) < 20 {
+			t.Errorf("%d notices; the worlds differ:\n%s", len(a.notices.files), diff)
+		}
+	})
 }
 
 // A worldView is what can be observed of one world.
@@ -92,6 +97,7 @@ type worldView struct {
 	log     string
 	dir     string // of the exports
 	lists   map[string][][]byte
+	notices noticed
 }
 
 // playWorld plays both stories with the given seeds of the allocations, and lets
@@ -111,6 +117,7 @@ func playWorld(t *testing.T, seeds io.Reader) worldView {
 		passwords: authn.PasswordConfig{MemoryKiB: 64, Passes: 1},
 		limits:    server.Limits{PerSecond: 1e6, Burst: 1e6},
 		stats:     rec,
+		address:   everybody,
 	}
 	start := time.Date(2025, 1, 6, 8, 0, 0, 0, time.UTC)
 	clock.set(start)
@@ -119,7 +126,7 @@ func playWorld(t *testing.T, seeds io.Reader) worldView {
 	if err != nil {
 		t.Fatal(err)
 	}
-	view := worldView{teams: rec.teams, dir: dir}
+	view := worldView{teams: rec.teams, dir: dir, notices: noticed{files: map[string]string{}}}
 	err = n.during(t.Context(), func(ctx context.Context) error {
 		text, _ := n.server.BootstrapInvite()
 		i, err := invite.Parse(text)
@@ -133,12 +140,17 @@ func playWorld(t *testing.T, seeds io.Reader) worldView {
 			return err
 		}
 		playSecond(ctx, i, clock.now())
-		return lookAround(ctx, i, dir, n.logged.Signer)
+		if err := lookAround(ctx, i, dir, n.logged.Signer); err != nil {
+			return err
+		}
+		clock.set(clock.now().Add(time.Hour))
+		return n.outbox.Round(ctx) // what is due by then, and wasn't before
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	view.lists = lists(t, n)
+	view.notices.look(t, filepath.Join(n.data, "notices"), clock.now())
 	if err := n.close(); err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,9 @@ func TestBothVerifiersKnowTheSameRules(t *testing.T) {
 	taken, refused := map[string]int{}, map[string]int{}
 	tellTrial(t, func(now *teller) {
 		for i, e := range nextEvents(now) {
+			if testing.Short() && i%5 != int(now.state.Len(trial.Conduct))%5 {
+				continue // each moment takes others
+			}
 			m := trial.Meta{At: now.now, Actor: "kari", Role: trial.Coordinator, Request: trial.RequestID{0xFF}}
 			switch e.(type) {
 			case trial.FormSubmitted, trial.FormCorrected, trial.VisitMissed:
@@ -41,6 +44,9 @@ func TestBothVerifiersKnowTheSameRules(t *testing.T) {
 			}
 		}
 	})
+	if testing.Short() {
+		return
+	}
 	if len(taken) != 26 || len(refused) != 34 {
 		t.Errorf("of %d kinds one was taken, want 26, and of %d kinds one was refused, want 34: the test has no power\n%v\n%v",
 			len(taken), len(refused), taken, refused)

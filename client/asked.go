@@ -110,6 +110,8 @@ func kindOfParticipant(req any) string {
 		return "form_corrected"
 	case *loddv1.RecordMissedVisitRequest:
 		return "visit_missed"
+	case *loddv1.JudgeTextRequest:
+		return "text_judged"
 	case *loddv1.RecordWithdrawalRequest:
 		return "withdrawn"
 	case *loddv1.RecordDeathRequest:

@@ -205,6 +205,9 @@ func (c *Client) Delivery() loddv1.DeliveryServiceClient {
 // Exports takes and lists locks. [Client.DownloadExport] downloads.
 func (c *Client) Exports() loddv1.ExportServiceClient { return loddv1.NewExportServiceClient(c.conn) }
 
+// Reviews reads held texts and judges them.
+func (c *Client) Reviews() loddv1.ReviewServiceClient { return loddv1.NewReviewServiceClient(c.conn) }
+
 // Audit reads the log. [Client.VerifyList] verifies it.
 func (c *Client) Audit() loddv1.AuditServiceClient { return loddv1.NewAuditServiceClient(c.conn) }
 

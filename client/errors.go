@@ -1,8 +1,10 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -50,6 +52,13 @@ type Error struct {
 
 	// Fields are the faults of the request, if the server named them.
 	Fields []FieldViolation
+
+	// Wait is how long to wait before another attempt, if the server named it.
+	Wait time.Duration
+
+	// Number is under which the server's own log tells what happened, if that was a
+	// fault of the server.
+	Number string
 }
 
 // A FieldViolation is what is wrong with one field of a request.
@@ -80,6 +89,10 @@ func convert(err error) *Error {
 			if d.GetDomain() == "lodd.v1" {
 				e.Reason = loddv1.ErrorReason(loddv1.ErrorReason_value["ERROR_REASON_"+d.GetReason()])
 			}
+		case *errdetails.RetryInfo:
+			e.Wait = max(0, d.GetRetryDelay().AsDuration())
+		case *errdetails.RequestInfo:
+			e.Number = d.GetRequestId()
 		case *errdetails.BadRequest:
 			for _, v := range d.GetFieldViolations() {
 				e.Fields = append(e.Fields, FieldViolation{Field: v.GetField(), Message: v.GetDescription()})
@@ -109,4 +122,18 @@ func (e *Error) definite() bool { return !e.passing() && e.Code != codes.Cancele
 func (e *Error) passing() bool {
 	return e.Code == codes.Unavailable || e.Code == codes.DeadlineExceeded ||
 		e.Reason == loddv1.ErrorReason_ERROR_REASON_OUTCOME_UNKNOWN
+}
+
+// asksToWait reports whether the server did nothing with the attempt but ask for
+// another one later, and whether ctx leaves time for it. A sign-in that was refused
+// has a wait, too, but that is for its user to think.
+func (e *Error) asksToWait(ctx context.Context) bool {
+	if e.Wait == 0 || e.Reason != loddv1.ErrorReason_ERROR_REASON_BUSY {
+		return false
+	}
+	waiting, cancel := context.WithTimeout(ctx, e.Wait)
+	defer cancel()
+	over, _ := waiting.Deadline()
+	end, ends := ctx.Deadline()
+	return !ends || over.Before(end)
 }

@@ -3,12 +3,15 @@ package client
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 )
@@ -45,5 +48,29 @@ func TestForeignReasonIsNone(t *testing.T) {
 	}
 	if e := convert(s.Err()); e.Reason != 0 {
 		t.Errorf("reason is %v, want none", e.Reason)
+	}
+}
+
+// A fault of the server's own arrives with the number of its line in the log, and a
+// refusal for now with a wait; that of a sign-in is for its user.
+func TestNumberAndWaitArrive(t *testing.T) {
+	of := func(reason string, detail protoadapt.MessageV1) *Error {
+		s, err := status.New(codes.Internal, "x").WithDetails(&errdetails.ErrorInfo{Domain: "lodd.v1", Reason: reason}, detail)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return convert(s.Err())
+	}
+	if e := of("", &errdetails.RequestInfo{RequestId: "4711"}); e.Number != "4711" || e.asksToWait(t.Context()) {
+		t.Errorf("%+v", e)
+	}
+	for reason, want := range map[string]bool{"BUSY": true, "SLOW_DOWN": false} {
+		e := of(reason, &errdetails.RetryInfo{RetryDelay: durationpb.New(time.Second)})
+		if e.Wait != time.Second || e.asksToWait(t.Context()) != want {
+			t.Errorf("%s: %+v asks to wait: %v", reason, e, !want)
+		}
+	}
+	if e := of("BUSY", &errdetails.RetryInfo{RetryDelay: durationpb.New(-time.Second)}); e.Wait != 0 {
+		t.Errorf("a wait of %v", e.Wait)
 	}
 }

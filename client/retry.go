@@ -16,8 +16,12 @@ import (
 
 // A Retry tells that a call wasn't answered and will be repeated.
 type Retry struct {
-	// RequestID is the id that the call bears each time.
+	// RequestID is the id that the call bears each time; empty if it has none.
 	RequestID string
+
+	// Busy tells that the server answered after all: it did nothing, and asked to
+	// be asked again after Wait.
+	Busy bool
 
 	// Sent tells whether an attempt has left this machine, so that the request
 	// may have been carried out.
@@ -47,7 +51,8 @@ type caller struct {
 }
 
 // unary is the interceptor of calls with one answer. A call with a request id
-// is repeated while the server can't be reached; any other is made once.
+// is repeated while the server can't be reached; any other is made once. Either is
+// repeated if the server refuses it for now and says for how long.
 func (c caller) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
@@ -66,17 +71,20 @@ func (c caller) unary(ctx context.Context, method string, req, reply any, cc *gr
 			return nil
 		}
 		refusal := convert(err)
+		wait, busy := backoffAfter(attempt), refusal.asksToWait(ctx)
 		switch {
 		case !sent.Load() && c.server.refused.Load() != nil:
 			return c.server.refused.Load()
+		case busy: // what came of earlier attempts is as unknown as before
+			wait = refusal.Wait
+			sent.Store(again)
 		case refusal.settled(), !again && refusal.definite():
 			return refusal
 		case id == "" || ctx.Err() != nil || !refusal.passing():
 			return c.lost(ctx, lostCall{method, id, sent.Load(), refusal})
 		}
-		wait := backoffAfter(attempt)
 		if c.config.OnRetry != nil {
-			c.config.OnRetry(Retry{RequestID: id, Sent: sent.Load(), Wait: wait})
+			c.config.OnRetry(Retry{RequestID: id, Busy: busy, Sent: sent.Load(), Wait: wait})
 		}
 		if !sleep(ctx, wait) {
 			return c.lost(ctx, lostCall{method, id, sent.Load(), refusal})
@@ -181,7 +189,18 @@ func writes(method string) bool {
 		loddv1.PeopleService_CreateInvite_FullMethodName,
 		loddv1.PeopleService_DisableAccount_FullMethodName,
 		loddv1.PeopleService_GrantRole_FullMethodName,
-		loddv1.PeopleService_RevokeRole_FullMethodName:
+		loddv1.PeopleService_RevokeRole_FullMethodName,
+		loddv1.PeopleService_HandOver_FullMethodName,
+		loddv1.PeopleService_ProposeRecovery_FullMethodName,
+		loddv1.PeopleService_ApproveRecovery_FullMethodName,
+		loddv1.SessionService_BeginOIDC_FullMethodName,
+		loddv1.SessionService_LoginOIDC_FullMethodName,
+		loddv1.SessionService_Recover_FullMethodName,
+		loddv1.SessionService_EnrolFactor_FullMethodName,
+		loddv1.SessionService_ConfirmFactor_FullMethodName,
+		loddv1.SessionService_ChangePassword_FullMethodName,
+		loddv1.SessionService_StepUp_FullMethodName,
+		loddv1.SessionService_SetNoticeAddress_FullMethodName:
 		return true
 	}
 	return false

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 )
@@ -44,6 +45,16 @@ func clock() time.Time {
 
 func refused(c codes.Code, reason string) attempt {
 	s, err := status.New(c, "no").WithDetails(&errdetails.ErrorInfo{Domain: "lodd.v1", Reason: reason})
+	if err != nil {
+		panic(err)
+	}
+	return attempt{sent: true, answer: s.Err()}
+}
+
+// busyFor is a refusal that says when to come again.
+func busyFor(wait time.Duration) attempt {
+	s, err := status.New(codes.ResourceExhausted, "no").WithDetails(
+		&errdetails.ErrorInfo{Domain: "lodd.v1", Reason: "BUSY"}, &errdetails.RetryInfo{RetryDelay: durationpb.New(wait)})
 	if err != nil {
 		panic(err)
 	}
@@ -94,6 +105,19 @@ func TestRetry(t *testing.T) {
 		{"reached once and lost", "x", commit, []attempt{refusedConnection, lostConnection, refusedConnection}, 7, 59 * time.Second, ErrOutcomeUnknown},
 		{"a question is asked once", "x", read, []attempt{lostConnection}, 1, 0, ErrNotReached},
 		{"a question waits as long as the caller", "x", read, []attempt{noAnswer}, 1, 59 * time.Second, ErrNotReached},
+		{"the server asks to wait", "x", commit, []attempt{busyFor(3 * time.Second), busyFor(2 * time.Second), done}, 3, 5 * time.Second, nil},
+		{"the server asks to wait, a question", "x", read, []attempt{busyFor(3 * time.Second), done}, 2, 3 * time.Second, nil},
+		{
+			"the server asks to wait for too long", loddv1.PeopleService_GrantRole_FullMethodName, grant,
+			[]attempt{busyFor(40 * time.Second), busyFor(40 * time.Second)},
+			2, 40 * time.Second, // the first is waited for, and then nothing was sent
+			&Error{Code: codes.ResourceExhausted, Reason: loddv1.ErrorReason_ERROR_REASON_BUSY},
+		},
+		{"the server asks to wait after a loss", "x", commit, []attempt{lostConnection, busyFor(3 * time.Second), busyFor(time.Hour)}, 3, 4 * time.Second, ErrOutcomeUnknown},
+		{"busy, but for nobody knows how long", "x", commit, []attempt{refused(codes.ResourceExhausted, "BUSY")}, 1, 0, &Error{Code: codes.ResourceExhausted, Reason: loddv1.ErrorReason_ERROR_REASON_BUSY}},
+		{"the server took too long", "x", commit, []attempt{refused(codes.DeadlineExceeded, ""), done}, 2, time.Second, nil},
+		{"the server takes too long each time", "x", commit, []attempt{refused(codes.DeadlineExceeded, "")}, 7, 59 * time.Second, ErrOutcomeUnknown},
+		{"the server took too long for a write without id", loddv1.PeopleService_GrantRole_FullMethodName, grant, []attempt{refused(codes.DeadlineExceeded, "")}, 1, 0, ErrOutcomeUnknown},
 		{"a write without id, lost", loddv1.PeopleService_GrantRole_FullMethodName, grant, []attempt{lostConnection}, 1, 0, ErrOutcomeUnknown},
 		{"a write without id, not sent", loddv1.PeopleService_GrantRole_FullMethodName, grant, []attempt{refusedConnection}, 1, 0, ErrNotReached},
 	} {

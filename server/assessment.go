@@ -40,7 +40,8 @@ func (s *assessmentService) ListDue(ctx context.Context, req *loddv1.ListDueRequ
 	err = t.View(func(st *trial.State) error {
 		for _, role := range []trial.Role{trial.Coordinator, trial.Assessor} {
 			for _, d := range st.Due(at, role, days) {
-				if a.HoldsAt(role, d.Site) && (d.State == "overdue" || !req.GetOverdueOnly()) {
+				broken := role == trial.Assessor && st.BlindBrokenFor(a.User, d.Participant) // another assessor takes over
+				if a.HoldsAt(role, d.Site) && !broken && (d.State == "overdue" || !req.GetOverdueOnly()) {
 					due = append(due, d)
 				}
 			}
@@ -100,7 +101,7 @@ func (s *assessmentService) GetForm(ctx context.Context, req *loddv1.GetFormRequ
 }
 
 func (s *assessmentService) CheckForm(ctx context.Context, req *loddv1.CheckFormRequest) (*loddv1.CheckFormResponse, error) {
-	in, _, err := s.form(ctx, req, req.GetForm())
+	_, form, err := s.form(ctx, req, req.GetForm())
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +109,14 @@ func (s *assessmentService) CheckForm(ctx context.Context, req *loddv1.CheckForm
 	if err != nil {
 		return nil, err
 	}
-	report := in.Check(values)
+	t, _, err := s.enter(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	report, err := t.CheckForm(form.ID, values)
+	if err != nil {
+		return nil, err
+	}
 	calculated, err := report.Calculated.Encode()
 	return &loddv1.CheckFormResponse{
 		Shown: report.Shown, Hidden: report.Hidden, Calculated: string(calculated),
@@ -190,11 +198,14 @@ func (s *assessmentService) ReadForm(ctx context.Context, req *loddv1.ReadFormRe
 	if err != nil {
 		return nil, err
 	}
-	p, _, err := place(t, access, req)
+	p, role, err := place(t, access, req)
 	if err != nil {
 		return nil, err
 	}
-	read, err := t.ReadForm(ctx, p)
+	if err := t.View(func(st *trial.State) error { return stillBlind(st, access.User, role, p.Participant) }); err != nil {
+		return nil, err
+	}
+	read, err := t.ReadForm(ctx, p, access.User)
 	if err != nil {
 		return nil, err
 	}

@@ -31,17 +31,23 @@ const leavesAtOnce = 1024
 
 // compartments returns the lists that the caller may check: those that hold
 // what the caller's roles work with. The numbers and sizes of the others could
-// tell what is hidden.
+// tell what is hidden. That of allocation tells how many were randomized and
+// unblinded, and no arm; whoever opens arms, or has them opened, needs it to check
+// the receipts.
 func compartments(t *ledger.Trial, a authz.Access) []string {
 	lists := []string{t.List(trial.Conduct)}
-	if a.Holds(trial.Assessor, trial.Monitor, trial.Auditor) {
+	if a.Holds(trial.Assessor, trial.Monitor, trial.Reviewer, trial.Auditor) {
 		lists = append(lists, t.List(trial.Outcome))
 	}
 	if a.Holds(trial.TreatmentTeam, trial.Auditor) {
 		lists = append(lists, t.List(trial.Delivery))
 	}
+	opens := a.Holds(trial.Investigator, trial.Custodian, trial.Statistician, trial.Clinician, trial.Reviewer) && !a.Holds(trial.Assessor)
+	if opens || a.Holds(trial.Auditor) {
+		lists = append(lists, t.List(trial.Allocation))
+	}
 	if a.Holds(trial.Auditor) {
-		lists = append(lists, t.List(trial.Allocation), ledger.System)
+		lists = append(lists, ledger.System)
 	}
 	return lists
 }

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,11 +43,8 @@ func TestLogLines(t *testing.T) {
 	w.takeLock()
 	_, _, _, err := w.download("dm", 1)
 	w.must(err)
-	want := []string{"code", "elapsed_ms", "error", "level", "message", "method", "request_id", "subject", "time", "trial_id"}
-	for _, line := range w.lines() {
-		if got := slices.Sorted(maps.Keys(line)); !slices.Equal(got, want) {
-			t.Errorf("line has %v, want %v", got, want)
-		}
+	if len(w.lines()) < 30 { // newWorld looks at the fields of each
+		t.Errorf("%d lines", len(w.lines()))
 	}
 	if strings.Contains(w.logs.String(), "S-1") || strings.Contains(w.logs.String(), "Person") {
 		t.Error("the log names a participant or a person")

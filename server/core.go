@@ -10,6 +10,7 @@ import (
 
 	"github.com/lodd-rct/lodd/proto/invite"
 	"github.com/lodd-rct/lodd/server/authn"
+	"github.com/lodd-rct/lodd/server/authn/openid"
 	"github.com/lodd-rct/lodd/server/authz"
 	"github.com/lodd-rct/lodd/server/ledger"
 	"github.com/lodd-rct/lodd/server/people"
@@ -28,8 +29,14 @@ type core struct {
 	codes     *authn.Codes
 	devices   *authn.Devices
 	stepUps   *authn.StepUps
+	provider  *openid.Verifier // the identity provider; nil if there is none
 	guard     *authz.Guard
 	fence     *fence
+
+	// proving is held while a second factor is used or replaced, so that no code
+	// of it works twice.
+	proving    sync.Mutex
+	enrolments *enrolments
 
 	// joining is held while an account is made, so that the password that is
 	// kept is that of the person who got the name. It guards bootstrap.
@@ -65,6 +72,10 @@ func newCore(c Config) (*core, error) {
 	if err != nil {
 		return nil, err
 	}
+	provider, err := c.verifier()
+	if err != nil {
+		return nil, err
+	}
 	stopping := make(chan struct{})
 	return &core{
 		fence:    fence,
@@ -73,7 +84,7 @@ func newCore(c Config) (*core, error) {
 		sessions: sessions, passwords: passwords, limiter: authn.NewLimiter(),
 		codes:   authn.NewCodes(c.Vault.Subkey("one-time codes"), c.Random),
 		devices: authn.NewDevices(c.Vault.Subkey("devices"), c.Random),
-		stepUps: authn.NewStepUps(c.Random),
+		stepUps: authn.NewStepUps(c.Random), provider: provider, enrolments: &enrolments{waiting: map[string]*enrolment{}},
 	}, nil
 }
 
@@ -136,24 +147,46 @@ func (k *core) newInvite(administrator bool, expires time.Time) (string, people.
 	return text, e, err
 }
 
-// hashKey is the key that password hashes are sealed with. No trial's name has
-// small letters, so it is nobody else's.
+// hashKey is the key that password hashes and second factors are sealed with.
+// No trial's name has small letters, so it is nobody else's.
 const hashKey vault.KeyID = "server/credentials"
+
+// credential returns what is kept sealed under a name, or nil if there is
+// nothing.
+func (k *core) credential(ctx context.Context, name string) ([]byte, error) {
+	sealed, err := k.config.Credentials.Get(ctx, name)
+	if errors.Is(err, k.config.NotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("server: read credentials: %w", err)
+	}
+	b, err := k.config.Vault.Open(ctx, hashKey, sealed, []byte(name))
+	if err != nil {
+		return nil, fmt.Errorf("server: open credentials: %w", err)
+	}
+	return b, nil
+}
+
+// keepCredential seals something and keeps it under a name.
+func (k *core) keepCredential(ctx context.Context, name string, b []byte) error {
+	if err := k.config.Vault.Create(ctx, hashKey); err != nil {
+		return fmt.Errorf("server: seal credentials: %w", err)
+	}
+	sealed, err := k.config.Vault.Seal(ctx, hashKey, b, []byte(name))
+	if err != nil {
+		return fmt.Errorf("server: seal credentials: %w", err)
+	}
+	if err := k.config.Credentials.Put(ctx, name, sealed); err != nil {
+		return fmt.Errorf("server: keep credentials: %w", err)
+	}
+	return nil
+}
 
 // password returns the hash of a user's password, or nothing if there is none.
 func (k *core) password(ctx context.Context, user string) (string, error) {
-	sealed, err := k.config.Credentials.Get(ctx, "cred/"+user)
-	if errors.Is(err, k.config.NotFound) {
-		return "", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("server: read credentials: %w", err)
-	}
-	hash, err := k.config.Vault.Open(ctx, hashKey, sealed, []byte("cred/"+user))
-	if err != nil {
-		return "", fmt.Errorf("server: open credentials: %w", err)
-	}
-	return string(hash), nil
+	hash, err := k.credential(ctx, "cred/"+user)
+	return string(hash), err
 }
 
 // keepPassword hashes a password and keeps the hash.
@@ -162,15 +195,5 @@ func (k *core) keepPassword(ctx context.Context, user, password string) error {
 	if err != nil {
 		return err
 	}
-	if err := k.config.Vault.Create(ctx, hashKey); err != nil {
-		return fmt.Errorf("server: seal credentials: %w", err)
-	}
-	sealed, err := k.config.Vault.Seal(ctx, hashKey, []byte(hash), []byte("cred/"+user))
-	if err != nil {
-		return fmt.Errorf("server: seal credentials: %w", err)
-	}
-	if err := k.config.Credentials.Put(ctx, "cred/"+user, sealed); err != nil {
-		return fmt.Errorf("server: keep credentials: %w", err)
-	}
-	return nil
+	return k.keepCredential(ctx, "cred/"+user, []byte(hash))
 }

@@ -160,13 +160,16 @@ func (r *entryReader) entry(list string, index int64, b []byte) error {
 }
 
 // readable reports whether the caller asked for an entry and may read it: an
-// auditor reads every entry of the trial and of its people, others their own.
+// auditor reads every entry of the trial and of its people, others their own, save
+// what only follows from it in allocation.
 func (r *entryReader) readable(list string, e entry.Entry) bool {
 	switch {
 	case r.participant != "" && participantOf(e.Event) != r.participant:
 		return false
 	case !r.access.Holds(trial.Auditor) && e.Actor != r.access.User:
 		return false
+	case list == r.trial.List(trial.Allocation):
+		return r.access.Holds(trial.Auditor) || opens(e.Event)
 	case list != ledger.System:
 		return true
 	}
@@ -183,5 +186,17 @@ func (r *entryReader) readable(list string, e entry.Entry) bool {
 		return r.people[event.User]
 	default:
 		return r.people[e.Actor]
+	}
+}
+
+// opens reports whether an entry of allocation is what its actor did knowingly. An
+// allocation bears the name of whoever randomized, who must not even know its
+// slot.
+func opens(e any) bool {
+	switch e.(type) {
+	case trial.DesignKept, trial.Allocated:
+		return false
+	default:
+		return true
 	}
 }

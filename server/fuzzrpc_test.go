@@ -74,8 +74,8 @@ func (w *world) sent(ctx context.Context, m protoreflect.MethodDescriptor, req [
 var inside = []string{
 	"goroutine", "runtime error", "panic", "nil pointer", ".go:", "/go/", "github.com", "google.golang.org", "0xc0",
 	"bolt", "bucket", "sql", "etcd", "storetest", "reflect", "interface {}", "*trial.", "*ledger.", "*server.", "loddv1", "logv1",
-	"proto:", "unmarshal", "marshal", "json:", "yaml:", "strconv", "parsing time", "context deadline", "context canceled", "cel-go",
-	"server:", "ledger:", "vault:", "audit:", "store:", "authn:", "authz:", "entry:", "northern", "southern",
+	"proto:", "unmarshal", "marshal", "json: cannot", "yaml:", "strconv", "parsing time", "context deadline", "context canceled", "cel-go",
+	"server:", "ledger:", "vault:", "store:", "authn:", "authz:", "entry:", "northern", "southern",
 }
 
 // Pseudo-random requests to every method, as everybody, through the whole chain:
@@ -100,7 +100,8 @@ func TestFuzzEveryMethod(t *testing.T) {
 			err := w.sent(ctx, m, req)
 			cancel()
 			if fault := faultOf(m, who.name, err); fault != "" {
-				t.Fatalf("%s by %s: %s: %v\nrequest %x\nline %v", m.FullName(), who.name, fault, err, req, w.lastLine()["error"])
+				t.Errorf("%s by %s: %s: %v\nrequest %x\nline %v", m.FullName(), who.name, fault, err, req, w.lastLine()["error"])
+				break // to the next method
 			}
 			if err == nil {
 				answered[who.name]++
@@ -176,7 +177,7 @@ func (w *world) words() map[string][]string {
 	return map[string][]string{
 		"": {
 			"", "T1", "S-1", "OSL", "1", "yes", "in error", "01017012345", "kari@example.org", `{"age": 34}`, "{", "[]", "null", "\xff",
-			strings.Repeat("x", 5000), strings.Repeat("[", 3000), "northern", "2026-03-02", "..", "%s%n", "' OR 1=1 --",
+			strings.Repeat("x", 5000), strings.Repeat("[", 3000), "2026-03-02", "..", "%s%n", "' OR 1=1 --",
 		},
 		"trial_id": {"T1"}, "request_id": {"00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000009"},
 		"intent_id": {"00000000-0000-4000-8000-000000000001"}, "participant": participant, "confirm": participant, "replacement": participant,

@@ -59,8 +59,8 @@ type contextStream struct {
 
 func (s contextStream) Context() context.Context { return s.ctx }
 
-// RecvMsg fails in our words if the request can't be read, and not in those of
-// gRPC, which is next below.
+// RecvMsg fails in our words if gRPC, which is next below, finds no request or
+// more than one: that is no fault of the server's own.
 func (s contextStream) RecvMsg(m any) error {
 	err := s.ServerStream.RecvMsg(m)
 	if status.Code(err) == codes.Internal {

@@ -16,6 +16,8 @@ func costly(method string) bool {
 		loddv1.ExportService_DownloadExport_FullMethodName,
 		loddv1.ExportService_TakeLock_FullMethodName,
 		loddv1.SealingService_PrintContingency_FullMethodName,
+		loddv1.SessionService_ChangePassword_FullMethodName,
+		loddv1.SessionService_StepUp_FullMethodName,
 		loddv1.TrialService_CreateTrial_FullMethodName,
 		loddv1.TrialService_SealDesign_FullMethodName,
 		loddv1.UnsealingService_DownloadReveal_FullMethodName:
@@ -24,9 +26,17 @@ func costly(method string) bool {
 	return signsIn(method)
 }
 
-// signsIn reports whether a method hashes a password for whoever calls.
+// signsIn reports whether a method hashes a password, or verifies what a provider
+// has signed, for whoever calls.
 func signsIn(method string) bool {
-	return method == loddv1.SessionService_Join_FullMethodName || method == loddv1.SessionService_Login_FullMethodName
+	switch method {
+	case loddv1.SessionService_Join_FullMethodName,
+		loddv1.SessionService_Login_FullMethodName,
+		loddv1.SessionService_LoginOIDC_FullMethodName,
+		loddv1.SessionService_Recover_FullMethodName:
+		return true
+	}
+	return false
 }
 
 // slow reports whether a call with one answer may well take longer than others.

@@ -9,7 +9,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/lodd-rct/lodd/server/freetext"
 	"github.com/lodd-rct/lodd/server/instrument"
+	"github.com/lodd-rct/lodd/server/ledger"
 	"github.com/lodd-rct/lodd/server/rpcerr"
 	"github.com/lodd-rct/lodd/server/trial"
 )
@@ -73,11 +75,15 @@ func parseFullName(text string) (string, error) {
 	return text, nil
 }
 
-// parseReason returns words that say why something is done to an account. That
-// there are any where data are corrected, package ledger sees to.
+// parseReason returns words that say why something is done to an account. Nobody
+// reviews them, so they must name nobody and tell no arm. Where data are
+// corrected, package ledger sees to all of that.
 func parseReason(text string) (string, error) {
 	if !visible(text) {
 		return "", errors.New("a reason is needed")
+	}
+	if err := ledger.CheckWording(freetext.New(), "reason", text); err != nil {
+		return "", err
 	}
 	return parseText(text)
 }

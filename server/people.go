@@ -79,7 +79,7 @@ func (s *peopleService) DisableAccount(ctx context.Context, req *loddv1.DisableA
 	if err != nil {
 		return nil, err
 	}
-	s.sessions.EndAll(req.GetUser())
+	s.endAll(req.GetUser())
 	return &loddv1.DisableAccountResponse{}, nil
 }
 
@@ -118,19 +118,23 @@ func (s *peopleService) GrantRole(ctx context.Context, req *loddv1.GrantRoleRequ
 		return nil, err
 	}
 	g := people.Grant{User: req.GetUser(), Trial: req.GetTrialId(), Role: req.GetRole(), Site: req.GetSite(), Team: req.GetTeam()}
-	if err := t.View(func(s *trial.State) error {
-		if at, _ := s.Unsealed(); !at.IsZero() && g.Role == string(trial.Assessor) {
-			return trial.ErrUnsealed // whoever has read the allocations would assess with them
-		}
-		return checkGrant(s.Protocol(), g)
-	}); err != nil {
+	err = grantableIn(t, g)
+	if err != nil && !errors.Is(err, errSawArm) {
 		return nil, err
+	}
+	saw := err
+	e := people.Granted{Grant: g}
+	if req.GetExpires() != nil {
+		e.Expires = req.GetExpires().AsTime().Truncate(time.Millisecond)
 	}
 	return &loddv1.GrantRoleResponse{}, s.do(ctx, func(p *people.State) (people.Event, error) {
 		if _, ok := p.Account(g.User); !ok {
 			return nil, &rpcerr.Refusal{Code: codes.NotFound, Text: fmt.Sprintf("there is no account %q; invite that person first", g.User)}
 		}
-		return p.Grant(a.User, s.now(), people.Granted{Grant: g})
+		if saw != nil {
+			return people.Refused{Grant: g}, saw
+		}
+		return p.Grant(a.User, s.now(), e)
 	})
 }
 
@@ -194,11 +198,7 @@ func (s *peopleService) ListRoles(_ context.Context, req *loddv1.ListRolesReques
 	resp := &loddv1.ListRolesResponse{}
 	s.people.View(func(p *people.State) {
 		for _, t := range p.Tenures(req.GetTrialId()) {
-			r := &loddv1.GrantedRole{User: t.User, Role: t.Role, Site: t.Site, Team: t.Team, From: timestamppb.New(t.From)}
-			if !t.Until.IsZero() {
-				r.Until = timestamppb.New(t.Until)
-			}
-			resp.Roles = append(resp.Roles, r)
+			resp.Roles = append(resp.Roles, grantedRole(t))
 		}
 	})
 	return resp, nil

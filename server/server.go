@@ -41,9 +41,9 @@ type Config struct {
 	Vault  *vault.Vault
 	Keys   *keys.Keys
 
-	// Credentials keep the sealed password hashes, under names that begin with
-	// "cred/", co-signed checkpoints, under "witness/", which losses are noted, under
-	// "restored/", and which trials were unsealed, under [UnsealedPrefix]. They are no
+	// Credentials keep the sealed password hashes and second factors, under names
+	// that begin with "cred/" and "factor/", co-signed checkpoints, under "witness/",
+	// which losses are noted, under "restored/", and which trials were unsealed, under [UnsealedPrefix]. They are no
 	// part of the log, so that they can be replaced.
 	Credentials Map
 	// NotFound is what Credentials.Get's error wraps if there is no value.
@@ -66,6 +66,8 @@ type Config struct {
 	// the same bytes after an update.
 	Version string
 
+	// SignIn says how people sign in; without it, with passwords and second factors.
+	SignIn SignIn
 	// Passwords and Sessions have defaults; their Random is filled in.
 	Passwords authn.PasswordConfig
 	Sessions  authn.SessionConfig
@@ -139,7 +141,7 @@ func New(c Config) (*Server, error) {
 	c.Limits = c.Limits.withDefaults()
 	open, d := newStreams(c.Limits), &deadlines{limits: c.Limits}
 	s := &Server{k, grpc.NewServer(append(transport(c), chain(c, k, open, d)...)...), d}
-	k.register(registrar{s.grpc})
+	k.register(s.grpc)
 	if err := c.Metrics.Watch(k.gauges(open)); err != nil {
 		return nil, err
 	}
@@ -158,6 +160,7 @@ func transport(c Config) []grpc.ServerOption {
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: time.Hour, Time: 2 * time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Minute}),
 		grpc.InTapHandle(leashed(c.Limits.Message)),
+		grpc.ForceServerCodecV2(newTolerant()),
 	}
 	if c.Stats != nil {
 		options = append(options, grpc.StatsHandler(c.Stats))
@@ -174,10 +177,10 @@ func chain(c Config, k *core, open *streams, d *deadlines) []grpc.ServerOption {
 	allow, content := orHealth(k.guard.Allow), check(noIdentifiers)
 	return []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(
-			log.unary, recoverUnary, held(c.Limits), gate.Unary, about.unary, limited.unary, check(readable).unary,
+			log.unary, recoverUnary, held(c.Limits), gate.Unary, about.unary, limited.unary, check(readable).unary, check(k.strong).unary,
 			allow.unary, content.unary, d.unary, translateUnary),
 		grpc.ChainStreamInterceptor(
-			log.stream, recoverStream, gate.Stream, about.stream, limited.stream,
+			log.stream, recoverStream, gate.Stream, about.stream, limited.stream, check(readable).stream, check(k.strong).stream,
 			allow.stream, content.stream, open.stream, translateStream),
 	}
 }
@@ -240,7 +243,7 @@ func (s *Server) Stop(ctx context.Context) {
 }
 
 // register adds the services.
-func (k *core) register(s grpc.ServiceRegistrar) {
+func (k *core) register(s *grpc.Server) {
 	exporting := newQueue(exportsAtOnce, exportsWaiting) // one for all that hold a trial's past
 	loddv1.RegisterSessionServiceServer(s, &sessionService{core: k})
 	loddv1.RegisterPeopleServiceServer(s, &peopleService{core: k})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
 
 	"google.golang.org/grpc"
 
@@ -64,8 +63,9 @@ func (s *streams) count() (n int) {
 // its caller may have takes a place.
 func (s *streams) stream(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
 	b := &boundedStream{ServerStream: ss, streams: s, leash: leashOf(ss.Context())}
-	defer b.end()
-	return cutOff(ss.Context(), next(srv, b))
+	defer b.leave()
+	err := next(srv, b)
+	return cutOff(b.Context(), err)
 }
 
 // cutOff says why a stream ended if it was cut: what failed then is the
@@ -87,7 +87,16 @@ type boundedStream struct {
 	entered bool
 	caller  string
 	machine bool
-	life    *time.Timer
+
+	ctx context.Context // ends with the stream's life; nil before that begins
+	end context.CancelFunc
+}
+
+func (b *boundedStream) Context() context.Context {
+	if b.ctx == nil {
+		return b.ServerStream.Context()
+	}
+	return b.ctx
 }
 
 func (b *boundedStream) RecvMsg(m any) error {
@@ -107,21 +116,24 @@ func (b *boundedStream) RecvMsg(m any) error {
 		return rpcerr.Wire(rpcerr.ErrStreams)
 	}
 	if !b.machine {
-		b.life = time.AfterFunc(b.streams.limits.Stream, func() { b.leash.cut(rpcerr.ErrSlow) })
+		b.ctx, b.end = context.WithTimeoutCause(b.ServerStream.Context(), b.streams.limits.Stream, rpcerr.ErrSlow)
 	}
 	return nil
 }
 
 // SendMsg sends one message. A client that doesn't take it in time is left.
 func (b *boundedStream) SendMsg(m any) error {
+	if err := b.Context().Err(); err != nil {
+		return cutOff(b.Context(), rpcerr.Wire(err))
+	}
 	b.leash.timer.Reset(b.streams.limits.Message)
 	defer b.leash.timer.Stop()
 	return b.ServerStream.SendMsg(m)
 }
 
-func (b *boundedStream) end() {
-	if b.life != nil {
-		b.life.Stop()
+func (b *boundedStream) leave() {
+	if b.end != nil {
+		b.end()
 	}
 	if b.entered {
 		b.streams.leave(b.caller, b.machine)

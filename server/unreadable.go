@@ -1,44 +1,46 @@
 package server
 
 import (
+	"bytes"
 	"context"
-	"slices"
 
-	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
+	_ "google.golang.org/grpc/encoding/proto" // registers the codec that tolerant is made from
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/lodd-rct/lodd/server/rpcerr"
 )
 
-// A registrar registers services whose calls reach the chain also if the request
-// can't be read. Otherwise gRPC would answer them itself: with the text of an
-// error of ours, without a session, a limit or a line in the log.
-type registrar struct{ grpc.ServiceRegistrar }
+// A tolerant codec lets what is no request reach the chain all the same, as an
+// empty one with a mark. Otherwise gRPC would answer by itself: INTERNAL with the
+// text of an error of ours, to whoever calls, without a session, a limit or a line
+// in the log.
+type tolerant struct{ encoding.CodecV2 }
 
-type unreadableKey struct{}
+func newTolerant() encoding.CodecV2 { return tolerant{encoding.GetCodecV2("proto")} }
 
-// RegisterService implements [grpc.ServiceRegistrar].
-func (r registrar) RegisterService(d *grpc.ServiceDesc, impl any) {
-	own := *d
-	own.Methods = slices.Clone(d.Methods)
-	for i, m := range own.Methods {
-		own.Methods[i].Handler = func(srv any, ctx context.Context, read func(any) error, chain grpc.UnaryServerInterceptor) (any, error) {
-			var unreadable error
-			ctx = context.WithValue(ctx, unreadableKey{}, &unreadable)
-			return m.Handler(srv, ctx, func(req any) error {
-				if unreadable = read(req); unreadable != nil {
-					proto.Reset(req.(proto.Message)) // every request is one; nothing of it may be believed
-				}
-				return nil
-			}, chain)
-		}
+// Unmarshal implements [encoding.CodecV2].
+func (c tolerant) Unmarshal(data mem.BufferSlice, v any) error {
+	err := c.CodecV2.Unmarshal(data, v)
+	m, ok := v.(proto.Message)
+	if err == nil || !ok {
+		return err
 	}
-	r.ServiceRegistrar.RegisterService(&own, impl)
+	proto.Reset(m) // nothing of it may be believed
+	m.ProtoReflect().SetUnknown(mark())
+	return nil
 }
 
-// readable is a [check] that refuses a request which couldn't be read.
-func readable(ctx context.Context, _ string, _ any) (context.Context, error) {
-	if err, ok := ctx.Value(unreadableKey{}).(*error); ok && *err != nil {
+// mark returns a field that no message has. Whoever sends it is refused too.
+func mark() []byte {
+	return protowire.AppendVarint(protowire.AppendTag(nil, protowire.MaxValidNumber, protowire.VarintType), 1)
+}
+
+// readable is a [check] that refuses what couldn't be read.
+func readable(ctx context.Context, _ string, req any) (context.Context, error) {
+	if m, ok := req.(proto.Message); ok && bytes.Equal(m.ProtoReflect().GetUnknown(), mark()) {
 		return nil, rpcerr.Wire(rpcerr.ErrUnreadable)
 	}
 	return ctx, nil

@@ -125,6 +125,7 @@ func newWorld(t *testing.T, config func(*server.Config)) *world {
 	w.start("first")
 	t.Cleanup(func() {
 		w.close()
+		w.checkKeys()
 		for _, secret := range []string{"northern", "southern", "Northern", "Southern", "Nordlig", "Sørlig", password} {
 			if strings.Contains(w.logs.String(), secret) {
 				t.Errorf("the log tells %q:\n%s", secret, w.logs)
@@ -151,6 +152,7 @@ func (w *world) start(run string) {
 		Ledger: w.ledger, Log: w.log, Vault: w.vault, Keys: w.keys, Credentials: w.store, NotFound: store.ErrNotFound,
 		Name: "Rehearsal", Addresses: []string{"localhost:8443"},
 		Passwords: authn.PasswordConfig{MemoryKiB: 8, Passes: 1},
+		SignIn:    server.SignIn{WithoutFactor: true},
 		Limits:    server.Limits{StrangersPerSecond: 1e6, StrangersBurst: 1e6}, // the clock stands still
 		Now:       w.clock.now, Random: &stream{name: run + " server"}, Logger: zerolog.New(w.logs),
 	}

@@ -133,10 +133,10 @@ func (a *app) root() *cobra.Command {
 	}
 	root.AddCommand(
 		a.joinCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand(),
-		a.inviteCommand(), a.accountCommand(), a.roleCommand(),
+		a.inviteCommand(), a.accountCommand(), a.roleCommand(), a.peopleCommand(),
 		a.protocolCommand(), a.trialCommand(),
 		a.screeningCommand(), a.participantCommand(), a.randomizeCommand(), a.contingencyCommand(), a.teamCommand(),
-		a.worklistCommand(), a.formCommand(), a.visitCommand(),
+		a.worklistCommand(), a.formCommand(), a.visitCommand(), a.reviewCommand(),
 		a.lockCommand(), a.exportCommand(), a.unsealCommand(), a.verifyCommand(), a.auditCommand(), a.witnessCommand(),
 		a.versionCommand(),
 	)
@@ -255,6 +255,10 @@ func (a *app) connect(server, pin, token string) (*client.Client, error) {
 		Dial:        a.deps.Dial,
 		OnUnchecked: a.unchecked,
 		OnRetry: func(r client.Retry) {
+			if r.Busy {
+				a.note("note.retry-busy", r.Wait.String())
+				return
+			}
 			a.note("note.retry", r.RequestID, r.Wait.String())
 		},
 	})

@@ -94,11 +94,15 @@ func TestCommands(t *testing.T) {
 		}},
 		"CheckForm":         &loddv1.CheckFormResponse{Shown: []string{"work"}, Warnings: problem},
 		"SubmitForm":        &loddv1.SubmitFormResponse{Receipt: receipt, Timing: "in-window", Warnings: problem},
-		"ReadForm":          &loddv1.ReadFormResponse{Values: `{"hours":{"missing":"refused"}}`, On: "2026-10-28", Corrections: []*loddv1.Correction{{At: at, By: "kari", Reason: "typing error", Changes: change}}},
+		"ReadForm":          &loddv1.ReadFormResponse{Values: `{"hours":{"missing":"refused"}}`, On: "2026-10-28", Corrections: []*loddv1.Correction{{At: at, By: "kari", Reason: "typing error", Changes: change}}, Held: []string{"note"}},
 		"CorrectForm":       &loddv1.CorrectFormResponse{Receipt: receipt, Changes: change},
 		"RecordMissedVisit": &loddv1.RecordMissedVisitResponse{Receipt: receipt},
-		"TakeLock":          &loddv1.TakeLockResponse{Lock: lock, Receipt: receipt},
-		"ListLocks":         &loddv1.ListLocksResponse{Locks: []*loddv1.Lock{lock}},
+		"ListHeldText": &loddv1.ListHeldTextResponse{Texts: []*loddv1.HeldText{
+			{Participant: "OSL-7", Visit: "m6", Form: "job", Item: "note", Entry: 41, Text: "Jobbspesialisten\tringte"},
+		}},
+		"JudgeText": &loddv1.JudgeTextResponse{Receipt: receipt},
+		"TakeLock":  &loddv1.TakeLockResponse{Lock: lock, Receipt: receipt},
+		"ListLocks": &loddv1.ListLocksResponse{Locks: []*loddv1.Lock{lock}},
 		"ListEntries": []proto.Message{
 			&loddv1.ListEntriesResponse{List: "IPS/conduct", Index: 0, At: at, Actor: "kari", Role: "coordinator", Kind: "screened", Detail: `{"site":"OSL"}`, LeafHash: []byte{1, 2}},
 			&loddv1.ListEntriesResponse{List: "IPS/conduct", Index: 1, At: at, Actor: "kari", Role: "coordinator", Kind: "randomized"},
@@ -149,6 +153,9 @@ func TestCommands(t *testing.T) {
 			`form correct OSL-7 m6 job - --reason typo < {"hours":null}`,
 		}},
 		{"export", []string{"lock take", "lock take # nb", "export list", "export list # nb", "audit list", "audit list --list IPS/conduct --participant OSL-7 -o csv", "audit list # nb"}},
+		{"review", []string{
+			"review list", "review list # nb", "review release OSL-7 m6 job note 41", "review withhold OSL-7 m6 job note 41 # nb", "review release OSL-7 m6 job note x",
+		}},
 		{"offline", []string{"version"}},
 	} {
 		t.Run(tt.noun, func(t *testing.T) {

@@ -106,7 +106,8 @@ func refusalCode(e *client.Error) int {
 		return exitSignIn
 	case loddv1.ErrorReason_ERROR_REASON_NOT_FOUND:
 		return exitNotFound
-	case loddv1.ErrorReason_ERROR_REASON_NOT_CONFIRMED, loddv1.ErrorReason_ERROR_REASON_DIRECT_IDENTIFIER:
+	case loddv1.ErrorReason_ERROR_REASON_NOT_CONFIRMED, loddv1.ErrorReason_ERROR_REASON_DIRECT_IDENTIFIER,
+		loddv1.ErrorReason_ERROR_REASON_GIVE_AWAY:
 		return exitInvalid
 	case loddv1.ErrorReason_ERROR_REASON_OUTCOME_UNKNOWN:
 		return exitUnknown
@@ -162,6 +163,9 @@ func (a *app) describe(err error) (message string, details []string, hint string
 	switch {
 	case unknown:
 		message, details = a.words.say("error.unknown"), []string{outcome.Err.Error()}
+		if refusal, ok := errors.AsType[*client.Error](err); ok && refusal.Number != "" {
+			details = append(details, a.words.say("hint.internal", refusal.Number))
+		}
 		hint = a.words.say("hint.again")
 		if outcome.RequestID != "" {
 			hint = a.words.say("hint.repeat", outcome.RequestID)
@@ -213,6 +217,9 @@ func (a *app) describeCertificate(err error) (message string, details []string) 
 
 // describeRefusal says in the user's language why the server refused.
 func (a *app) describeRefusal(e *client.Error) (message string, details []string, hint string) {
+	if e.Number != "" {
+		return a.words.say("error.internal"), nil, a.words.say("hint.internal", e.Number)
+	}
 	reason := strings.TrimPrefix(e.Reason.String(), "ERROR_REASON_")
 	if e.Reason == loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED {
 		reason = map[codes.Code]string{codes.Unauthenticated: "SIGN_IN_NEEDED", codes.PermissionDenied: "NOT_ALLOWED"}[e.Code]

@@ -22,7 +22,7 @@ var wantCodes = map[string]int{
 	"NOT_ELIGIBLE": 6, "NO_BASELINE": 6, "EXCLUDED": 6, "ALREADY_RANDOMIZED": 6, "NOT_RANDOMIZED": 6,
 	"INTENT_EXPIRED": 6, "NOT_CONFIRMED": 7, "FORM_ORDER": 6, "ALREADY_SUBMITTED": 6, "NOT_SUBMITTED": 6,
 	"FOLLOW_UP_ENDED": 6, "ERASED": 6, "NOTHING_CHANGED": 6, "REQUEST_REUSED": 6, "ROLE_CONFLICT": 6, "INVITE": 3,
-	"OUTCOME_UNKNOWN": 10, "DISK_FULL": 1, "BUSY": 1, "SIGN_IN": 3, "SLOW_DOWN": 3, "DIRECT_IDENTIFIER": 7,
+	"OUTCOME_UNKNOWN": 10, "DISK_FULL": 1, "BUSY": 1, "SIGN_IN": 3, "SLOW_DOWN": 3, "DIRECT_IDENTIFIER": 7, "GIVE_AWAY": 7,
 	"NOT_IN_WINDOW": 6, "FENCED": 6, "SAME_PERSON": 6, "NOT_READY": 6, "NOT_PROPOSED": 6, "UNSEALED": 6, "NOT_UNSEALED": 6,
 	"AWAITS_ENTROPY": 6, "NO_CONTRIBUTION": 6, "LIST_USED_UP": 6,
 }
@@ -211,6 +211,23 @@ func TestNothingKnown(t *testing.T) {
 	for args, want := range map[string]string{"trial list": "not signed in", "login --user kari": "run lodd join", "login --user kari --server localhost:1": "set LODD_PIN"} {
 		if o := w.run(strings.Fields(args)...); o.code == 0 || !strings.Contains(o.stderr, want) {
 			t.Errorf("lodd %s: exit %d, %s", args, o.code, o.stderr)
+		}
+	}
+}
+
+// A fault of the server's own is told with the number under which its log has the
+// rest, in both languages, also if it hides what became of an earlier attempt.
+func TestFaultsOfTheServerTellTheirNumber(t *testing.T) {
+	fault := &client.Error{Code: codes.Internal, Message: "internal error", Number: "4711-x"}
+	for _, lang := range []string{"nb", "en"} {
+		a := &app{words: newWords(lang)}
+		message, _, hint := a.describe(fmt.Errorf("wrapped: %w", fault))
+		if strings.Contains(message, "internal error") || !strings.Contains(hint, "4711-x") {
+			t.Errorf("%s: %q, %q", lang, message, hint)
+		}
+		_, details, hint := a.describe(&client.OutcomeError{RequestID: "r-1", Err: fault})
+		if !strings.Contains(strings.Join(details, " "), "4711-x") || !strings.Contains(hint, "r-1") {
+			t.Errorf("%s: %q, %q", lang, details, hint)
 		}
 	}
 }

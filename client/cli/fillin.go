@@ -163,7 +163,7 @@ func (f *filling) refused(id string) bool {
 	}
 	for _, w := range f.state.GetWarnings() {
 		if w.GetItem() == id {
-			f.app.note("note.warning", id, f.app.words.text(w.GetMessage()))
+			f.app.warn([]*loddv1.Problem{w})
 		}
 	}
 	return found

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -137,14 +138,24 @@ those that you give item by item. Before the visit's window opens it asks first.
 		if err != nil {
 			return err
 		}
-		for _, w := range answer.GetWarnings() {
-			a.note("note.warning", w.GetItem(), a.words.text(w.GetMessage()))
-		}
+		a.warn(answer.GetWarnings())
 		return a.write(receiptOf("submission", answer.GetReceipt(), "participant", c.args[0], "visit", c.args[1], "form", c.args[2], "timing", code(answer.GetTiming())))
 	})
 	cmd.Flags().StringVar(&t.on, "on", "", "date of the assessment, `YYYY-MM-DD`; default today")
 	cmd.Flags().BoolVar(&t.early, "early", false, "store it also if the visit's window is not open yet")
 	return cmd
+}
+
+// warn tells of answers that are unlikely, and of what else is to be looked at
+// again.
+func (a *app) warn(warnings []*loddv1.Problem) {
+	for _, w := range warnings {
+		key := "note.look"
+		if w.GetKind() == "range" {
+			key = "note.warning"
+		}
+		a.note(key, w.GetItem(), a.words.text(w.GetMessage()))
+	}
 }
 
 // answers returns the answers to submit, from the file that was named or from
@@ -171,6 +182,9 @@ func (a *app) formRead() *cobra.Command {
 		answer, err := c.Assessments().ReadForm(c.ctx, &loddv1.ReadFormRequest{TrialId: c.trial, Participant: c.args[0], Visit: c.args[1], Form: c.args[2]})
 		if err != nil {
 			return err
+		}
+		if len(answer.GetHeld()) > 0 {
+			a.note("note.held", strings.Join(answer.GetHeld(), ", "))
 		}
 		corrections := []correctionJSON{}
 		for _, x := range answer.GetCorrections() {

@@ -66,16 +66,20 @@ func (a *app) roleCommand() *cobra.Command {
 
 // roleNames is the part of a help text that names the roles.
 const roleNames = `Roles: coordinator, assessor, monitor, dsmb, statistician, custodian,
-investigator, treatment-team, auditor.`
+investigator, treatment-team, auditor, reviewer, clinician.`
 
 func (a *app) roleGrant() *cobra.Command {
-	var site, team string
+	var site, team, until string
 	cmd := a.inTrial(spec{
 		use: "grant USER ROLE", short: "Give a role to an account", args: cobra.ExactArgs(2),
 		long: "Give a role to an account. Roles that exclude one another, now or ever, are refused.\n\n" + roleNames,
 	}, func(c trialCall) error {
-		_, err := c.People().GrantRole(c.ctx, &loddv1.GrantRoleRequest{
-			TrialId: c.trial, User: c.args[0], Role: c.args[1], Site: site, Team: team,
+		end, err := a.endOf(c, until)
+		if err != nil {
+			return err
+		}
+		_, err = c.People().GrantRole(c.ctx, &loddv1.GrantRoleRequest{
+			TrialId: c.trial, User: c.args[0], Role: c.args[1], Site: site, Team: team, Expires: end,
 		})
 		if err != nil {
 			return err
@@ -84,6 +88,7 @@ func (a *app) roleGrant() *cobra.Command {
 	})
 	cmd.Flags().StringVar(&site, "site", "", "only at this `SITE`; default all")
 	cmd.Flags().StringVar(&team, "team", "", "for a treatment team, the `ARM` whose team it is")
+	cmd.Flags().StringVar(&until, "until", "", "the last `DAY` on which it is held, YYYY-MM-DD; default no end")
 	return cmd
 }
 
@@ -113,10 +118,6 @@ func (a *app) roleList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		r := list("roles", "roles", "user", "role", "site", "team", "from", "until")
-		for _, x := range answer.GetRoles() {
-			r.add(x.GetUser(), code(x.GetRole()), x.GetSite(), x.GetTeam(), stamp(x.GetFrom()), stamp(x.GetUntil()))
-		}
-		return a.write(r)
+		return a.write(roles(answer.GetRoles()))
 	})
 }

@@ -197,14 +197,18 @@ func (a *app) writeBlinding(x indices, out string) error {
 func (x indices) rows(everybody any) result {
 	r := list("blinding", "indices", "visit", "form", "assessor", "measure", "arm", "people", "right", "wrong", "dont_know",
 		"estimate", "standard_error", "lower", "upper", "over", "under", "remark")
-	for k, q := range x.guesses.Questions {
-		for _, visit := range q.Visits {
+	for _, visit := range x.guesses.Visits {
+		for k, q := range x.guesses.Questions {
 			at := func(g blinding.Guess) bool { return g.Question == k && g.Visit == visit }
-			head := []any{code(visit), code(x.formOf(q)), everybody}
-			x.add(&r, head, x.guesses.Count(at))
+			c := x.guesses.Count(at)
+			if c.All().People == 0 { // it isn't asked then
+				continue
+			}
+			head := []any{code(visit), code(x.formOf(q))}
+			x.add(&r, slices.Concat(head, []any{everybody}), c)
 			for _, name := range x.names(at) {
-				head := []any{code(visit), code(x.formOf(q)), name}
-				x.add(&r, head, x.guesses.Count(func(g blinding.Guess) bool { return at(g) && x.assessor(g) == name }))
+				mine := func(g blinding.Guess) bool { return at(g) && x.assessor(g) == name }
+				x.add(&r, slices.Concat(head, []any{name}), x.guesses.Count(mine))
 			}
 		}
 	}

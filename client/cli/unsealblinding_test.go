@@ -61,7 +61,7 @@ func (w *world) guess() *guessed {
 func (g *guessed) participants(w *world) (keys, arms map[string]string) {
 	w.t.Helper()
 	var text string
-	g.ended.bundle(w, func(name, content string) string {
+	g.bundle(w, func(name, content string) string {
 		if name == participantsCSV {
 			text = content
 		}

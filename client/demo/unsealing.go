@@ -187,18 +187,19 @@ func (s *story) blinding(ctx context.Context, unsealed []byte, lock int64) error
 		s.say("no form asks which arm the participants are in: how well the trial was blinded is not known")
 		return nil
 	}
+	if err == nil && len(guesses.Visits) == 0 {
+		err = errors.New("nobody guessed an arm")
+	}
 	if err != nil {
 		return err
 	}
+	visit := guesses.Visits[len(guesses.Visits)-1]
 	var told []string
 	for i, q := range guesses.Questions {
-		if n := len(q.Visits); n > 0 {
-			visit := q.Visits[n-1]
-			c := guesses.Count(func(g blinding.Guess) bool { return g.Question == i && g.Visit == visit })
-			told = append(told, fmt.Sprintf("%s at %s: %s", q.Form, visit, indices(c, guesses.Arms)))
-		}
+		c := guesses.Count(func(g blinding.Guess) bool { return g.Question == i && g.Visit == visit })
+		told = append(told, q.Form+": "+indices(c, guesses.Arms))
 	}
-	s.say("stine computed the blinding indices of %d guesses: %s", len(guesses.All), strings.Join(told, "; "))
+	s.say("stine computed the blinding indices at %s: %s", visit, strings.Join(told, "; "))
 	return nil
 }
 

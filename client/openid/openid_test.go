@@ -48,13 +48,24 @@ func (w *world) server(t *testing.T, issuer string) *server.Verifier {
 	return v
 }
 
-func (w *world) nonce(t *testing.T, purpose string) string {
+// ask begins a sign-in at the server.
+func (w *world) ask(t *testing.T) openid.Ask {
 	t.Helper()
-	n, err := w.verifier.Nonce(purpose)
+	n, err := w.verifier.Nonce()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return n
+	return openid.Ask{Nonce: n}
+}
+
+// verify brings a token to the server, which takes it.
+func (w *world) verify(t *testing.T, token string, d server.Demand) (server.Proof, error) {
+	t.Helper()
+	p, err := w.verifier.Verify(t.Context(), token, d)
+	if err == nil {
+		err = w.verifier.Take(p)
+	}
+	return p, err
 }
 
 // signIn returns the token of a sign-in with a browser.
@@ -121,9 +132,9 @@ func TestRealProvider(t *testing.T) {
 }
 
 func browserFlow(t *testing.T, w *world) {
-	token := signIn(t, w.client, openid.Ask{Nonce: w.nonce(t, "")}, openidtest.NewBrowser(kari))
-	got, err := w.verifier.Verify(t.Context(), token, server.Demand{})
-	if want := (server.Proof{Identity: server.Identity{Issuer: w.Issuer, Subject: "kari"}}); err != nil || got != want {
+	ask := w.ask(t)
+	got, err := w.verify(t, signIn(t, w.client, ask, openidtest.NewBrowser(kari)), server.Demand{Nonce: ask.Nonce})
+	if want := (server.Identity{Issuer: w.Issuer, Subject: "kari"}); err != nil || got.Identity != want || got.SecondFactor {
 		t.Errorf("Verify = %v, %v, want %v", got, err, want)
 	}
 }
@@ -131,46 +142,56 @@ func browserFlow(t *testing.T, w *world) {
 // What counts as a second factor is asked for, and seen in the token.
 func secondFactor(t *testing.T, w *world) {
 	w.client.ACR = []string{"high"}
-	token := signIn(t, w.client, openid.Ask{Nonce: w.nonce(t, "")}, openidtest.NewBrowser(strong))
-	if got, err := w.verifier.Verify(t.Context(), token, server.Demand{}); err != nil || !got.SecondFactor {
+	ask := w.ask(t)
+	got, err := w.verify(t, signIn(t, w.client, ask, openidtest.NewBrowser(strong)), server.Demand{Nonce: ask.Nonce})
+	if err != nil || !got.SecondFactor {
 		t.Errorf("Verify = %v, %v", got, err)
 	}
 }
 
 func replay(t *testing.T, w *world) {
-	token := signIn(t, w.client, openid.Ask{Nonce: w.nonce(t, "")}, openidtest.NewBrowser(kari))
+	ask := w.ask(t)
+	token := signIn(t, w.client, ask, openidtest.NewBrowser(kari))
 	for i, want := range []error{nil, server.ErrToken} {
-		if _, err := w.verifier.Verify(t.Context(), token, server.Demand{}); !errors.Is(err, want) {
+		if _, err := w.verify(t, token, server.Demand{Nonce: ask.Nonce}); !errors.Is(err, want) {
 			t.Errorf("use %d: %v, want %v", i+1, err, want)
 		}
 	}
 }
 
 func wrongNonce(t *testing.T, w *world) {
-	elsewhere, err := w.server(t, w.Issuer).Nonce("")
+	elsewhere, err := w.server(t, w.Issuer).Nonce()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, nonce := range map[string]string{"another server's": elsewhere, "for an act": w.nonce(t, "act"), "made up": "hello"} {
-		token := signIn(t, w.client, openid.Ask{Nonce: nonce}, openidtest.NewBrowser(kari))
-		if _, err := w.verifier.Verify(t.Context(), token, server.Demand{}); !errors.Is(err, server.ErrToken) {
+	for name, nonces := range map[string]struct{ of, with string }{
+		"another server's":   {elsewhere, elsewhere},
+		"made up":            {"hello", "hello"},
+		"of another sign-in": {w.ask(t).Nonce, w.ask(t).Nonce},
+		"as if of a device":  {w.ask(t).Nonce, ""},
+		"not asked for":      {"", w.ask(t).Nonce},
+	} {
+		token := signIn(t, w.client, openid.Ask{Nonce: nonces.of}, openidtest.NewBrowser(kari))
+		if _, err := w.verify(t, token, server.Demand{Nonce: nonces.with}); !errors.Is(err, server.ErrToken) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
 func expired(t *testing.T, w *world) {
-	token := signIn(t, w.client, openid.Ask{Nonce: w.nonce(t, "")}, openidtest.NewBrowser(kari))
+	ask := w.ask(t)
+	token := signIn(t, w.client, ask, openidtest.NewBrowser(kari))
 	w.ahead.Store(int64(2 * time.Hour))
-	if _, err := w.verifier.Verify(t.Context(), token, server.Demand{}); !errors.Is(err, server.ErrToken) || !strings.Contains(err.Error(), "expired") {
+	if _, err := w.verify(t, token, server.Demand{Nonce: ask.Nonce}); !errors.Is(err, server.ErrToken) || !strings.Contains(err.Error(), "expired") {
 		t.Errorf("Verify = %v", err)
 	}
 }
 
 func wrongAudience(t *testing.T, w *world) {
 	w.client.ClientID = openidtest.AnotherClient
-	token := signIn(t, w.client, openid.Ask{Nonce: w.nonce(t, "")}, openidtest.NewBrowser(kari))
-	if _, err := w.verifier.Verify(t.Context(), token, server.Demand{}); !errors.Is(err, server.ErrToken) || !strings.Contains(err.Error(), "audience") {
+	ask := w.ask(t)
+	_, err := w.verify(t, signIn(t, w.client, ask, openidtest.NewBrowser(kari)), server.Demand{Nonce: ask.Nonce})
+	if !errors.Is(err, server.ErrToken) || !strings.Contains(err.Error(), "audience") {
 		t.Errorf("Verify = %v", err)
 	}
 }
@@ -178,8 +199,9 @@ func wrongAudience(t *testing.T, w *world) {
 // Both providers sign with the same keys, so that it is the issuer that differs.
 func otherIssuer(t *testing.T, w *world) {
 	w.client.Issuer = w.Other
-	token := signIn(t, w.client, openid.Ask{Nonce: w.nonce(t, "")}, openidtest.NewBrowser(kari))
-	if _, err := w.verifier.Verify(t.Context(), token, server.Demand{}); !errors.Is(err, server.ErrToken) || !strings.Contains(err.Error(), "different provider") {
+	ask := w.ask(t)
+	_, err := w.verify(t, signIn(t, w.client, ask, openidtest.NewBrowser(kari)), server.Demand{Nonce: ask.Nonce})
+	if !errors.Is(err, server.ErrToken) || !strings.Contains(err.Error(), "different provider") {
 		t.Errorf("Verify = %v", err)
 	}
 }
@@ -188,32 +210,35 @@ func otherIssuer(t *testing.T, w *world) {
 // leaves out the asking gets a token that is no step-up.
 func stepUp(t *testing.T, w *world) {
 	b := openidtest.NewBrowser(strong)
-	signIn(t, w.client, openid.Ask{Nonce: w.nonce(t, "")}, b)
+	signIn(t, w.client, w.ask(t), b)
 	b.Person.Name = "" // says no if asked
-	fresh := server.Demand{Purpose: "act", Fresh: true}
 
-	lazy := signIn(t, w.client, openid.Ask{Nonce: w.nonce(t, "act")}, b)
-	if _, err := w.verifier.Verify(t.Context(), lazy, fresh); !errors.Is(err, server.ErrStale) {
+	lazy := w.ask(t)
+	token := signIn(t, w.client, lazy, b)
+	if _, err := w.verify(t, token, server.Demand{Nonce: lazy.Nonce, Fresh: true}); !errors.Is(err, server.ErrStale) {
 		t.Errorf("without being asked: %v", err)
 	}
-	ask := openid.Ask{Nonce: w.nonce(t, "act"), Fresh: true}
+	ask := w.ask(t)
+	ask.Fresh = true
 	if _, err := openid.Browser(t.Context(), w.client, ask, opener(t, b)); err == nil {
 		t.Error("the provider didn't ask anew")
 	}
 	b.Person.Name = "kari"
-	token := signIn(t, w.client, ask, b)
-	if _, err := w.verifier.Verify(t.Context(), token, fresh); err != nil {
+	token = signIn(t, w.client, ask, b)
+	if _, err := w.verify(t, token, server.Demand{Nonce: ask.Nonce, Fresh: true}); err != nil {
 		t.Errorf("asked anew: %v", err)
 	}
+	late := w.ask(t)
+	late.Fresh = true
+	token = signIn(t, w.client, late, b)
 	w.ahead.Store(int64(2 * time.Minute))
-	late := signIn(t, w.client, openid.Ask{Nonce: w.nonce(t, "act"), Fresh: true}, b)
-	if _, err := w.verifier.Verify(t.Context(), late, fresh); !errors.Is(err, server.ErrStale) {
+	if _, err := w.verify(t, token, server.Demand{Nonce: late.Nonce, Fresh: true}); !errors.Is(err, server.ErrStale) {
 		t.Errorf("two minutes later: %v", err)
 	}
 }
 
 func refused(t *testing.T, w *world) {
-	_, err := openid.Browser(t.Context(), w.client, openid.Ask{Nonce: w.nonce(t, "")}, opener(t, openidtest.NewBrowser(openidtest.Person{})))
+	_, err := openid.Browser(t.Context(), w.client, w.ask(t), opener(t, openidtest.NewBrowser(openidtest.Person{})))
 	if r, ok := errors.AsType[*openid.RefusedError](err); !ok || r.Code != "access_denied" {
 		t.Errorf("Browser = %v", err)
 	}
@@ -233,11 +258,11 @@ func deviceFlow(t *testing.T, w *world) {
 	if shown.Code == "" || !strings.HasPrefix(shown.Address, w.Issuer) || shown.Expires.IsZero() {
 		t.Errorf("the person was shown %+v", shown)
 	}
-	got, err := w.verifier.Verify(t.Context(), token, server.Demand{})
-	if want := (server.Proof{Identity: server.Identity{Issuer: w.Issuer, Subject: "kari"}, SecondFactor: true}); err != nil || got != want {
+	got, err := w.verify(t, token, server.Demand{})
+	if want := (server.Identity{Issuer: w.Issuer, Subject: "kari"}); err != nil || got.Identity != want || !got.SecondFactor {
 		t.Errorf("Verify = %v, %v, want %v", got, err, want)
 	}
-	if _, err := w.verifier.Verify(t.Context(), token, server.Demand{}); !errors.Is(err, server.ErrToken) {
+	if _, err := w.verify(t, token, server.Demand{}); !errors.Is(err, server.ErrToken) {
 		t.Errorf("the second use: %v", err)
 	}
 }
@@ -257,7 +282,8 @@ func strangers(t *testing.T, w *world) {
 	b := openidtest.NewBrowser(kari)
 	stranger := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	open := opener(t, b)
-	token, err := openid.Browser(t.Context(), w.client, openid.Ask{Nonce: w.nonce(t, "")}, func(address string) error {
+	ask := w.ask(t)
+	token, err := openid.Browser(t.Context(), w.client, ask, func(address string) error {
 		u, err := url.Parse(address)
 		if err != nil {
 			return err
@@ -292,7 +318,7 @@ func strangers(t *testing.T, w *world) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.verifier.Verify(t.Context(), token, server.Demand{}); err != nil {
+	if _, err := w.verify(t, token, server.Demand{Nonce: ask.Nonce}); err != nil {
 		t.Errorf("Verify = %v", err)
 	}
 }
@@ -301,7 +327,7 @@ func strangers(t *testing.T, w *world) {
 func mixedUp(t *testing.T, w *world) {
 	stranger := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for name, iss := range map[string]string{"another": "&iss=https%3A%2F%2Fid.example.org", "none": ""} {
-		_, err := openid.Browser(t.Context(), w.client, openid.Ask{Nonce: w.nonce(t, "")}, func(address string) error {
+		_, err := openid.Browser(t.Context(), w.client, w.ask(t), func(address string) error {
 			u, err := url.Parse(address)
 			if err != nil {
 				return err

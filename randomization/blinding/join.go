@@ -17,6 +17,7 @@ var ErrNoQuestion = errors.New("blinding: no form of the export asks which arm s
 // Guesses are those that a locked export holds, with the arms that were guessed.
 type Guesses struct {
 	Arms      []string // in the order of the protocol; a Guess gives their indexes
+	Visits    []string // at which somebody guessed, in the order of the protocol
 	Questions []Question
 	All       []Guess
 
@@ -27,10 +28,7 @@ type Guesses struct {
 }
 
 // A Question is an item that asks for the arm.
-type Question struct {
-	Form, Item string
-	Visits     []string // in the order of the protocol
-}
+type Question struct{ Form, Item string }
 
 // A Guess is one answer to a question.
 type Guess struct {
@@ -77,17 +75,28 @@ func Join(unsealed, lock fs.FS) (*Guesses, error) {
 	if columns, err = dictionary(lock); err != nil {
 		return nil, err
 	}
+	var visits []string
 	for _, c := range columns {
 		if !strings.HasPrefix(c.file, guessFolder) || !g.asks(c) {
 			continue
 		}
-		visits := columns.of(c.file, "visit").options
-		if err := g.read(lock, c, visits, people); err != nil {
+		if err := g.read(lock, c, people); err != nil {
 			return nil, err
 		}
+		visits = columns.of(c.file, "visit").options // the same in every form
 	}
 	if len(g.Questions) == 0 {
 		return nil, ErrNoQuestion
+	}
+	for _, one := range g.All {
+		if !slices.Contains(visits, one.Visit) {
+			return nil, fmt.Errorf("blinding: %s: visit %q is none of the dictionary", g.Questions[one.Question].Form, one.Visit)
+		}
+	}
+	for _, v := range visits {
+		if slices.ContainsFunc(g.All, func(one Guess) bool { return one.Visit == v }) {
+			g.Visits = append(g.Visits, v)
+		}
 	}
 	return g, nil
 }
@@ -133,13 +142,11 @@ func (g *Guesses) people(unsealed fs.FS, file string) (map[string]person, error)
 }
 
 // read adds a question and the answers to it.
-func (g *Guesses) read(lock fs.FS, c dictionaryRow, visits []string, people map[string]person) error {
+func (g *Guesses) read(lock fs.FS, c dictionaryRow, people map[string]person) error {
 	rows, err := readTable(lock, c.file, "row_key", "visit", c.column)
 	if err != nil {
 		return err
 	}
-	form := strings.TrimSuffix(strings.TrimPrefix(c.file, guessFolder), ".csv")
-	q := Question{Form: form, Item: c.column}
 	for _, row := range rows {
 		key, visit, answer := row[0], row[1], row[2]
 		if !slices.Contains(c.options, answer) && answer != "" {
@@ -157,12 +164,9 @@ func (g *Guesses) read(lock fs.FS, c dictionaryRow, visits []string, people map[
 		// The option that is no arm has index -1, which is DontKnow.
 		guess := slices.Index(g.Arms, answer)
 		g.All = append(g.All, Guess{Participant: p.number, Question: len(g.Questions), Visit: visit, Arm: p.arm, Guess: guess})
-		if !slices.Contains(q.Visits, visit) {
-			q.Visits = append(q.Visits, visit)
-		}
 	}
-	slices.SortFunc(q.Visits, func(a, b string) int { return slices.Index(visits, a) - slices.Index(visits, b) })
-	g.Questions = append(g.Questions, q)
+	form := strings.TrimSuffix(strings.TrimPrefix(c.file, guessFolder), ".csv")
+	g.Questions = append(g.Questions, Question{Form: form, Item: c.column})
 	return nil
 }
 

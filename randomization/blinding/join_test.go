@@ -17,24 +17,26 @@ func files() (unsealed, lock fstest.MapFS) {
 	file := func(lines ...string) *fstest.MapFile {
 		return &fstest.MapFile{Data: []byte(strings.Join(lines, "\r\n") + "\r\n")}
 	}
-	return fstest.MapFS{
-			"dictionary.csv": file("file,column,options_en", "unsealed/participants.csv,arm,ips=IPS | tau=TAU"),
-			"unsealed/participants.csv": file("order,row_key,participant,kind,arm",
-				"0,RA,OSL-1,drawn,ips", "1,RB,'-2,contingency,tau", "2,,erased,drawn,tau", "3,,,lost,", "4,RD,OSL-4,drawn,ips"),
-		}, fstest.MapFS{
-			"dictionary.csv": file("file,column,options_en",
-				"participants.csv,site,",
-				"forms/open.csv,shown,ips=IPS | tau=TAU", // in no folder of what may tell the arm
-				"revealing/forms/before.csv,visit,baseline=Baseline | month-6=6 months | month-12=12 months",
-				"revealing/forms/before.csv,think,ips=IPS | tau=TAU | unknown=Don't know",
-				"revealing/forms/before.csv,why,ips=IPS | seen=Seen | heard=Heard",
-				"revealing/forms/after.csv,visit,month-6=6 months",
-				"revealing/forms/after.csv,think,tau=TAU | ips=IPS",
-				"revealing/forms/after.csv,team,ips=IPS | tau=TAU | both=Both | none=None"),
-			"revealing/forms/before.csv": file("row_key,visit,think,why",
-				"RA,month-12,ips,seen", "RA,month-6,unknown,", "RB,month-6,ips,heard", "RC,month-6,tau,seen", "RD,month-6,,"),
-			"revealing/forms/after.csv": file("row_key,visit,think,team", "RB,month-6,tau,none"),
-		}
+	unsealed = fstest.MapFS{
+		"dictionary.csv": file("file,column,options_en", "unsealed/participants.csv,arm,ips=IPS | tau=TAU"),
+		"unsealed/participants.csv": file("order,row_key,participant,kind,arm",
+			"0,RA,OSL-1,drawn,ips", "1,RB,'-2,contingency,tau", "2,,erased,drawn,tau", "3,,,lost,", "4,RD,OSL-4,drawn,ips"),
+	}
+	lock = fstest.MapFS{
+		"dictionary.csv": file("file,column,options_en",
+			"participants.csv,site,",
+			"forms/open.csv,shown,ips=IPS | tau=TAU", // in no folder of what may tell the arm
+			"revealing/forms/before.csv,visit,baseline=Baseline | month-6=6 months | month-12=12 months",
+			"revealing/forms/before.csv,think,ips=IPS | tau=TAU | unknown=Don't know",
+			"revealing/forms/before.csv,why,ips=IPS | seen=Seen | heard=Heard",
+			"revealing/forms/after.csv,visit,baseline=Baseline | month-6=6 months | month-12=12 months",
+			"revealing/forms/after.csv,think,tau=TAU | ips=IPS",
+			"revealing/forms/after.csv,team,ips=IPS | tau=TAU | both=Both | none=None"),
+		"revealing/forms/before.csv": file("row_key,visit,think,why",
+			"RA,month-12,ips,seen", "RA,month-6,unknown,", "RB,month-6,ips,heard", "RC,month-6,tau,seen", "RD,month-6,,"),
+		"revealing/forms/after.csv": file("row_key,visit,think,team", "RB,month-6,tau,none"),
+	}
+	return unsealed, lock
 }
 
 // Guesses find their arms by the row keys, and questions are found by their
@@ -45,11 +47,8 @@ func TestJoin(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &blinding.Guesses{
-		Arms: []string{"ips", "tau"},
-		Questions: []blinding.Question{
-			{Form: "before", Item: "think", Visits: []string{"month-6", "month-12"}},
-			{Form: "after", Item: "think", Visits: []string{"month-6"}},
-		},
+		Arms: []string{"ips", "tau"}, Visits: []string{"month-6", "month-12"},
+		Questions: []blinding.Question{{Form: "before", Item: "think"}, {Form: "after", Item: "think"}},
 		All: []blinding.Guess{
 			{Participant: "OSL-1", Visit: "month-12", Arm: 0, Guess: 0},
 			{Participant: "OSL-1", Visit: "month-6", Arm: 0, Guess: blinding.DontKnow},
@@ -80,6 +79,7 @@ func TestJoinRefuses(t *testing.T) {
 		{"a form that is missing", "revealing/forms/after.csv", "", "", "after.csv"},
 		{"a form without its item", "revealing/forms/after.csv", "think", "thought", "has no column think"},
 		{"a guess of no dictionary", "revealing/forms/before.csv", "RA,month-12,ips", "RA,month-12,spi", `guess "spi" is none of the dictionary`},
+		{"a visit of no dictionary", "revealing/forms/before.csv", "RB,month-6", "RB,month-7", `before: visit "month-7" is none of the dictionary`},
 		{"lines of several lengths", "revealing/forms/before.csv", "ips,seen", "ips", "wrong number of fields"},
 		{"an empty file", "revealing/forms/after.csv", "*", "", "after.csv is empty"},
 	} {

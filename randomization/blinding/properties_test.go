@@ -136,14 +136,11 @@ func TestMorePeopleOfTheSameKinds(t *testing.T) {
 func TestWeightsAreRelative(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := drawCounts(t, 3, 20)
-		weights, doubled := make(blinding.Weights, 3), make(blinding.Weights, 3)
+		weights := drawWeights(t, 3, 0.5)
+		doubled := make(blinding.Weights, 3)
 		for i := range weights {
-			for j := range 3 {
-				w := 0.0
-				if i != j {
-					w = rapid.Float64Range(0.1, 0.5).Draw(t, "weight")
-				}
-				weights[i], doubled[i] = append(weights[i], w), append(doubled[i], 2*w)
+			for _, w := range weights[i] {
+				doubled[i] = append(doubled[i], 2*w)
 			}
 		}
 		j, ok := james(t, c, weights)
@@ -180,13 +177,27 @@ func TestGuessesThatDontDependOnTheArm(t *testing.T) {
 	})
 }
 
+// drawWeights draws weights that differ in both directions.
+func drawWeights(t *rapid.T, arms int, most float64) blinding.Weights {
+	w := make(blinding.Weights, arms)
+	for i := range w {
+		w[i] = make([]float64, arms)
+		for j := range w[i] {
+			if i != j {
+				w[i][j] = rapid.Float64Range(0.1, most).Draw(t, "weight")
+			}
+		}
+	}
+	return w
+}
+
 // The standard error is that of the delta method: the index is moved by numbers
 // instead of by a derivative, one share after the other, and the slopes are put
 // together for multinomial shares.
 func TestStandardErrorAgainstNumericSlopes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		arms := rapid.IntRange(2, 4).Draw(t, "arms")
-		c := drawCounts(t, arms, 30)
+		c, w := drawCounts(t, arms, 30), drawWeights(t, arms, 1)
 		for i := range c { // a cell without anybody has no slope to two sides
 			for j := range c[i] {
 				c[i][j]++
@@ -204,24 +215,23 @@ func TestStandardErrorAgainstNumericSlopes(t *testing.T) {
 		for i := range p {
 			for j, at := range p[i] {
 				p[i][j] = at + step
-				above := kappaIndex(p)
+				above := kappaIndex(p, w)
 				p[i][j] = at - step
-				slope := (above - kappaIndex(p)) / (2 * step)
+				slope := (above - kappaIndex(p, w)) / (2 * step)
 				p[i][j] = at
 				mean += at * slope
 				square += at * slope * slope
 			}
 		}
-		if j, ok := james(t, c, nil); !ok || !near(j.SE, math.Sqrt((square-mean*mean)/n), 6) || !near(j.Value, kappaIndex(p), 9) {
-			t.Fatalf("James = %v, want %v ± %v", j, kappaIndex(p), math.Sqrt((square-mean*mean)/n))
+		if j, ok := james(t, c, w); !ok || !near(j.SE, math.Sqrt((square-mean*mean)/n), 6) || !near(j.Value, kappaIndex(p, w), 9) {
+			t.Fatalf("James = %v, want %v ± %v", j, kappaIndex(p, w), math.Sqrt((square-mean*mean)/n))
 		}
 	})
 }
 
-// kappaIndex is James' index as the source writes it, of shares by arm and guess
-// with the weights 0 for right, 1/2 for wrong and 1 for don't know. The shares
-// needn't add up to 1 exactly.
-func kappaIndex(p [][]float64) float64 {
+// kappaIndex is James' index as the source writes it, of shares by arm and guess.
+// The shares needn't add up to 1 exactly.
+func kappaIndex(p [][]float64, w blinding.Weights) float64 {
 	arms := len(p)
 	dontKnow, observed, expected := 0.0, 0.0, 0.0
 	for i := range p {
@@ -229,16 +239,13 @@ func kappaIndex(p [][]float64) float64 {
 	}
 	for i := range p {
 		for j := range arms {
-			if i == j {
-				continue
-			}
 			inArm, guessed := 0.0, 0.0
 			for k := range arms {
 				inArm += p[i][k]
 				guessed += p[k][j]
 			}
-			observed += 0.5 * p[i][j] / (1 - dontKnow)
-			expected += 0.5 * inArm * guessed / ((1 - dontKnow) * (1 - dontKnow))
+			observed += w[i][j] * p[i][j] / (1 - dontKnow)
+			expected += w[i][j] * inArm * guessed / ((1 - dontKnow) * (1 - dontKnow))
 		}
 	}
 	kappa := (observed - expected) / expected

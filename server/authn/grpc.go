@@ -58,7 +58,7 @@ func (g Gate) Stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo,
 }
 
 func (s Session) principal() Principal {
-	return Principal{User: s.User, Session: s.ID, Limited: s.Limited}
+	return Principal{User: s.User, Session: s.ID, SecondFactor: s.SecondFactor}
 }
 
 // stream is a stream that belongs to a session. The context is a field because

@@ -244,27 +244,28 @@ func TestStreamsEndAtOnceWithTheSession(t *testing.T) {
 	}
 }
 
-// A session that was bounded is known by its principal, until the bound is
-// lifted; the user's other sessions aren't bounded.
-func TestLimitedSessionsAreKnown(t *testing.T) {
+// A session in which a second factor was given is known by its principal; the
+// user's other sessions aren't.
+func TestSecondFactorIsKnown(t *testing.T) {
 	w := newWorld(t)
 	token, session, err := w.sessions.New("kari", t0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	other := begin(t, w.sessions, "kari", t0)
-	limited := func(token string) bool {
+	strong := func(token string) bool {
 		if _, err := w.client.Check(authorized(t, token), &healthpb.HealthCheckRequest{}); err != nil {
 			t.Fatal(err)
 		}
-		return w.service.caller.Load().Limited
+		return w.service.caller.Load().SecondFactor
 	}
-	for _, want := range []bool{true, false} {
-		w.sessions.Limit("kari", session.ID, want)
-		w.sessions.Limit("ola", session.ID, !want) // it isn't this user's
-		if limited(token) != want || limited(other) {
-			t.Errorf("limited = %v, %v, want %v and no more", limited(token), limited(other), want)
-		}
+	w.sessions.Strengthen("ola", session.ID) // it isn't this user's
+	if strong(token) {
+		t.Error("a session is strong in which nothing was given")
+	}
+	w.sessions.Strengthen("kari", session.ID)
+	if !strong(token) || strong(other) {
+		t.Errorf("strong = %v, %v, want one of them", strong(token), strong(other))
 	}
 }
 

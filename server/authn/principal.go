@@ -10,9 +10,9 @@ import "context"
 
 // A Principal is an authenticated caller.
 type Principal struct {
-	User    string // the account's name
-	Session string // the session's id, which may be logged: it opens nothing
-	Limited bool   // the session may only be used to get a second factor
+	User         string // the account's name
+	Session      string // the session's id, which may be logged: it opens nothing
+	SecondFactor bool   // one was given in this session
 }
 
 type principalKey struct{}

@@ -39,12 +39,12 @@ type SessionConfig struct {
 
 // A Session is a time in which a user is logged in.
 type Session struct {
-	ID        string    // short and public, for logs and lists
-	User      string    // who logged in
-	CreatedAt time.Time // when
-	LastUsed  time.Time // the last call
-	ExpiresAt time.Time // when it ends if there is no further call
-	Limited   bool      // it may only be used to get a second factor, see [Sessions.Limit]
+	ID           string    // short and public, for logs and lists
+	User         string    // who logged in
+	CreatedAt    time.Time // when
+	LastUsed     time.Time // the last call
+	ExpiresAt    time.Time // when it ends if there is no further call
+	SecondFactor bool      // one was given, see [Sessions.Strengthen]
 }
 
 // Sessions are the sessions of one server, soft by design: they don't survive a
@@ -127,15 +127,14 @@ func (s *Sessions) Resolve(token string, at time.Time) (Session, error) {
 	})
 }
 
-// Limit bounds the session with this id to what somebody without the second
-// factor that they need may do, or lifts the bound again. There need not be such
-// a session.
-func (s *Sessions) Limit(user, id string, limited bool) {
+// Strengthen notes that the person behind the session with this id has given a
+// second factor. There need not be such a session.
+func (s *Sessions) Strengthen(user, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, d := range s.users[user] {
 		if s.tokens[d].ID == id {
-			s.tokens[d].Limited = limited
+			s.tokens[d].SecondFactor = true
 		}
 	}
 }
@@ -194,14 +193,21 @@ func (s *Sessions) End(token string) {
 }
 
 // EndAll ends every session of user and returns how many there were.
-func (s *Sessions) EndAll(user string) int {
+func (s *Sessions) EndAll(user string) int { return s.EndOthers(user, "") }
+
+// EndOthers ends every session of user but the one with this id, and returns how
+// many there were.
+func (s *Sessions) EndOthers(user, id string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	digests := slices.Clone(s.users[user])
-	for _, d := range digests {
-		s.end(d)
+	n := 0
+	for _, d := range slices.Clone(s.users[user]) {
+		if s.tokens[d].ID != id {
+			s.end(d)
+			n++
+		}
 	}
-	return len(digests)
+	return n
 }
 
 // List returns the user's sessions at the time at, oldest first.

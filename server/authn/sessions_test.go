@@ -76,6 +76,26 @@ func TestSessionsExpire(t *testing.T) {
 	}
 }
 
+func TestEndOthersLeavesOne(t *testing.T) {
+	s := sessions(t, authn.SessionConfig{})
+	kept, session, err := s.New("kari", t0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, strangers := begin(t, s, "kari", t0), begin(t, s, "ola", t0)
+	if n := s.EndOthers("kari", session.ID); n != 1 {
+		t.Errorf("%d sessions ended", n)
+	}
+	for token, want := range map[string]error{kept: nil, ended: authn.ErrNoSession, strangers: nil} {
+		if _, err := s.Peek(token, t0); !errors.Is(err, want) {
+			t.Errorf("Peek = %v, want %v", err, want)
+		}
+	}
+	if n := s.EndOthers("nobody", ""); n != 0 {
+		t.Errorf("%d sessions of nobody ended", n)
+	}
+}
+
 func TestExpiredIsToldOnce(t *testing.T) {
 	s := sessions(t, authn.SessionConfig{Idle: time.Minute})
 	token := begin(t, s, "kari", t0)

@@ -78,6 +78,12 @@ func open(e trial.Event) trial.Event {
 	case trial.FormCorrected:
 		e.Sealed, e.Held = nil, nil
 		return e
+	case trial.Unblinded:
+		e.Sealed = nil
+		return e
+	case trial.BlindBroken:
+		e.Sealed = nil
+		return e
 	case trial.DesignSealed:
 		e.Commitment = [32]byte{} // seed and salt are drawn anew each time
 		return e

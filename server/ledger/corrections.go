@@ -18,19 +18,6 @@ type Correction struct {
 	By      string
 	Reason  string
 	Changes []instrument.Change
-
-	entry  int64
-	before map[string]written // where the old values stand
-}
-
-// replace notes where the old values stand, and where the new ones do from now
-// on.
-func (c *Correction) replace(from map[string]written) {
-	c.before = map[string]written{}
-	for _, change := range c.Changes {
-		c.before[change.Item] = from[change.Item]
-		from[change.Item] = written{c.entry, c.By}
-	}
 }
 
 // A correction as it is sealed: the changed items before and after.
@@ -87,11 +74,7 @@ func (t *Trial) correct(ctx context.Context, by Caller, p Place, patch Patch, re
 	if blank(reason) {
 		return Answer{}, nil, &trial.Invalid{Field: "reason", Problem: "a correction needs a reason"}
 	}
-	s, err := t.scanner()
-	if err != nil {
-		return Answer{}, nil, err
-	}
-	if err := CheckWording(s, "reason", reason); err != nil {
+	if err := t.CheckWording("reason", reason); err != nil {
 		return Answer{}, nil, err
 	}
 	c := &call{ctx: ctx, by: by, done: make(chan struct{})}
@@ -118,12 +101,12 @@ func (t *Trial) prepare(ctx context.Context, c *call, p Place, patch Patch, reas
 	if seen, err := t.seen(c.by.Request); err != nil || seen {
 		return nil, err
 	}
-	now, texts, err := t.readAll(ctx, p)
+	now, texts, err := t.readForm(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	after := patched(now.Values, patch)
-	plain, changes, err := encodeCorrection(now.Values, after, reason)
+	after := patched(now.values, patch)
+	plain, changes, err := encodeCorrection(now.values, after, reason)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +127,7 @@ func (t *Trial) prepare(ctx context.Context, c *call, p Place, patch Patch, reas
 		switch {
 		case err != nil:
 			return err
-		case len(r.Corrections) != len(now.Corrections):
+		case len(r.Corrections) != len(now.corrections):
 			return errStale
 		case len(changes) == 0:
 			return trial.ErrNothingChanged
@@ -216,7 +199,7 @@ func (t *Trial) repeatedCorrection(ctx context.Context, by Caller, p Place, a An
 	if err != nil {
 		return Answer{}, nil, err
 	}
-	plain, changes, err := encodeCorrection(before.Values, patched(before.Values, patch), reason)
+	plain, changes, err := encodeCorrection(before.values, patched(before.values, patch), reason)
 	if err != nil {
 		return Answer{}, nil, err
 	}

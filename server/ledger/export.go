@@ -142,7 +142,7 @@ func (at past) record(id trial.ParticipantID, v trial.VisitID, f trial.FormID) (
 // that came later are no part of the record, and texts that were held at the
 // lock none of the answers: a release is of use to the next lock.
 func (t *Trial) answersAt(ctx context.Context, at past, id trial.ParticipantID, r trial.FormRecord) (export.Answers, error) {
-	got, err := t.readRecord(ctx, id, r)
+	all, err := t.readRecord(ctx, id, r)
 	if err != nil {
 		return export.Answers{}, err
 	}
@@ -150,7 +150,7 @@ func (t *Trial) answersAt(ctx context.Context, at past, id trial.ParticipantID, 
 	if !ok {
 		return export.Answers{}, fmt.Errorf("participant %s: %w", id, trial.ErrNotFound)
 	}
-	got = got.without(unreleased(at.State, Place{id, r.Visit, r.Form}), "")
+	got := all.without(unreleased(at.State, Place{id, r.Visit, r.Form}), "")
 	out := export.Answers{Values: got.Values, Timing: trial.Code(at.Timing(p, r.Visit, r.On))}
 	for _, c := range got.Corrections {
 		for _, change := range c.Changes {

@@ -74,30 +74,22 @@ type Answered struct {
 	// Held are the items of Values that nobody but the reader, who wrote them,
 	// may read yet.
 	Held []string
-
-	submitted instrument.Values
-	from      map[string]written // where each value stands
 }
 
 // ReadForm returns the answers to a form as a reader may know them: texts that
 // are held are missing, save the reader's own. It fails with
 // [trial.ErrNotSubmitted] or [trial.ErrErased].
 func (t *Trial) ReadForm(ctx context.Context, p Place, reader string) (Answered, error) {
-	a, texts, err := t.readAll(ctx, p)
+	r, texts, err := t.readForm(ctx, p)
 	if err != nil {
 		return Answered{}, err
 	}
-	return a.without(texts, reader), nil
+	return r.without(texts, reader), nil
 }
 
-// read returns the answers to a form with the texts that are held.
-func (t *Trial) read(ctx context.Context, p Place) (Answered, error) {
-	a, _, err := t.readAll(ctx, p)
-	return a, err
-}
-
-// readAll returns the answers to a form, and which of its texts are held.
-func (t *Trial) readAll(ctx context.Context, p Place) (Answered, map[held]bool, error) {
+// readForm returns what stands in the log about a form, and which of its texts
+// are held.
+func (t *Trial) readForm(ctx context.Context, p Place) (reading, map[held]bool, error) {
 	var r trial.FormRecord
 	var texts map[held]bool
 	err := t.View(func(s *trial.State) error {
@@ -107,41 +99,66 @@ func (t *Trial) readAll(ctx context.Context, p Place) (Answered, map[held]bool, 
 		return err
 	})
 	if err != nil {
-		return Answered{}, nil, err
+		return reading{}, nil, err
 	}
-	a, err := t.readRecord(ctx, p.Participant, r)
-	return a, texts, err
+	out, err := t.readRecord(ctx, p.Participant, r)
+	return out, texts, err
 }
 
-// readRecord returns what stands in a record, held texts included.
-func (t *Trial) readRecord(ctx context.Context, id trial.ParticipantID, r trial.FormRecord) (Answered, error) {
+// A reading is what stands in the log about a form, the texts that are held
+// included.
+type reading struct {
+	submitted, values instrument.Values // at first, and with all corrections
+	on                trial.Date
+	corrections       []pastCorrection
+	from              map[string]written // where each value stands
+}
+
+// A pastCorrection is a correction, where it stands, and where the values stand
+// that it replaced.
+type pastCorrection struct {
+	Correction
+	entry  int64
+	before map[string]written
+}
+
+func (t *Trial) readRecord(ctx context.Context, id trial.ParticipantID, r trial.FormRecord) (reading, error) {
 	p := Place{id, r.Visit, r.Form}
 	plain, e, err := t.openEntry(ctx, p, place{r.In, r.At}, "form")
 	if err != nil {
-		return Answered{}, err
+		return reading{}, err
 	}
 	values, err := instrument.ParseValues(plain)
 	if err != nil {
-		return Answered{}, fmt.Errorf("ledger: entry %d of %s: %w", r.At, r.In, err)
+		return reading{}, fmt.Errorf("ledger: entry %d of %s: %w", r.At, r.In, err)
 	}
-	out := Answered{Values: values, On: r.On, submitted: maps.Clone(values), from: map[string]written{}}
+	out := reading{submitted: maps.Clone(values), values: values, on: r.On, from: map[string]written{}}
 	for item := range values {
 		out.from[item] = written{r.At, e.Actor}
 	}
 	for _, at := range r.Corrections {
 		plain, e, err := t.openEntry(ctx, p, place{r.In, at}, "correction")
 		if err != nil {
-			return Answered{}, err
+			return reading{}, err
 		}
-		c, err := parseCorrection(plain, out.Values)
+		c, err := parseCorrection(plain, out.values)
 		if err != nil {
-			return Answered{}, fmt.Errorf("ledger: entry %d of %s: %w", at, r.In, err)
+			return reading{}, fmt.Errorf("ledger: entry %d of %s: %w", at, r.In, err)
 		}
-		c.At, c.By, c.entry = e.At, e.Actor, at
-		c.replace(out.from)
-		out.Corrections = append(out.Corrections, c)
+		c.At, c.By = e.At, e.Actor
+		out.add(pastCorrection{Correction: c, entry: at})
 	}
 	return out, nil
+}
+
+// add notes a correction whose values are applied.
+func (r *reading) add(c pastCorrection) {
+	c.before = map[string]written{}
+	for _, change := range c.Changes {
+		c.before[change.Item] = r.from[change.Item]
+		r.from[change.Item] = written{c.entry, c.By}
+	}
+	r.corrections = append(r.corrections, c)
 }
 
 // openEntry returns what is sealed in an entry about a form.

@@ -57,12 +57,12 @@ func (t *Trial) HeldTexts(ctx context.Context) ([]HeldText, error) {
 
 // heldText returns what an entry says of an item.
 func (t *Trial) heldText(ctx context.Context, h HeldText) (string, error) {
-	got, err := t.read(ctx, h.Place)
+	got, _, err := t.readForm(ctx, h.Place)
 	if err != nil {
 		return "", err
 	}
 	v := got.submitted[string(h.Item)]
-	for _, c := range got.Corrections {
+	for _, c := range got.corrections {
 		for _, change := range c.Changes {
 			if c.entry == h.Entry && change.Item == string(h.Item) {
 				v = change.New
@@ -105,40 +105,39 @@ func mayRead(texts map[held]bool, reader, item string, w written) bool {
 
 // without returns the answers without the held texts, in their corrections too,
 // save those that the reader wrote.
-func (a Answered) without(texts map[held]bool, reader string) Answered {
-	values := instrument.Values{}
-	for _, item := range slices.Sorted(maps.Keys(a.Values)) {
-		if !mayRead(texts, reader, item, a.from[item]) {
+func (r reading) without(texts map[held]bool, reader string) Answered {
+	a := Answered{Values: instrument.Values{}, On: r.on}
+	for _, item := range slices.Sorted(maps.Keys(r.values)) {
+		if !mayRead(texts, reader, item, r.from[item]) {
 			continue
 		}
-		values[item] = a.Values[item]
-		if texts[held{a.from[item].at, item}] {
+		a.Values[item] = r.values[item]
+		if texts[held{r.from[item].at, item}] {
 			a.Held = append(a.Held, item)
 		}
 	}
-	a.Values = values
-	corrections := slices.Clone(a.Corrections)
-	for i, c := range corrections {
-		corrections[i].Changes = slices.Clone(c.Changes)
-		for k, change := range c.Changes {
-			if !mayRead(texts, reader, change.Item, c.before[change.Item]) {
-				corrections[i].Changes[k].Old = nil
+	for _, past := range r.corrections {
+		c := past.Correction
+		c.Changes = slices.Clone(c.Changes)
+		for i, change := range c.Changes {
+			if !mayRead(texts, reader, change.Item, past.before[change.Item]) {
+				c.Changes[i].Old = nil
 			}
-			if !mayRead(texts, reader, change.Item, written{c.entry, c.By}) {
-				corrections[i].Changes[k].New = nil
+			if !mayRead(texts, reader, change.Item, written{past.entry, past.By}) {
+				c.Changes[i].New = nil
 			}
 		}
+		a.Corrections = append(a.Corrections, c)
 	}
-	a.Corrections = corrections
 	return a
 }
 
-// hide returns what the reader, who corrects a, changes in it, without the held
-// texts that were there before.
-func (a Answered) hide(changes []instrument.Change, texts map[held]bool, reader string) []instrument.Change {
+// hide returns what a reader changes in r, without the held texts that were
+// there before.
+func (r reading) hide(changes []instrument.Change, texts map[held]bool, reader string) []instrument.Change {
 	out := slices.Clone(changes)
 	for i, c := range out {
-		if !mayRead(texts, reader, c.Item, a.from[c.Item]) {
+		if !mayRead(texts, reader, c.Item, r.from[c.Item]) {
 			out[i].Old = nil
 		}
 	}
@@ -222,16 +221,32 @@ type Wording struct {
 }
 
 // Error says what to do about it.
-func (e *Wording) Error() string {
+func (e *Wording) Error() string { return e.Message().EN }
+
+// Message says what to do about it in each language.
+func (e *Wording) Message() instrument.Text {
 	if e.Kind == freetext.GiveAway {
-		return "holds words that may tell the arm; say it in other words"
+		return instrument.Text{NB: "har ord som kan røpe gruppen; si det med andre ord", EN: "holds words that may tell the arm; say it in other words"}
 	}
-	m := identifierMessage(e.Kind)
-	return m.EN
+	what := identifier(e.Kind)
+	return instrument.Text{
+		NB: "har " + what.NB + ", som ikke skal inn i programmet; ta det ut",
+		EN: "holds " + what.EN + ", which must not enter this program; take it out",
+	}
 }
 
 // CheckWording fails with a [Wording] if a short text, such as a reason, holds
-// an identifier or a give-away word.
+// an identifier or a word that gives an arm of the trial away.
+func (t *Trial) CheckWording(field, text string) error {
+	s, err := t.scanner()
+	if err != nil {
+		return err
+	}
+	return CheckWording(s, field, text)
+}
+
+// CheckWording is [Trial.CheckWording] with another scanner, for what is said
+// about no trial.
 func CheckWording(s *freetext.Scanner, field, text string) error {
 	if kind := worst(s.Scan(text)); kind != "" {
 		return &Wording{field, kind}
@@ -247,15 +262,20 @@ func heldMessage() instrument.Text {
 }
 
 func identifierMessage(kind freetext.Kind) instrument.Text {
-	nb, en := "et telefonnummer", "a phone number"
+	what := identifier(kind)
+	return instrument.Text{
+		NB: "Teksten ser ut til å ha " + what.NB + ", som ikke skal inn i programmet. Ta det ut, eller skriv det på en annen måte om det er noe annet.",
+		EN: "The text seems to hold " + what.EN + ", which must not enter this program. Take it out, or write it another way if it is something else.",
+	}
+}
+
+func identifier(kind freetext.Kind) instrument.Text {
 	switch kind {
 	case freetext.NationalID:
-		nb, en = "et fødselsnummer", "a national identity number"
+		return instrument.Text{NB: "et fødselsnummer", EN: "a national identity number"}
 	case freetext.Email:
-		nb, en = "en e-postadresse", "an e-mail address"
-	}
-	return instrument.Text{
-		NB: "Teksten ser ut til å ha " + nb + ", som ikke skal inn i programmet. Ta det ut, eller skriv det på en annen måte om det er noe annet.",
-		EN: "The text seems to hold " + en + ", which must not enter this program. Take it out, or write it another way if it is something else.",
+		return instrument.Text{NB: "en e-postadresse", EN: "an e-mail address"}
+	default:
+		return instrument.Text{NB: "et telefonnummer", EN: "a phone number"}
 	}
 }

@@ -36,9 +36,29 @@ func openPeople(ctx context.Context, c Config, j *journal) (*People, error) {
 // load makes the state of what the log holds.
 func (p *People) load(ctx context.Context) error {
 	next := &people.State{}
+	if err := p.fold(ctx, next, func(time.Time) bool { return true }); err != nil {
+		return err
+	}
+	p.journal.clock.read(next.Last())
+	p.show(next)
+	return nil
+}
+
+// Before returns the state as it was before an instant. It reads the log from
+// its first entry.
+func (p *People) Before(ctx context.Context, at time.Time) (*people.State, error) {
+	past := &people.State{}
+	return past, p.fold(ctx, past, func(t time.Time) bool { return t.Before(at) })
+}
+
+// fold applies the entries of the log to next while they are wanted.
+func (p *People) fold(ctx context.Context, next *people.State, wanted func(at time.Time) bool) error {
 	for index, r := range p.journal.entries(ctx, System, p.config.Log.Len(System)) {
 		if r.err != nil {
 			return r.err
+		}
+		if !wanted(r.entry.At) {
+			return nil
 		}
 		event, ok := r.entry.Event.(people.Event)
 		if !ok {
@@ -48,8 +68,6 @@ func (p *People) load(ctx context.Context) error {
 			return err
 		}
 	}
-	p.journal.clock.read(next.Last())
-	p.show(next)
 	return nil
 }
 

@@ -73,6 +73,8 @@ func sealedFor(e trial.Event) (trial.ParticipantID, bool) {
 		return e.Participant, true
 	case trial.FormCorrected:
 		return e.Participant, true
+	case trial.BlindBroken:
+		return e.Participant, len(e.Sealed) > 0
 	default:
 		return "", false
 	}

@@ -16,8 +16,8 @@ type Team struct {
 	Arm  trial.ArmID
 }
 
-// A Member is a participant of a team. It is the only type of this package
-// that tells an arm.
+// A Member is a participant of a team. It and an [Opened] are the only types of
+// this package that tell an arm.
 type Member struct {
 	Participant  trial.ParticipantID
 	Site         trial.SiteID
@@ -48,11 +48,10 @@ func (t *Trial) Members(ctx context.Context, by Caller, teams []Team) ([]Member,
 		}
 		slices.SortFunc(members, func(a, b *trial.Participant) int { return cmp.Compare(a.Receipt, b.Receipt) })
 		for _, p := range members {
-			arm, err := t.deck.held(p)
+			a, err := t.armOf(s, p)
 			if err != nil {
-				return fmt.Errorf("ledger: trial %s: %w", t.id, err)
+				return err
 			}
-			a := s.Protocol().Arms[arm]
 			if slices.Contains(teams, Team{p.Site, a.ID}) {
 				out = append(out, Member{p.ID, p.Site, p.RandomizedAt, a, !p.Stopped.IsZero()})
 			}
@@ -60,4 +59,13 @@ func (t *Trial) Members(ctx context.Context, by Caller, teams []Team) ([]Member,
 		return nil
 	})
 	return out, err
+}
+
+// armOf returns the arm of a participant who was randomized. The caller holds mu.
+func (t *Trial) armOf(s *trial.State, p *trial.Participant) (trial.Arm, error) {
+	arm, err := t.deck.held(p)
+	if err != nil {
+		return trial.Arm{}, fmt.Errorf("ledger: trial %s: %w", t.id, err)
+	}
+	return s.Protocol().Arms[arm], nil
 }

@@ -37,8 +37,9 @@ type Source interface {
 	Read(ctx context.Context, list string, lo, hi int64) ([]entry.Entry, error)
 	// Site returns the site of a participant who is in the log.
 	Site(id trial.ID, p trial.ParticipantID) (trial.SiteID, error)
-	// HeldAt returns the grants of a trial that were in force at an instant.
-	HeldAt(id trial.ID, at time.Time) []people.Grant
+	// People calls its argument with the accounts and grants, which it must not
+	// keep.
+	People(func(*people.State))
 	// Address returns the address of an account, and whether it has one.
 	Address(ctx context.Context, user string) (string, bool, error)
 }
@@ -178,7 +179,7 @@ func (o *Outbox) readSome(ctx context.Context, list string, size int64) error {
 		return fmt.Errorf("outbox: read what is new: %w", err)
 	}
 	for i, e := range entries {
-		if err := o.learn(list, lo+int64(i), e); err != nil {
+		if err := o.learn(ctx, list, lo+int64(i), e); err != nil {
 			return err
 		}
 		o.read[list]++
@@ -186,30 +187,42 @@ func (o *Outbox) readSome(ctx context.Context, list string, size int64) error {
 	return nil
 }
 
-// learn makes an item of an entry, or adds it to the one that it is told with.
-func (o *Outbox) learn(list string, index int64, e entry.Entry) error {
-	n, about, ok := newsOf(e)
-	if !ok {
-		return nil
-	}
-	if about != "" {
-		var err error
-		if n.site, err = o.config.Source.Site(trialOf(list), about); err != nil {
-			return fmt.Errorf("outbox: entry %d of %s: %w", index, list, err)
+// learn makes items of an entry, or adds to those that it is told with.
+func (o *Outbox) learn(ctx context.Context, list string, index int64, e entry.Entry) error {
+	all, err := newsOf(e, func(i int64) (entry.Entry, error) {
+		found, err := o.config.Source.Read(ctx, list, i, i+1)
+		if err != nil {
+			return entry.Entry{}, err
+		}
+		return found[0], nil
+	})
+	for i, n := range all {
+		if n.about != "" && err == nil {
+			all[i].site, err = o.config.Source.Site(trialOf(list), n.about)
 		}
 	}
-	due := e.At
+	if err != nil {
+		return fmt.Errorf("outbox: entry %d of %s: %w", index, list, err)
+	}
+	for _, n := range all {
+		o.put(list, index, e.At, n)
+	}
+	return nil
+}
+
+// put adds news to what isn't told yet.
+func (o *Outbox) put(list string, index int64, at time.Time, n news) {
+	it := &item{list: list, index: index, kind: n.kind, due: at, news: []news{n}}
 	if n.joined {
-		due = e.At.Truncate(batch).Add(batch)
-		for _, it := range o.items {
-			if it.list == list && it.kind == n.kind && it.due.Equal(due) && !it.named {
-				it.add(n)
-				return nil
+		it.due = at.Truncate(batch).Add(batch)
+		for _, other := range o.items {
+			if other.list == list && other.kind == n.kind && other.due.Equal(it.due) && !other.named {
+				other.add(n)
+				return
 			}
 		}
 	}
-	o.items = append(o.items, &item{list: list, index: index, kind: n.kind, due: due, news: []news{n}})
-	return nil
+	o.items = append(o.items, it)
 }
 
 // add adds news of another site.
@@ -217,111 +230,4 @@ func (it *item) add(n news) {
 	if !slices.ContainsFunc(it.news, func(m news) bool { return m.site == n.site }) {
 		it.news = append(it.news, n)
 	}
-}
-
-// send sends what is due. Only an error that isn't about one notice alone stops
-// it.
-func (o *Outbox) send(ctx context.Context) error {
-	now := o.config.Now()
-	if !o.sending.ready(now) {
-		return nil
-	}
-	var later []error
-	for _, it := range o.items {
-		if !it.ready(now) {
-			continue
-		}
-		err := o.sendItem(ctx, it)
-		it.retry = it.retry.after(err, now)
-		if err == nil {
-			continue
-		}
-		if !errors.Is(err, ErrLater) {
-			o.sending = o.sending.after(err, now)
-			o.drop()
-			return errors.Join(append(later, err)...)
-		}
-		later = append(later, err)
-	}
-	o.sending = retry{}
-	o.drop()
-	return errors.Join(later...)
-}
-
-// drop forgets what everybody was told.
-func (o *Outbox) drop() {
-	o.items = slices.DeleteFunc(o.items, func(it *item) bool {
-		done := it.named && len(it.left) == 0
-		if done {
-			o.told[it.list] = true
-		}
-		return done
-	})
-}
-
-// ready reports whether an item is due. A time that is further away than any can
-// be was written before the clock was set back.
-func (it *item) ready(now time.Time) bool {
-	return (!now.Before(it.due) || it.due.Sub(now) > batch) && it.retry.ready(now)
-}
-
-// sendItem tells those who aren't told yet. Who they are is asked once, as it was
-// when the item was due: whoever holds the role by then.
-func (o *Outbox) sendItem(ctx context.Context, it *item) error {
-	if !it.named {
-		it.left, it.named = o.users(it), true
-	}
-	var later error
-	var left []string
-	for i, user := range it.left {
-		err := o.sendOne(ctx, it, user)
-		if errors.Is(err, ErrLater) {
-			later, left = err, append(left, user)
-		} else if err != nil {
-			it.left = append(left, it.left[i:]...)
-			return err
-		}
-	}
-	it.left = left
-	return later
-}
-
-// users returns the accounts that an item is for, sorted.
-func (o *Outbox) users(it *item) []string {
-	var users []string
-	for _, g := range o.config.Source.HeldAt(trialOf(it.list), it.due) {
-		if slices.ContainsFunc(it.news, func(n news) bool { return n.tells(g) }) {
-			users = append(users, g.User)
-		}
-	}
-	slices.Sort(users)
-	return slices.Compact(users)
-}
-
-// giveUp is how long a notice that only its own address keeps back is tried.
-//
-// Source: RFC 5321 (2008), section 4.5.4.1: at least 4 to 5 days.
-const giveUp = 5 * 24 * time.Hour
-
-func (o *Outbox) sendOne(ctx context.Context, it *item, user string) error {
-	to, ok, err := o.config.Source.Address(ctx, user)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		o.counts.Skipped++
-		return nil
-	}
-	n := Notice{ID: noticeID(it.list, it.index, it.kind, user), At: it.due, To: to, Trial: string(trialOf(it.list)), Kind: it.kind}
-	err = o.config.Sender.Send(ctx, n)
-	if errors.Is(err, ErrRefused) || errors.Is(err, ErrLater) && it.retry.since(o.config.Now()) > giveUp {
-		if err = o.config.Refuge.Send(ctx, n); err == nil {
-			o.counts.Refused++
-		}
-		return err
-	}
-	if err == nil {
-		o.counts.Sent++
-	}
-	return err
 }

@@ -2,7 +2,6 @@ package outbox_test
 
 import (
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -48,22 +47,13 @@ func TestRandomizationIsToldToTheTeamsOfEveryArmAtTheQuarterHour(t *testing.T) {
 func TestNoticeIsForWhoeverHoldsTheRoleWhenItIsDue(t *testing.T) {
 	w := newWorld(t)
 	w.randomize("P1", "OSL")
-	w.grants[0].Until = t0.Add(time.Minute)
-	w.grants = append(w.grants, people.Tenure{
-		Grant: people.Grant{User: "ida", Trial: "IPS", Role: "treatment-team", Site: "OSL", Team: "ips"}, From: t0.Add(2 * time.Minute),
-	})
+	w.now = t0.Add(time.Minute)
+	w.apply(people.Disabled{User: "ina", Reason: "left"})
+	w.apply(people.Revoked{Grant: people.Grant{User: "bea", Trial: "IPS", Role: "treatment-team", Site: "BGO", Team: "ips"}, Reason: "moves"})
+	w.grant("IPS", people.Grant{User: "bea", Role: "treatment-team", Site: "OSL", Team: "ips"})
 	w.now = t0.Add(time.Hour)
-	if diff := cmp.Diff(addresses("ida", "tom"), w.round()); diff != "" {
-		t.Error(diff)
-	}
-}
-
-// Who proposed can't approve and isn't told; nor are those who are there for a
-// site only.
-func TestProposalIsToldAtOnceToThoseWhoCanApprove(t *testing.T) {
-	w := newWorld(t)
-	w.log("IPS/conduct", "per", trial.UnsealingProposed{})
-	if diff := cmp.Diff(addresses("kari", "stine"), w.round()); diff != "" {
+	w.apply(people.Revoked{Grant: people.Grant{User: "tom", Trial: "IPS", Role: "treatment-team", Site: "OSL", Team: "tau"}, Reason: "left later"})
+	if diff := cmp.Diff(addresses("bea", "tom"), w.round()); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -84,89 +74,12 @@ func TestFirstOutboxTellsNothingOfThePast(t *testing.T) {
 	if to := w.round(); len(to) != 2 {
 		t.Errorf("%v were told", to)
 	}
-	w.grants = append(w.grants, people.Tenure{Grant: people.Grant{User: "kari", Trial: "NEW", Role: "custodian"}, From: t0})
+	w.grant("NEW", people.Grant{User: "kari", Role: "custodian"})
 	w.log("NEW/conduct", "per", trial.UnsealingProposed{})
 	w.open()
 	if diff := cmp.Diff(addresses("kari"), w.round()); diff != "" {
 		t.Error(diff)
 	}
-}
-
-// A server that ends at any moment sends what is left, maybe twice, and then
-// with the same ID and time.
-func TestEachNoticeComesAtLeastOnceThroughCrashes(t *testing.T) {
-	want := func() map[string]bool {
-		w := newWorld(t)
-		story(w, func() {})
-		return ids(w)
-	}()
-	for crash := 1; crash < 12; crash++ {
-		for _, at := range []string{"before a notice", "after a notice", "before a cursor"} {
-			t.Run(fmt.Sprintf("%s %d", at, crash), func(t *testing.T) {
-				w := newWorld(t)
-				n, crashed := 0, false
-				reached := func() bool { n++; crashed = crashed || n == crash; return n == crash }
-				if at == "before a cursor" {
-					w.failing = func() error {
-						if reached() {
-							return errDown
-						}
-						return nil
-					}
-				} else {
-					w.sent.fail = func(n outbox.Notice) error {
-						if !reached() {
-							return nil
-						}
-						if at == "after a notice" {
-							w.sent.notices = append(w.sent.notices, n)
-						}
-						return errDown
-					}
-				}
-				story(w, func() {
-					if crashed {
-						crashed = false
-						w.open() // forgets all but the cursors
-					}
-				})
-				if diff := cmp.Diff(want, ids(w)); diff != "" || n < crash && crash < 6 {
-					t.Errorf("after %d of %d: %s", n, crash, diff)
-				}
-			})
-		}
-	}
-}
-
-// story lets things happen for a day, with rounds in between; after calls after
-// each of them.
-func story(w *world, after func()) {
-	for i := range 6 {
-		w.randomize(trial.ParticipantID(fmt.Sprintf("P%d", i)), []trial.SiteID{"OSL", "BGO"}[i%2])
-		if i%3 == 0 {
-			w.log("IPS/conduct", "per", trial.UnsealingProposed{})
-		}
-		for range 3 {
-			w.now = w.now.Add(6 * time.Minute)
-			if err := w.outbox.Round(w.Context()); err != nil && !errors.Is(err, errDown) {
-				w.Fatal(err)
-			}
-			after()
-		}
-	}
-	for range 3 {
-		w.now = w.now.Add(time.Hour)
-		w.round()
-	}
-}
-
-// ids returns what was sent: every notice once, however often it came.
-func ids(w *world) map[string]bool {
-	out := map[string]bool{}
-	for _, n := range w.sent.taken() {
-		out[fmt.Sprint(n.ID, n.At, n.To, n.Kind)] = true
-	}
-	return out
 }
 
 // While the relay is down nothing is lost, and it is called at times that grow
@@ -285,7 +198,7 @@ func TestUnreadableListIsTriedAgain(t *testing.T) {
 	w := newWorld(t)
 	w.log("IPS/conduct", "tove", trial.Randomized{Participant: "UNKNOWN"})
 	w.log("TWO/conduct", "per", trial.UnsealingProposed{})
-	w.grants = append(w.grants, people.Tenure{Grant: people.Grant{User: "kari", Trial: "TWO", Role: "custodian"}, From: t0})
+	w.grant("TWO", people.Grant{User: "kari", Role: "custodian"})
 	if err := w.outbox.Round(t.Context()); !errors.Is(err, trial.ErrNotFound) {
 		t.Fatal(err)
 	}

@@ -10,7 +10,6 @@ import (
 	"io"
 	"math/big"
 	"net"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -28,12 +27,13 @@ type relay struct {
 	port     int
 	listener net.Listener
 
-	mu       sync.Mutex // guards the fields below
-	mails    []string
-	lastRcpt string
+	// What the relay does, set before it is called.
 	onRcpt   func(to string) error
 	onData   func(net.Conn, io.Reader) error
 	password string
+
+	mu    sync.Mutex // guards mails
+	mails []string
 }
 
 // newRelay starts a relay. Without a certificate it offers no TLS.
@@ -63,6 +63,7 @@ func newRelay(t *testing.T, secure, implicit bool) *relay {
 		if err := s.Close(); err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, smtp.ErrServerClosed) {
 			t.Error(err)
 		}
+		_ = l.Close() // of a server that didn't come to know it
 		<-served
 	})
 	return r
@@ -114,7 +115,11 @@ func (r *relay) sender(t *testing.T, change func(*outbox.SMTPConfig)) *outbox.SM
 	return s
 }
 
-func (r *relay) address() string { return net.JoinHostPort(r.host, strconv.Itoa(r.port)) }
+func (r *relay) take(mail []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mails = append(r.mails, string(mail))
+}
 
 func (r *relay) got() []string {
 	r.mu.Lock()
@@ -165,9 +170,7 @@ func (s *mailSession) Data(r io.Reader) error {
 		return s.relay.onData(s.conn.Conn(), r)
 	}
 	b, err := io.ReadAll(r)
-	s.relay.mu.Lock()
-	defer s.relay.mu.Unlock()
-	s.relay.mails = append(s.relay.mails, string(b))
+	s.relay.take(b)
 	return err
 }
 

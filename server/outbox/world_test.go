@@ -29,7 +29,7 @@ type world struct {
 	now     time.Time
 	entries map[string][]entry.Entry
 	sites   map[trial.ParticipantID]trial.SiteID
-	grants  []people.Tenure
+	people  people.State
 	without map[string]bool // accounts without an address
 	failing func() error    // of each cursor that is kept; nil for none
 }
@@ -40,6 +40,14 @@ func newWorld(t *testing.T) *world {
 		T: t, values: &storetest.Memory{}, sent: &box{}, refuge: &box{}, now: t0,
 		entries: map[string][]entry.Entry{}, sites: map[trial.ParticipantID]trial.SiteID{}, without: map[string]bool{},
 	}
+	for i, user := range []string{"ada", "ina", "tom", "bea", "kari", "per", "petter", "stine", "olav", "dag", "rita", "klara", "aud", "eva"} {
+		created := people.Created{User: user, FullName: user, Administrator: user == "ada" || user == "eva"}
+		if i > 0 {
+			created.Invite = "invite-" + user
+			w.apply(people.Invited{Invite: created.Invite, CodeHash: [32]byte{byte(i)}, Expires: t0, Administrator: created.Administrator})
+		}
+		w.apply(created)
+	}
 	for _, g := range []people.Grant{
 		{User: "ina", Role: "treatment-team", Site: "OSL", Team: "ips"},
 		{User: "tom", Role: "treatment-team", Site: "OSL", Team: "tau"},
@@ -49,9 +57,12 @@ func newWorld(t *testing.T) *world {
 		{User: "petter", Role: "investigator", Site: "OSL"},
 		{User: "stine", Role: "statistician"},
 		{User: "olav", Role: "assessor"},
+		{User: "dag", Role: "dsmb"},
+		{User: "rita", Role: "reviewer"},
+		{User: "klara", Role: "clinician"},
+		{User: "aud", Role: "auditor"},
 	} {
-		g.Trial = "IPS"
-		w.grants = append(w.grants, people.Tenure{Grant: g, From: t0.Add(-time.Hour)})
+		w.grant("IPS", g)
 	}
 	w.open()
 	return w
@@ -104,7 +115,7 @@ func (w *world) Sizes() map[string]int64 {
 }
 
 func (w *world) Read(_ context.Context, list string, lo, hi int64) ([]entry.Entry, error) {
-	if list == "IPS/allocation" || list == "IPS/delivery" {
+	if list == "IPS/delivery" {
 		w.Errorf("%s was read", list)
 	}
 	return w.entries[list][lo:hi], nil
@@ -118,14 +129,25 @@ func (w *world) Site(id trial.ID, p trial.ParticipantID) (trial.SiteID, error) {
 	return site, nil
 }
 
-func (w *world) HeldAt(id trial.ID, at time.Time) []people.Grant {
-	var out []people.Grant
-	for _, t := range w.grants {
-		if t.Trial == string(id) && !at.Before(t.From) && (t.Until.IsZero() || at.Before(t.Until)) {
-			out = append(out, t.Grant)
-		}
+func (w *world) People(f func(*people.State)) { f(&w.people) }
+
+// apply makes an event of the accounts happen now, or an hour before the world
+// began.
+func (w *world) apply(e people.Event) {
+	w.Helper()
+	at := w.now
+	if w.outbox == nil {
+		at = t0.Add(-time.Hour)
 	}
-	return out
+	if err := w.people.Apply(people.Meta{Index: w.people.Len(), At: at, Actor: "kari"}, e); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *world) grant(id string, g people.Grant) {
+	w.Helper()
+	g.Trial = id
+	w.apply(people.Granted{Grant: g})
 }
 
 func (w *world) Address(_ context.Context, user string) (string, bool, error) {

@@ -8,6 +8,7 @@ package people
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -104,7 +105,6 @@ type Account struct {
 	LastSignIn     time.Time
 	Issuer         string // the identity provider that it is tied to, or empty
 	Subject        [32]byte
-	recovery       recovery
 }
 
 // A Meta is what an entry says about itself.
@@ -133,8 +133,11 @@ type State struct {
 	users    []string
 	invites  map[[32]byte]*invite
 	tenures  []Tenure
-	len      int64
-	last     time.Time
+	// recoveries are those that were proposed or approved and not used, by user.
+	recoveries map[string]recovery
+
+	len  int64
+	last time.Time
 }
 
 type invite struct {
@@ -179,7 +182,7 @@ func (s *State) Invite(codeHash [32]byte, at time.Time) (Invited, error) {
 // Clone returns a copy that shares nothing with s that Apply changes.
 func (s *State) Clone() *State {
 	c := *s
-	c.accounts, c.invites = map[string]*Account{}, map[[32]byte]*invite{}
+	c.accounts, c.invites, c.recoveries = map[string]*Account{}, map[[32]byte]*invite{}, map[string]recovery{}
 	for user, a := range s.accounts {
 		copied := *a
 		c.accounts[user] = &copied
@@ -188,6 +191,7 @@ func (s *State) Clone() *State {
 		copied := *i
 		c.invites[hash] = &copied
 	}
+	maps.Copy(c.recoveries, s.recoveries)
 	c.users, c.tenures = slices.Clone(s.users), slices.Clone(s.tenures)
 	return &c
 }
@@ -204,7 +208,7 @@ func (s *State) Apply(m Meta, e Event) error {
 		return fmt.Errorf("people: entry %d: apply %T: %w", m.Index, e, err)
 	}
 	if s.accounts == nil {
-		s.accounts, s.invites = map[string]*Account{}, map[[32]byte]*invite{}
+		s.accounts, s.invites, s.recoveries = map[string]*Account{}, map[[32]byte]*invite{}, map[string]recovery{}
 	}
 	s.apply(m, e)
 	s.len++

@@ -58,33 +58,36 @@ type recovery struct {
 	expires time.Time // of the code; zero before it is approved
 }
 
+// good reports whether the code can be used at an instant.
+func (r recovery) good(at time.Time) bool { return !r.expires.IsZero() && !at.After(r.expires) }
+
 // Recovery returns the proposal to give a user a new password that can be
 // approved at an instant.
 func (s *State) Recovery(user string, at time.Time) (proposal.Proposal, bool) {
-	a, ok := s.accounts[user]
-	if !ok || !a.recovery.Live(at) {
+	r := s.recoveries[user]
+	if !r.Live(at) || s.active(user) != nil {
 		return proposal.Proposal{}, false
 	}
-	return a.recovery.Proposal, true
+	return r.Proposal, true
 }
 
 // Recover reports why a code is no way to a new password of a user at an
 // instant: [ErrRecovery], whether or not there is such an account.
 func (s *State) Recover(user string, code [32]byte, at time.Time) error {
-	a, ok := s.accounts[user]
-	if !ok || a.Disabled || a.recovery.expires.IsZero() || at.After(a.recovery.expires) || a.recovery.code != code {
+	if r := s.recoveries[user]; s.active(user) != nil || !r.good(at) || r.code != code {
 		return ErrRecovery
 	}
 	return nil
 }
 
-// Identity returns the account in use that an identity is tied to.
+// Identity returns the account in use that an identity is tied to. Whoever comes
+// back after the account was disabled gets another one, and ties it anew.
 func (s *State) Identity(issuer string, subject [32]byte) (Account, bool) {
 	i := slices.IndexFunc(s.users, func(u string) bool {
 		a := s.accounts[u]
-		return a.Issuer != "" && a.Issuer == issuer && a.Subject == subject
+		return !a.Disabled && a.Issuer != "" && a.Issuer == issuer && a.Subject == subject
 	})
-	if i < 0 || s.accounts[s.users[i]].Disabled {
+	if i < 0 {
 		return Account{}, false
 	}
 	return *s.accounts[s.users[i]], true
@@ -98,20 +101,20 @@ func (s *State) checkSignIn(m Meta, e Event) error {
 		if _, live := s.Recovery(e.User, m.At); live {
 			return errors.New("it is proposed already")
 		}
-		return s.active(e.User)
+		return s.recoverable(m, e.User)
 	case RecoveryApproved:
-		if err := s.active(e.User); err != nil {
+		if err := s.recoverable(m, e.User); err != nil {
 			return err
 		}
-		if e.User == m.Actor {
-			return proposal.ErrSamePerson
+		if !e.Expires.After(m.At) || e.Expires.After(m.At.Add(RecoveryLife)) {
+			return errors.New("the end of the code is not within a day")
 		}
-		return s.accounts[e.User].recovery.Approve(m.Actor, m.At)
+		return s.recoveries[e.User].Approve(m.Actor, m.At)
 	case Recovered:
 		if err := s.active(m.Actor); err != nil {
 			return err
 		}
-		if r := s.accounts[m.Actor].recovery; r.expires.IsZero() || m.At.After(r.expires) {
+		if !s.recoveries[m.Actor].good(m.At) {
 			return ErrRecovery
 		}
 	case IdentityLinked:
@@ -125,16 +128,26 @@ func (s *State) checkSignIn(m Meta, e Event) error {
 	return nil
 }
 
+// recoverable demands an account in use, and somebody else: whoever got hold of a
+// session must not need but one other person for a new password.
+func (s *State) recoverable(m Meta, user string) error {
+	if user == m.Actor {
+		return proposal.ErrSamePerson
+	}
+	return s.active(user)
+}
+
 func (s *State) applySignIn(m Meta, e Event) {
 	switch e := e.(type) {
 	case FactorEnrolled:
 		s.accounts[m.Actor].Factor = true
 	case RecoveryProposed:
-		s.accounts[e.User].recovery = recovery{Proposal: proposal.New(m.Actor, m.At)}
+		s.recoveries[e.User] = recovery{Proposal: proposal.New(m.Actor, m.At)}
 	case RecoveryApproved:
-		s.accounts[e.User].recovery = recovery{code: e.CodeHash, expires: e.Expires}
+		s.recoveries[e.User] = recovery{code: e.CodeHash, expires: e.Expires}
 	case Recovered:
-		s.accounts[m.Actor].Factor, s.accounts[m.Actor].recovery = false, recovery{}
+		s.accounts[m.Actor].Factor = false
+		delete(s.recoveries, m.Actor)
 	case IdentityLinked:
 		s.accounts[e.User].Issuer, s.accounts[e.User].Subject = e.Issuer, e.Subject
 	}

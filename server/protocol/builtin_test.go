@@ -136,6 +136,60 @@ func TestIPSBlinding(t *testing.T) {
 	}
 }
 
+// Before and after what could tell the arm the assessor guesses one of the arms
+// or doesn't know; who guesses says how sure, from 1 to 5, and why. The options
+// are the same at both moments, and nothing but the guess itself decides what is
+// asked.
+func TestIPSGuesses(t *testing.T) {
+	p := builtin(t, protocol.IPS)
+	var arms []string
+	for _, a := range p.Arms {
+		arms = append(arms, string(a.ID))
+	}
+	forms := instruments(t, p)
+	asked := func(form, values string) (missing []string) {
+		v, err := instrument.ParseValues([]byte(values))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, problem := range forms[trial.FormID(form)].Check(v).Problems {
+			missing = append(missing, problem.Item)
+		}
+		return missing
+	}
+	codes := func(options []instrument.Option) (codes []string) {
+		for _, o := range options {
+			codes = append(codes, o.Code)
+		}
+		return codes
+	}
+	reasons := []string{"participant", "other-person", "record", "impression", "hunch"}
+	for _, form := range []string{"guess-before", "guess-after"} {
+		item := strings.ReplaceAll(form, "-", "_")
+		items := forms[trial.FormID(form)].Form().Items
+		for i, want := range []struct {
+			id      string
+			options []string
+		}{{item + "_arm", append(slices.Clone(arms), "unknown")}, {item + "_sure", nil}, {item + "_reason", reasons}} {
+			if got := items[i]; got.ID != want.id || !slices.Equal(codes(got.Options), want.options) || !got.Required {
+				t.Errorf("%s asks for %s of %v, want %s of %v", form, got.ID, codes(got.Options), want.id, want.options)
+			}
+		}
+		if sure := items[1]; sure.Min == nil || sure.Max == nil || *sure.Min != 1 || *sure.Max != 5 {
+			t.Errorf("%s isn't a scale from 1 to 5", sure.ID)
+		}
+		for _, arm := range arms {
+			missing := asked(form, `{"`+item+`_arm":"`+arm+`"}`)
+			if !slices.Contains(missing, item+"_sure") || !slices.Contains(missing, item+"_reason") {
+				t.Errorf("%s: who guesses %s is asked for %v", form, arm, missing)
+			}
+		}
+		if missing := asked(form, `{"`+item+`_arm":"unknown"}`); slices.Contains(missing, item+"_sure") {
+			t.Errorf("%s: who doesn't know is asked for %v", form, missing)
+		}
+	}
+}
+
 // The scores of the forms are those of their manuals, and the skip rule of the
 // AUDIT leaves its total right.
 func TestIPSScores(t *testing.T) {

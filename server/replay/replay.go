@@ -28,6 +28,7 @@ const system = "system"
 // heads of the lists were signed one after another: entries that came later than
 // the head of conduct aren't replayed, and the caller has to say how many are
 // left. Answers and arms are sealed, so nothing that depends on them is checked.
+// A signature under a form is: it must be under the entries that are there.
 //
 // What is wrong with the archive is an *[audit.ArchiveError], which names the
 // first bad entry; any other error is one of reading. Memory grows with the
@@ -108,7 +109,11 @@ func entries(a *audit.ArchiveReader, list string, in trial.Compartment) iter.Seq
 				yield(entry.Placed{}, &audit.ArchiveError{List: list, Index: r.Index, Reason: err.Error()})
 				return
 			}
-			if !yield(entry.Placed{In: in, Index: r.Index, Entry: e}, nil) {
+			p := entry.Placed{In: in, Index: r.Index, Entry: e}
+			if signable(e.Event) {
+				p.Leaf = audit.Leaf(r.Entry)
+			}
+			if !yield(p, nil) {
 				return
 			}
 		}
@@ -121,7 +126,7 @@ func belongs(event any, in trial.Compartment) bool {
 	switch e := event.(type) {
 	case people.Event:
 		return in == ""
-	case trial.FormSubmitted, trial.FormCorrected:
+	case trial.FormSubmitted, trial.FormCorrected, trial.FormSigned, trial.TextJudged:
 		return in == trial.Conduct || in == trial.Outcome
 	case trial.Event:
 		return in == (&trial.State{}).Compartment(e)

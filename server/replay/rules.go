@@ -1,9 +1,13 @@
 package replay
 
 import (
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"iter"
 	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/server/trial"
@@ -21,7 +25,7 @@ func rules(a *audit.ArchiveReader) (replayed map[string]int64, err error) {
 	for _, c := range trial.Compartments() {
 		given[c] = entries(a, listOf(a, c), c)
 	}
-	r := replay{trial: trial.ID(a.Trial)}
+	r := replay{trial: trial.ID(a.Trial), unallocated: -1, untaken: -1, forms: map[form][]byte{}}
 	replayed = map[string]int64{}
 	for p, err := range entry.InOrder(given) {
 		if err != nil {
@@ -39,8 +43,8 @@ func rules(a *audit.ArchiveReader) (replayed map[string]int64, err error) {
 		}
 		r.last = p.At
 	}
-	if r.waiting {
-		return nil, &audit.ArchiveError{List: listOf(a, trial.Conduct), Index: r.randomized, Reason: "the participant who was randomized has no allocation"}
+	if at, why := r.waiting(); at >= 0 {
+		return nil, &audit.ArchiveError{List: listOf(a, trial.Conduct), Index: at, Reason: why}
 	}
 	return replayed, nil
 }
@@ -51,8 +55,28 @@ type replay struct {
 	state trial.State
 	last  time.Time // of the entry before
 
-	waiting    bool  // for the allocation of who was randomized last,
-	randomized int64 // by this entry of conduct
+	// The entries of conduct that wait for one elsewhere, or -1: of a
+	// randomization for the allocation, of a team's adverse event for its member.
+	unallocated, untaken int64
+
+	forms map[form][]byte // the leaf hashes of the entries of each form
+}
+
+// A form is one of a participant at a visit.
+type form struct {
+	participant trial.ParticipantID
+	visit       trial.VisitID
+	form        trial.FormID
+}
+
+// signable reports whether an event is one that a signature can be under.
+func signable(event any) bool {
+	switch event.(type) {
+	case trial.FormSubmitted, trial.FormCorrected:
+		return true
+	default:
+		return false
+	}
 }
 
 // pass checks of an entry that isn't replayed what can be: that its time is that
@@ -82,11 +106,43 @@ func (r *replay) apply(p entry.Placed) error {
 	if err := r.state.Apply(p.Meta(), e); err != nil {
 		return err
 	}
-	switch e.(type) {
+	return r.follow(p, e)
+}
+
+// follow does what the rules of the trial alone can't: an entry without which
+// another makes no sense must not be missing, and a signature must be under the
+// entries of its form. That it is the last one that is signed the rules demand.
+func (r *replay) follow(p entry.Placed, e trial.Event) error {
+	switch e := e.(type) {
 	case trial.Randomized, trial.ContingencyUsed:
-		r.waiting, r.randomized = true, p.Index
+		r.unallocated = p.Index
+	case trial.AdverseEventReported:
+		if e.Reporter == trial.FromTeam {
+			r.untaken = p.Index
+		}
 	case trial.Allocated:
-		r.waiting = false
+		r.unallocated = -1
+	case trial.EventTakenIn:
+		r.untaken = -1
+	case trial.FormSubmitted:
+		r.sign(form{e.Participant, e.Visit, e.Form}, p.Leaf)
+	case trial.FormCorrected:
+		r.sign(form{e.Participant, e.Visit, e.Form}, p.Leaf)
+	case trial.FormSigned:
+		if sha256.Sum256(r.forms[form{e.Participant, e.Visit, e.Form}]) != e.Digest {
+			return errors.New("the digest that was signed isn't that of the form's entries")
+		}
 	}
 	return nil
 }
+
+// waiting returns an entry of conduct that still waits, and for what, or -1.
+func (r *replay) waiting() (at int64, why string) {
+	if r.unallocated >= 0 {
+		return r.unallocated, "the participant who was randomized has no allocation"
+	}
+	return r.untaken, "nobody took in the adverse event"
+}
+
+// sign adds an entry to those of a form that can be signed.
+func (r *replay) sign(f form, leaf tlog.Hash) { r.forms[f] = append(r.forms[f], leaf[:]...) }

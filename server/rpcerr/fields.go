@@ -1,6 +1,7 @@
 package rpcerr
 
 import (
+	"errors"
 	"fmt"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -9,6 +10,7 @@ import (
 
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 	"github.com/lodd-rct/lodd/server/authn"
+	"github.com/lodd-rct/lodd/server/freetext"
 	"github.com/lodd-rct/lodd/server/ledger"
 	"github.com/lodd-rct/lodd/server/protocol"
 	"github.com/lodd-rct/lodd/server/trial"
@@ -78,6 +80,12 @@ func (f *faults) collect(err error) {
 	switch e := err.(type) { //nolint:errorlint // it walks the tree itself, to find all and not the first
 	case *FieldError:
 		f.add(e.Field, e.Err.Error())
+		if w, ok := errors.AsType[*ledger.Wording](e.Err); ok {
+			f.wording(w)
+		}
+	case *ledger.Wording:
+		f.add(e.Field, e.Error())
+		f.wording(e)
 	case *IdentifierError:
 		f.add(e.Field, identifierText)
 		f.reason = loddv1.ErrorReason_ERROR_REASON_DIRECT_IDENTIFIER
@@ -99,6 +107,15 @@ func (f *faults) collect(err error) {
 	case interface{ Unwrap() error }:
 		f.collect(e.Unwrap())
 	}
+}
+
+// wording says of the last violation that it is about the words of a text.
+func (f *faults) wording(w *ledger.Wording) {
+	f.reason = loddv1.ErrorReason_ERROR_REASON_DIRECT_IDENTIFIER
+	if w.Kind == freetext.GiveAway {
+		f.reason = loddv1.ErrorReason_ERROR_REASON_GIVE_AWAY
+	}
+	f.violations[len(f.violations)-1].LocalizedMessage = &errdetails.LocalizedMessage{Locale: "nb", Message: w.Message().NB}
 }
 
 func (f *faults) add(field, problem string) {

@@ -33,6 +33,23 @@ var (
 	// none that is good for it.
 	ErrStepUp = errors.New("this has to be confirmed with the password and the second factor; confirm it, for exactly this, and do it again")
 
+	// ErrCodeNeeded is told to whoever has given the right password, or the token
+	// of the right identity, where the account has a second factor.
+	ErrCodeNeeded = errors.New("the account has a second factor; give a code of it, or a recovery code, as well")
+	// ErrCodeWrong is told to the same people. A code works once.
+	ErrCodeWrong = errors.New("the code is wrong, or was used already; wait for the next one, and see that the clock of your device is right")
+	// ErrFactorNeeded is the answer in a session without a second factor that the
+	// account needs.
+	ErrFactorNeeded = errors.New("your account needs a second factor for this; get one with lodd session factor")
+	// ErrNoEnrolment is the answer to the confirmation of a second factor that
+	// was not begun in this session, or too long ago, or guessed at.
+	ErrNoEnrolment = errors.New("there is no second factor to confirm; begin anew, and give its code within ten minutes")
+	// ErrNoProvider is the answer where there is no identity provider.
+	ErrNoProvider = errors.New("this server has no identity provider; sign in with a password")
+	// ErrIdentity is told to whoever the identity provider vouches for, but who has
+	// no account here that is tied to it, or has tied another one.
+	ErrIdentity = errors.New("no account in use is tied to this identity; join with an invitation, or sign in with the account's own identity or password")
+
 	// ErrSignIn is the one answer to a failed sign-in: it doesn't tell whether
 	// the account exists, has ended, or has another password.
 	ErrSignIn = errors.New("the user name or the password is wrong")
@@ -137,7 +154,7 @@ func text(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = ErrTooLong
 	}
-	return strings.TrimPrefix(err.Error(), "authn: ")
+	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "authn: "), "openid: ")
 }
 
 // A wireError is sent as its status and logged as its cause.

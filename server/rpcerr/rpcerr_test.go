@@ -20,6 +20,7 @@ import (
 
 	"github.com/lodd-rct/lodd/audit/store"
 	"github.com/lodd-rct/lodd/server/authn"
+	"github.com/lodd-rct/lodd/server/freetext"
 	"github.com/lodd-rct/lodd/server/instrument"
 	"github.com/lodd-rct/lodd/server/ledger"
 	"github.com/lodd-rct/lodd/server/people"
@@ -134,6 +135,20 @@ func TestStatus(t *testing.T) {
 			sent{
 				Code: codes.InvalidArgument, Message: "reason: holds a national identity number, which must not enter this program; take it out",
 				Reason: "lodd.v1 DIRECT_IDENTIFIER", Fields: []string{"reason: holds a national identity number, which must not enter this program; take it out"},
+			},
+		},
+		{
+			"words that tell", &ledger.Wording{Field: "reason", Kind: freetext.GiveAway},
+			sent{
+				Code: codes.InvalidArgument, Message: "reason: holds words that may tell the arm; say it in other words", Reason: "lodd.v1 GIVE_AWAY",
+				Fields: []string{"reason: holds words that may tell the arm; say it in other words / nb har ord som kan røpe gruppen; si det med andre ord"},
+			},
+		},
+		{
+			"words that name", rpcerr.Field("reason", &ledger.Wording{Field: "reason", Kind: freetext.Phone}),
+			sent{
+				Code: codes.InvalidArgument, Message: "reason: holds a phone number, which must not enter this program; take it out", Reason: "lodd.v1 DIRECT_IDENTIFIER",
+				Fields: []string{"reason: holds a phone number, which must not enter this program; take it out / nb har et telefonnummer, som ikke skal inn i programmet; ta det ut"},
 			},
 		},
 		{

@@ -7,6 +7,7 @@ import (
 
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 	"github.com/lodd-rct/lodd/server/authn"
+	"github.com/lodd-rct/lodd/server/authn/openid"
 	"github.com/lodd-rct/lodd/server/ledger"
 	"github.com/lodd-rct/lodd/server/people"
 	"github.com/lodd-rct/lodd/server/proposal"
@@ -105,6 +106,15 @@ func sessions() []Row {
 		{authn.ErrCode, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_INVITE},
 		{authn.ErrBusy, codes.ResourceExhausted, loddv1.ErrorReason_ERROR_REASON_BUSY},
 		{authn.ErrAttempts, codes.ResourceExhausted, loddv1.ErrorReason_ERROR_REASON_SLOW_DOWN},
+		{openid.ErrProvider, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
+		{openid.ErrToken, codes.Unauthenticated, loddv1.ErrorReason_ERROR_REASON_SIGN_IN},
+		{openid.ErrStale, codes.PermissionDenied, loddv1.ErrorReason_ERROR_REASON_STEP_UP},
+		{ErrCodeNeeded, codes.Unauthenticated, loddv1.ErrorReason_ERROR_REASON_CODE_NEEDED},
+		{ErrCodeWrong, codes.Unauthenticated, loddv1.ErrorReason_ERROR_REASON_CODE_NEEDED},
+		{ErrFactorNeeded, codes.PermissionDenied, loddv1.ErrorReason_ERROR_REASON_FACTOR_NEEDED},
+		{ErrNoEnrolment, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
+		{ErrNoProvider, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_NO_PROVIDER},
+		{ErrIdentity, codes.Unauthenticated, loddv1.ErrorReason_ERROR_REASON_SIGN_IN},
 		{ErrStepUp, codes.PermissionDenied, loddv1.ErrorReason_ERROR_REASON_STEP_UP},
 		{ErrSignIn, codes.Unauthenticated, loddv1.ErrorReason_ERROR_REASON_SIGN_IN},
 	}

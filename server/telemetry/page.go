@@ -12,21 +12,22 @@ import (
 // Allowed returns the metrics that may be shown, and the labels of each, sorted.
 func Allowed() map[string][]string {
 	return map[string][]string{
-		"lodd_calls_total":            {"code", "method"},
-		"lodd_call_seconds":           {"class"},
-		"lodd_memory_mebibytes":       nil,
-		"lodd_serving":                nil,
-		"lodd_sessions":               nil,
-		"lodd_store_write_seconds":    nil,
-		"lodd_streams_open":           nil,
-		"lodd_system_entries":         nil,
-		"go_gc_duration_seconds":      nil,
-		"go_gc_gogc_percent":          nil,
-		"go_gc_gomemlimit_bytes":      nil,
-		"go_goroutines":               nil,
-		"go_info":                     {"version"},
-		"go_sched_gomaxprocs_threads": nil,
-		"go_threads":                  nil,
+		"lodd_calls_total":                 {"code", "method"},
+		"lodd_call_seconds":                {"class"},
+		"lodd_memory_mebibytes":            nil,
+		"lodd_serving":                     nil,
+		"lodd_sessions":                    nil,
+		"lodd_store_write_seconds":         nil,
+		"lodd_streams_open":                nil,
+		"lodd_system_entries":              nil,
+		"go_gc_duration_seconds":           nil,
+		"go_gc_gogc_percent":               nil,
+		"go_gc_gomemlimit_bytes":           nil,
+		"go_memstats_last_gc_time_seconds": nil,
+		"go_goroutines":                    nil,
+		"go_info":                          {"version"},
+		"go_sched_gomaxprocs_threads":      nil,
+		"go_threads":                       nil,
 	}
 }
 

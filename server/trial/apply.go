@@ -62,9 +62,9 @@ func (s *State) apply(m Meta, e Event) {
 		s.liftFence(e)
 	case BlindBroken, ImpactAssessed, Unblinded, DisclosureProposed, DisclosureApproved, ArmCollected:
 		s.applyBlinding(m, e)
-	case AdverseEventReported, AdverseEventAssessed, RelatednessAssessed, ContactRecorded:
+	case AdverseEventReported, EventTakenIn, AdverseEventAssessed, RelatednessAssessed, ContactRecorded:
 		s.applySafety(m, e)
-	case Exported, ArmsViewed, ClockSteppedBack, Revealed, EventTakenIn:
+	case Exported, ArmsViewed, ClockSteppedBack, Revealed:
 		// They are facts for the auditor and change nothing.
 	default:
 		s.applyParticipant(m, e)

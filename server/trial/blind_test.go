@@ -18,7 +18,7 @@ func TestStateKnowsNoArm(t *testing.T) {
 		of   any
 		want []string
 	}{
-		{trial.State{}, []string{"State.protocol.Arms[].ID"}},
+		{trial.State{}, []string{"State.protocol.Arms[].ID", "State.sawArm"}}, // the latter holds accounts
 		{trial.Participant{}, nil},
 		{trial.Due{}, nil},
 		{trial.Flow{}, nil},
@@ -52,6 +52,20 @@ func TestStateKnowsNoArm(t *testing.T) {
 		{trial.Locked{}, nil},
 		{trial.Exported{}, nil},
 		{trial.ArmsViewed{}, []string{"ArmsViewed.Team"}},
+		{trial.EnvelopeSpoiled{}, nil},
+		{trial.FormSigned{}, nil},
+		{trial.TextJudged{}, nil},
+		{trial.BlindBroken{}, nil},
+		{trial.ImpactAssessed{}, nil},
+		{trial.Unblinded{}, nil},
+		{trial.DisclosureProposed{}, nil},
+		{trial.DisclosureApproved{}, nil},
+		{trial.ArmCollected{}, nil},
+		{trial.AdverseEventReported{}, nil},
+		{trial.EventTakenIn{}, nil},
+		{trial.AdverseEventAssessed{}, nil},
+		{trial.RelatednessAssessed{}, nil},
+		{trial.ContactRecorded{}, nil},
 	} {
 		typ := reflect.TypeOf(tt.of)
 		if got := arms(typ, typ.Name(), map[reflect.Type]bool{}); !slices.Equal(got, tt.want) {
@@ -141,6 +155,22 @@ func TestEventsLieInTheirCompartments(t *testing.T) {
 		{trial.Restored{}, trial.Conduct},
 		{trial.Reconciled{}, trial.Conduct},
 		{trial.Locked{}, trial.Conduct},
+		{trial.EnvelopeSpoiled{}, trial.Conduct},
+		{trial.FormSigned{Form: "audit"}, trial.Outcome},
+		{trial.FormSigned{Form: "history"}, trial.Conduct},
+		{trial.TextJudged{Form: "audit"}, trial.Outcome},
+		{trial.TextJudged{Form: "history"}, trial.Conduct},
+		{trial.BlindBroken{}, trial.Outcome},
+		{trial.ImpactAssessed{}, trial.Conduct},
+		{trial.Unblinded{}, trial.Allocation},
+		{trial.DisclosureProposed{}, trial.Allocation},
+		{trial.DisclosureApproved{}, trial.Allocation},
+		{trial.ArmCollected{}, trial.Allocation},
+		{trial.RelatednessAssessed{}, trial.Allocation},
+		{trial.AdverseEventReported{}, trial.Conduct},
+		{trial.AdverseEventAssessed{}, trial.Conduct},
+		{trial.EventTakenIn{}, trial.Delivery},
+		{trial.ContactRecorded{}, trial.Delivery},
 	} {
 		if got := h.Compartment(tt.event); got != tt.want {
 			t.Errorf("%T lies in %s, want %s", tt.event, got, tt.want)

@@ -1,7 +1,9 @@
 package trial
 
 import (
+	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -99,9 +101,14 @@ type Opening struct {
 	Collected   bool // To has seen it
 }
 
-type disclosure struct {
+// A Disclosure is what one person proposed to show another.
+type Disclosure struct {
 	DisclosureProposed
-	proposal.Proposal
+	Proposal
+}
+
+type disclosure struct {
+	Disclosure
 	index int64
 }
 
@@ -116,8 +123,9 @@ type BrokenBlind struct {
 // The caller must not change them.
 func (s *State) Openings() []Opening { return s.openings }
 
-// SawArm reports whether an arm was opened for a person, who then can't be blind
-// in this trial.
+// SawArm reports whether a person read an arm that was opened for one, and so
+// can't be blind in this trial. No rule of the log asks it: the forms of
+// assessors lie in another list than the openings, and none depends on the other.
 func (s *State) SawArm(user string) bool { return s.sawArm[user] }
 
 // BrokenBlinds returns the reports in their order. The caller must not change
@@ -127,15 +135,16 @@ func (s *State) BrokenBlinds() []BrokenBlind { return s.broken }
 // BlindBrokenFor reports whether the blind of a person is broken for a
 // participant.
 func (s *State) BlindBrokenFor(user string, id ParticipantID) bool {
-	return slices.ContainsFunc(s.broken, func(b BrokenBlind) bool { return b.Person == user && b.Participant == id })
+	p, ok := s.participants[id]
+	return ok && slices.Contains(p.blindBroken, user)
 }
 
-// Disclosures yields what waits for a second person at an instant: the index of
-// the proposal in allocation, what it proposes, and by whom and until when.
-func (s *State) Disclosures(at time.Time) func(yield func(int64, DisclosureProposed, Proposal) bool) {
-	return func(yield func(int64, DisclosureProposed, Proposal) bool) {
+// Disclosures yields what waits for a second person at an instant, with the
+// index of the proposal in allocation.
+func (s *State) Disclosures(at time.Time) iter.Seq2[int64, Disclosure] {
+	return func(yield func(int64, Disclosure) bool) {
 		for _, d := range s.disclosures {
-			if d.Live(at) && !yield(d.index, d.DisclosureProposed, d.Proposal) {
+			if d.Live(at) && !yield(d.index, d.Disclosure) {
 				return
 			}
 		}
@@ -163,8 +172,11 @@ func (s *State) checkBlinding(m Meta, e Event) error {
 		return first(when(!ok, proposal.ErrNone), d.Approve(m.Actor, m.At),
 			when(d.To == m.Actor, &Invalid{"to", "is yourself; two people show an arm to a third"}))
 	case ArmCollected:
-		o, ok := s.opening(e.Of)
-		return first(when(!ok || o.To != m.Actor, ErrNotForYou), when(ok && o.Collected, ErrExists))
+		at := s.opening(e.Of)
+		if at < 0 || s.openings[at].To != m.Actor {
+			return ErrNotForYou
+		}
+		return when(s.openings[at].Collected, ErrExists)
 	default:
 		return fmt.Errorf("trial: unknown event %T", e)
 	}
@@ -209,8 +221,19 @@ func (s *State) checkImpact(e ImpactAssessed) error {
 	)
 }
 
+// report returns the position of a report, or -1.
 func (s *State) report(index int64) int {
-	return slices.IndexFunc(s.broken, func(b BrokenBlind) bool { return b.Index == index })
+	return position(s.broken, index, func(b BrokenBlind) int64 { return b.Index })
+}
+
+// position returns where in a list, which is in the order of its entries, stands
+// what entry index has put there, or -1.
+func position[T any](list []T, index int64, of func(T) int64) int {
+	i, ok := slices.BinarySearchFunc(list, index, func(t T, index int64) int { return cmp.Compare(of(t), index) })
+	if !ok {
+		return -1
+	}
+	return i
 }
 
 func (s *State) disclosing(at time.Time, e DisclosureProposed) bool {
@@ -220,19 +243,16 @@ func (s *State) disclosing(at time.Time, e DisclosureProposed) bool {
 }
 
 func (s *State) disclosure(index int64) (disclosure, bool) {
-	i := slices.IndexFunc(s.disclosures, func(d disclosure) bool { return d.index == index })
+	i := position(s.disclosures, index, func(d disclosure) int64 { return d.index })
 	if i < 0 {
 		return disclosure{}, false
 	}
 	return s.disclosures[i], true
 }
 
-func (s *State) opening(index int64) (Opening, bool) {
-	i := slices.IndexFunc(s.openings, func(o Opening) bool { return o.Index == index })
-	if i < 0 {
-		return Opening{}, false
-	}
-	return s.openings[i], true
+// opening returns the position of an opening, or -1.
+func (s *State) opening(index int64) int {
+	return position(s.openings, index, func(o Opening) int64 { return o.Index })
 }
 
 func (s *State) applyBlinding(m Meta, e Event) {
@@ -240,6 +260,8 @@ func (s *State) applyBlinding(m Meta, e Event) {
 	case BlindBroken:
 		e.Sealed = nil // it stays in the log
 		s.broken = append(s.broken, BrokenBlind{Index: m.Index, BlindBroken: e})
+		p := s.participants[e.Participant]
+		p.blindBroken = append(p.blindBroken, e.Person)
 	case ImpactAssessed:
 		b := &s.broken[s.report(e.Report)]
 		b.Impact, b.Measure = e.Impact, e.Measure
@@ -250,14 +272,14 @@ func (s *State) applyBlinding(m Meta, e Event) {
 			s.sawArm[m.Actor] = true
 		}
 		s.openings = append(s.openings, o)
-	case DisclosureProposed:
-		s.disclosures = append(s.disclosures, disclosure{e, proposal.New(m.Actor, m.At), m.Index})
+	case DisclosureProposed: // those that nobody approved in time are over
+		s.disclosures = slices.DeleteFunc(s.disclosures, func(d disclosure) bool { return !d.Live(m.At) })
+		s.disclosures = append(s.disclosures, disclosure{Disclosure{e, proposal.New(m.Actor, m.At)}, m.Index})
 	case DisclosureApproved:
 		d, _ := s.disclosure(e.Proposal)
 		s.disclosures = slices.DeleteFunc(s.disclosures, func(d disclosure) bool { return d.index == e.Proposal })
 		s.openings = append(s.openings, Opening{Index: m.Index, Participant: d.Participant, At: m.At, By: m.Actor, To: d.To, Reason: d.Reason})
 	case ArmCollected:
-		i := slices.IndexFunc(s.openings, func(o Opening) bool { return o.Index == e.Of })
-		s.openings[i].Collected, s.sawArm[m.Actor] = true, true
+		s.openings[s.opening(e.Of)].Collected, s.sawArm[m.Actor] = true, true
 	}
 }

@@ -55,6 +55,11 @@ func (d Date) AddMonths(n int) Date {
 	return Date{first.Year(), first.Month(), min(d.Day, last)}
 }
 
+// Start returns the first instant of the day in a time zone.
+func (d Date) Start(loc *time.Location) time.Time {
+	return time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, loc)
+}
+
 // Before reports whether d is earlier than e.
 func (d Date) Before(e Date) bool { return d.midnight().Before(e.midnight()) }
 

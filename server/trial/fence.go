@@ -53,12 +53,14 @@ func (s *State) checkReconciled(e Reconciled) error {
 		total += int64(l.Slots)
 	}
 	if total < s.lostSlots {
-		return &Invalid{"lost", fmt.Sprintf("%d slots are named, but the signed heads show that %d randomizations were lost; name the strata of all of them", total, s.lostSlots)}
+		return &Invalid{"lost", fmt.Sprintf("%d slots are named, but the signed heads show that %d entries were lost each of which may have been an allocation; name as many slots", total, s.lostSlots)}
 	}
 	return nil
 }
 
-// raiseFence notes a restore. Between two of them nobody was randomized, so the
+// raiseFence notes a restore. Not every lost entry of [Allocation] was an
+// allocation, but which ones were nobody knows: too many slots that are given up
+// show no arm, too few would. Between two of them nobody was randomized, so the
 // larger number is all there is. If the design was lost too, its slots are of a
 // sequence that nobody can draw any more.
 func (s *State) raiseFence(e Restored) {

@@ -15,8 +15,10 @@ import (
 // A trial that gets random commands keeps its rules: Decide changes nothing,
 // what it returns always applies, what it refuses never does, the sums of the
 // flow close at every moment, a randomized participant never gets another
-// slot, no slot is used twice or after a restore lost it, no envelope twice and
-// none moves a slot, and the log gives the same state again.
+// slot, no slot is used twice or after a restore lost it, no envelope twice, none
+// that is spoiled, and none moves a slot, nobody signs a form as it was before,
+// an arm is opened by two or in an emergency and collected by one, and the log
+// gives the same state again.
 func TestRandomHistoriesKeepTheRules(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		h := tell(t, then(opened, then(readied("P1"), then(readied("P2"), randomized("P3")...)...)...)...)
@@ -25,7 +27,8 @@ func TestRandomHistoriesKeepTheRules(t *testing.T) {
 		for range n {
 			h.now = h.now.Add(rapid.SampledFrom([]time.Duration{0, 0, 0, time.Minute, 10 * time.Minute, 24 * time.Hour, 60 * 24 * time.Hour}).Draw(rt, "later"))
 			if rapid.IntRange(0, 5).Draw(rt, "whole enrolment") > 0 {
-				step(rt, h, command(rt, h.State, h.now), slots)
+				draw := rapid.SampledFrom([]func(*rapid.T, *trial.State, time.Time) trial.Event{command, command, learns, judges}).Draw(rt, "about")
+				step(rt, h, draw(rt, h.State, h.now), slots)
 				continue
 			}
 			for _, e := range randomized(rapid.SampledFrom([]trial.ParticipantID{"P1", "P2", "P6", "P7", "P8"}).Draw(rt, "enrolled")) {
@@ -68,6 +71,10 @@ func step(rt *rapid.T, h *story, e trial.Event, slots *slots) {
 		if l, ok := e.(trial.Locked); ok {
 			rt.Fatalf("a lock is refused: %+v: %v", l, err)
 		}
+		if a, ok := e.(trial.AdverseEventReported); ok { // Decide counts them
+			a.Number = len(h.AdverseEvents()) + 1
+			e = a
+		}
 		if err := h.Apply(m, e); err == nil {
 			rt.Fatalf("Decide refused %+v, and Apply took it", e)
 		}
@@ -84,6 +91,7 @@ func step(rt *rapid.T, h *story, e trial.Event, slots *slots) {
 	}
 	slots.check(rt, h.State, e)
 	checkFlow(rt, h.State)
+	checkLearned(rt, h, e)
 }
 
 // check follows what an event that was taken has done to the slots. A restore
@@ -185,6 +193,7 @@ func around(rt *rapid.T, p trial.ParticipantID, on trial.Date) trial.Event {
 		trial.EntropyContributed{Entropy: []byte{1}},
 		trial.SealingAbandoned{Reason: "other"},
 		trial.ContingencyPrinted{Envelopes: rapid.IntRange(0, 4).Draw(rt, "envelopes"), Recipients: [2][32]byte{{1}, {2}}},
+		spoiled(rapid.SampledFrom([]trial.Stratum{"OSLO/drug=alcohol", "OSLO/drug=other", "OSLO"}).Draw(rt, "stratum"), 1),
 		opensEnvelope(p, rapid.IntRange(0, 3).Draw(rt, "envelope"), on), opensEnvelope(other, 1, on), opensEnvelope(p, 2, on),
 		trial.LevelsCorrected{Participant: p, Levels: []trial.Code{level}, Reason: "misread"},
 		trial.Replaced{Participant: p, By: other},

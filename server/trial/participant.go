@@ -44,8 +44,9 @@ type Participant struct {
 	forms          []formRecord
 	missed         []uint8 // positions of visits
 	signatures     []signature
-	texts          []heldText
-	contacts       []int64 // indexes in delivery
+	texts          []HeldText
+	contacts       []int64  // indexes in delivery
+	blindBroken    []string // accounts that learned the arm and must not know it
 }
 
 // A formRecord says where the answers of a form stand. Forms and visits are

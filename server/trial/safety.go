@@ -102,8 +102,10 @@ func (s *State) checkSafety(m Meta, e Event) error {
 	case AdverseEventReported:
 		return s.checkReported(m, e)
 	case EventTakenIn:
-		ok := e.Number == len(s.events) && e.Number > 0 && s.events[e.Number-1].Reporter == FromTeam
-		return when(!ok, fmt.Errorf("adverse event %d: %w", e.Number, ErrNotFound))
+		return first(
+			when(e.Number != s.untaken || e.Number < 1, fmt.Errorf("adverse event %d: %w", e.Number, ErrNotFound)),
+			when(m.Actor == ServerActor, &Invalid{"reporter", "is a member of a treatment team"}),
+		)
 	case AdverseEventAssessed:
 		return first(s.eventExists(e.Number), oneOf("related", e.Related, Relations()))
 	case RelatednessAssessed:
@@ -124,6 +126,7 @@ func (s *State) checkReported(m Meta, e AdverseEventReported) error {
 	}
 	want := len(s.events) + 1
 	return first(
+		when(s.untaken > 0, fmt.Errorf("trial: nobody took in adverse event %d", s.untaken)),
 		when(e.Number != want, fmt.Errorf("trial: adverse event %d, want %d", e.Number, want)),
 		s.past(m, "on", e.On),
 		s.afterRandomization(p, e.On),
@@ -155,6 +158,11 @@ func (s *State) applySafety(m Meta, e Event) {
 	case AdverseEventReported:
 		e.Sealed = nil // it stays in the log
 		s.events = append(s.events, AdverseEvent{AdverseEventReported: e, Index: m.Index, At: m.At})
+		if e.Reporter == FromTeam {
+			s.untaken = e.Number
+		}
+	case EventTakenIn:
+		s.untaken = 0
 	case AdverseEventAssessed:
 		a := &s.events[e.Number-1]
 		a.ToProcedures, a.Expected = e.Related, e.Expected

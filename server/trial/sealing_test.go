@@ -96,3 +96,56 @@ func TestEnvelopesRefuse(t *testing.T) {
 		t.Errorf("%d envelopes", h.Envelopes())
 	}
 }
+
+func spoiled(stratum trial.Stratum, n int) trial.EnvelopeSpoiled {
+	return trial.EnvelopeSpoiled{Stratum: stratum, Envelope: n, Reason: "damaged"}
+}
+
+func TestSpoiledEnvelopesRefuse(t *testing.T) {
+	ready := then(opened, then([]any{printed(2)}, readied("P1")...)...)
+	use := opensEnvelope("P1", 1, date("2020-03-01"))
+	bored := spoiled(alcohol, 1)
+	bored.Reason = "bored"
+	checkRefusals(t, []refusal{
+		{"before the sealing", created, spoiled(alcohol, 1), trial.ErrNotSealed},
+		{"before the contribution", awaiting, spoiled(alcohol, 1), trial.ErrAwaitsEntropy},
+		{"before they are printed", opened, spoiled(alcohol, 1), invalid("envelope")},
+		{"of no stratum", ready, spoiled("OSLO", 1), invalid("stratum")},
+		{"of an unknown site", ready, spoiled("NARVIK/drug=alcohol", 1), invalid("stratum")},
+		{"number 0", ready, spoiled(alcohol, 0), invalid("envelope")},
+		{"one too many", ready, spoiled(alcohol, 3), invalid("envelope")},
+		{"a used one", then(ready, use), spoiled(alcohol, 1), invalid("envelope")},
+		{"twice", then(ready, spoiled(alcohol, 1)), spoiled(alcohol, 1), trial.ErrExists},
+		{"no reason", ready, bored, invalid("reason")},
+		{"the use of a spoiled one", then(ready, spoiled(alcohol, 1)), use, invalid("envelope")},
+	})
+	tell(t, then(ready, spoiled("OSLO/drug=other", 1), use)...) // another stratum's
+}
+
+// The next envelope is the lowest that is neither used nor spoiled. Those of an
+// abandoned sealing say nothing of those of the next.
+func TestNextEnvelope(t *testing.T) {
+	ready := then(opened, then([]any{printed(3)}, readied("P1")...)...)
+	use := opensEnvelope("P1", 2, date("2020-03-01"))
+	resealed := []any{abandon, trial.DesignSealed{}, trial.DesignKept{Sealed: []byte{1}}, printed(2)}
+	for name, tt := range map[string]struct {
+		history []any
+		want    int
+	}{
+		"before the creation":      {nil, 0},
+		"none printed":             {opened, 0},
+		"all there":                {ready, 1},
+		"one spoiled":              {then(ready, spoiled(alcohol, 1)), 2},
+		"one spoiled, one used":    {then(ready, spoiled(alcohol, 1), use), 3},
+		"none left":                {then(ready, spoiled(alcohol, 1), use, spoiled(alcohol, 3)), 0},
+		"more printed":             {then(ready, spoiled(alcohol, 1), use, spoiled(alcohol, 3), printed(4)), 4},
+		"another stratum's":        {then(ready, spoiled("OSLO/drug=other", 1)), 1},
+		"of an abandoned sealing":  {then(sealed, printed(2), spoiled(alcohol, 1), abandon), 0},
+		"of the sealing after it":  {then(then(sealed, printed(2), spoiled(alcohol, 1)), resealed...), 1},
+		"spoiled again after that": {then(then(sealed, printed(2), spoiled(alcohol, 1)), then(resealed, spoiled(alcohol, 1))...), 2},
+	} {
+		if got := tell(t, tt.history...).NextEnvelope(alcohol); got != tt.want {
+			t.Errorf("%s: envelope %d, want %d", name, got, tt.want)
+		}
+	}
+}

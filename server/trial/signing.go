@@ -59,19 +59,14 @@ type signature struct {
 	visit, form uint8
 }
 
-type heldText struct {
-	HeldText
-	visit, form uint8
-}
-
 // Signatures returns the signatures under a form at a visit, in their order.
 func (s *State) Signatures(id ParticipantID, v VisitID, f FormID) []Signature {
-	p, ok := s.participants[id]
-	if !ok {
+	p, known := s.participants[id]
+	visit := s.visitIndex(v)
+	_, form, ok := s.protocol.Form(f)
+	if !known || visit < 0 || !ok {
 		return nil
 	}
-	visit := s.visitIndex(v)
-	_, form, _ := s.protocol.Form(f)
 	last := p.lastVersion(visit, form)
 	var out []Signature
 	for _, g := range p.signatures {
@@ -86,15 +81,10 @@ func (s *State) Signatures(id ParticipantID, v VisitID, f FormID) []Signature {
 // HeldTexts returns the texts of a participant that were held, judged or not,
 // in their order.
 func (s *State) HeldTexts(id ParticipantID) []HeldText {
-	p, ok := s.participants[id]
-	if !ok {
-		return nil
+	if p, ok := s.participants[id]; ok {
+		return slices.Clone(p.texts)
 	}
-	out := make([]HeldText, len(p.texts))
-	for i, h := range p.texts {
-		out[i] = h.HeldText
-	}
-	return out
+	return nil
 }
 
 // lastVersion returns the index of the last entry of a form at a visit, or -1.
@@ -169,7 +159,7 @@ func (s *State) checkJudged(e TextJudged) error {
 }
 
 func (p *Participant) held(e TextJudged) int {
-	return slices.IndexFunc(p.texts, func(h heldText) bool {
+	return slices.IndexFunc(p.texts, func(h HeldText) bool {
 		return h.Visit == e.Visit && h.Form == e.Form && h.At == e.At && h.Item == e.Item
 	})
 }
@@ -186,11 +176,8 @@ func checkHeld(items []Code) error {
 
 func (s *State) hold(m Meta, id ParticipantID, v VisitID, f FormID, items []Code) {
 	p := s.participants[id]
-	_, form, _ := s.protocol.Form(f)
 	for _, item := range items {
-		p.texts = append(p.texts, heldText{
-			HeldText{Visit: v, Form: f, At: m.Index, Item: item}, uint8(s.visitIndex(v)), uint8(form),
-		})
+		p.texts = append(p.texts, HeldText{Visit: v, Form: f, At: m.Index, Item: item})
 	}
 }
 

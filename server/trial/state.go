@@ -50,6 +50,7 @@ type State struct {
 	sawArm           map[string]bool
 	broken           []BrokenBlind
 	events           []AdverseEvent
+	untaken          int // the number of the event that a team reported by the entry before, or 0
 }
 
 type intent struct {

@@ -71,8 +71,36 @@ func (h *story) meta(e trial.Event) trial.Meta {
 		m.Actor, m.Role = "per", trial.Investigator // kari did the first step
 	case trial.EntropyContributed:
 		m.Actor, m.Role = "stine", trial.Statistician
+	default:
+		m.Actor, m.Role = whoever(m, e)
 	}
 	return m
+}
+
+// whoever returns who does what is about blinding, signatures and safety.
+func whoever(m trial.Meta, e trial.Event) (string, trial.Role) {
+	switch e := e.(type) {
+	case trial.FormSigned:
+		if e.Meaning == "approval" {
+			return "per", trial.Investigator
+		}
+		return m.Actor, filledInBy(e.Form)
+	case trial.TextJudged, trial.RelatednessAssessed:
+		return "rita", trial.Reviewer
+	case trial.BlindBroken:
+		return "kari", trial.Assessor
+	case trial.Unblinded, trial.DisclosureApproved, trial.AdverseEventAssessed, trial.ImpactAssessed:
+		return "per", trial.Investigator
+	case trial.ArmCollected:
+		return "inspector", trial.Auditor
+	case trial.AdverseEventReported:
+		if e.Reporter == trial.FromTeam {
+			return trial.ServerActor, ""
+		}
+	case trial.EventTakenIn, trial.ContactRecorded:
+		return "ina", trial.TreatmentTeam
+	}
+	return m.Actor, m.Role
 }
 
 // do decides e and applies what follows. An arm is sealed as a byte.
@@ -205,6 +233,17 @@ func commit(p trial.ParticipantID) trial.Randomized {
 
 func withdrawn(p trial.ParticipantID, scope trial.Scope, on string) trial.Withdrawn {
 	return trial.Withdrawn{Participant: p, Scope: scope, Reason: "burden", On: date(on)}
+}
+
+// signed is a signature of the coordinator's or assessor's under the form as it
+// stood after an entry.
+func signed(p trial.ParticipantID, v trial.VisitID, f trial.FormID, at int64) trial.FormSigned {
+	return trial.FormSigned{Participant: p, Visit: v, Form: f, At: at, Digest: [32]byte{1}, Meaning: "authorship", Name: "Kari Nordmann"}
+}
+
+// changed corrects a form after its submission.
+func changed(p trial.ParticipantID, v trial.VisitID, f trial.FormID, held ...trial.Code) trial.FormCorrected {
+	return trial.FormCorrected{Participant: p, Visit: v, Form: f, Version: 1, Sealed: []byte{1}, Held: held}
 }
 
 // observed are the forms of a follow-up visit.

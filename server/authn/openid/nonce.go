@@ -29,29 +29,28 @@ func newNonces(random io.Reader) (nonces, error) {
 	return n, nil
 }
 
-func (n nonces) make(purpose string, expires time.Time) (string, error) {
+func (n nonces) make(expires time.Time) (string, error) {
 	b := make([]byte, nonceSize, nonceSize+sha256.Size)
 	if _, err := io.ReadFull(n.random, b[:16]); err != nil {
 		return "", fmt.Errorf("openid: read nonce: %w", err)
 	}
 	binary.BigEndian.PutUint64(b[16:], uint64(expires.UnixMilli()))
-	return base64.RawURLEncoding.EncodeToString(append(b, n.mac(b, purpose)...)), nil
+	return base64.RawURLEncoding.EncodeToString(append(b, n.mac(b)...)), nil
 }
 
-// check reports whether a nonce was made for the purpose, and when it ends.
-func (n nonces) check(text, purpose string) (expires time.Time, ok bool) {
+// check reports whether a nonce was made here, and when it ends.
+func (n nonces) check(text string) (expires time.Time, ok bool) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || len(b) != nonceSize+sha256.Size || !hmac.Equal(b[nonceSize:], n.mac(b[:nonceSize], purpose)) {
+	if err != nil || len(b) != nonceSize+sha256.Size || !hmac.Equal(b[nonceSize:], n.mac(b[:nonceSize])) {
 		return time.Time{}, false
 	}
 	return time.UnixMilli(int64(binary.BigEndian.Uint64(b[16:]))), true
 }
 
-func (n nonces) mac(b []byte, purpose string) []byte {
+func (n nonces) mac(b []byte) []byte {
 	m := hmac.New(sha256.New, n.key[:])
 	m.Write([]byte("lodd nonce v1\n"))
-	m.Write(b) // of fixed length, so that the two parts can't shift
-	m.Write([]byte(purpose))
+	m.Write(b)
 	return m.Sum(nil)
 }
 

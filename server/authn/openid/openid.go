@@ -90,17 +90,19 @@ func loopback(host string) bool {
 // Source: OpenID Connect Core 1.0 (2023), section 5.7.
 type Identity struct{ Issuer, Subject string }
 
-// A Proof is what a token proves.
+// A Proof is what a token proves, once.
 type Proof struct {
 	Identity
 	SecondFactor bool // the provider asked for one
+
+	marks [][32]byte // by which the token is known again
+	until time.Time  // when it is refused anyway
 }
 
-// A Demand is what a token has to be for. The purpose is that of the nonce; the
-// empty purpose is a sign-in.
+// A Demand is what a token has to be.
 type Demand struct {
-	Purpose string
-	Fresh   bool // the person signed in at the provider just now
+	Nonce string // the nonce in it; none for a token of another device
+	Fresh bool   // the person signed in at the provider just now
 }
 
 // A Verifier verifies the tokens of one provider. It may be used concurrently.
@@ -128,15 +130,16 @@ func New(c Config) (*Verifier, error) {
 	return &Verifier{config: c, http: newClient(), nonces: n, begun: c.Now(), used: map[[32]byte]time.Time{}}, nil
 }
 
-// Nonce returns a nonce for a purpose, to be used once and within ten minutes.
-// Nothing of it is kept.
-func (v *Verifier) Nonce(purpose string) (string, error) {
-	return v.nonces.make(purpose, v.config.Now().Add(nonceLife))
-}
+// Nonce returns a nonce, to be used once and within ten minutes. Nothing of it
+// is kept.
+func (v *Verifier) Nonce() (string, error) { return v.nonces.make(v.config.Now().Add(nonceLife)) }
 
-// Verify returns who signed in, by the ID token that a client brings. A token
-// is good once. The error is [ErrProvider], [ErrToken] or [ErrStale], with the
-// cause for the log behind it.
+// Issuer returns the provider's address.
+func (v *Verifier) Issuer() string { return v.config.Issuer }
+
+// Verify returns who signed in, by the ID token that a client brings. Nothing
+// may be done by it before [Verifier.Take]. The error is [ErrProvider],
+// [ErrToken] or [ErrStale], with the cause for the log behind it.
 //
 // Source: OpenID Connect Core 1.0 (2023), sections 3.1.3.7 and 2.
 func (v *Verifier) Verify(ctx context.Context, raw string, d Demand) (Proof, error) {
@@ -164,10 +167,16 @@ func (v *Verifier) Verify(ctx context.Context, raw string, d Demand) (Proof, err
 	if d.Fresh && !c.fresh(now) {
 		return Proof{}, ErrStale
 	}
-	if !v.use(marks(raw, token.Nonce), until, now) {
-		return Proof{}, refuse("the token was used before")
+	return Proof{Identity{token.Issuer, token.Subject}, v.secondFactor(c), marks(raw, token.Nonce), until}, nil
+}
+
+// Take takes a proof, after which neither its token nor another one with its
+// nonce is taken again. It returns [ErrToken] if one was.
+func (v *Verifier) Take(p Proof) error {
+	if len(p.marks) == 0 || !v.use(p.marks, p.until, v.config.Now()) {
+		return refuse("the token was used before")
 	}
-	return Proof{Identity{token.Issuer, token.Subject}, v.secondFactor(c)}, nil
+	return nil
 }
 
 // claims are what go-oidc leaves to us.
@@ -202,17 +211,20 @@ func (v *Verifier) accept(t *oidc.IDToken, c claims, now time.Time) error {
 // bound checks that the token answers to what was begun here, and returns until
 // when it would. A nonce must be ours; a token without one is of a device.
 func (v *Verifier) bound(t *oidc.IDToken, d Demand, now time.Time) (time.Time, error) {
+	if t.Nonce != d.Nonce {
+		return time.Time{}, refuse("the token has another nonce")
+	}
 	if t.Nonce != "" {
-		expires, ok := v.nonces.check(t.Nonce, d.Purpose)
+		expires, ok := v.nonces.check(t.Nonce)
 		if !ok || !now.Before(expires) {
-			return time.Time{}, refuse("the nonce is none of ours, for something else, or too old")
+			return time.Time{}, refuse("the nonce is none of ours, or too old")
 		}
 		return later(expires, t.Expiry), nil
 	}
 	switch {
 	case !v.config.Device:
 		return time.Time{}, refuse("the token has no nonce")
-	case d != Demand{}:
+	case d.Fresh:
 		return time.Time{}, refuse("a token without a nonce is no step-up")
 	case t.IssuedAt.Before(v.begun.Truncate(time.Second)) || now.Sub(t.IssuedAt) > deviceLife:
 		return time.Time{}, refuse("the token has no nonce and is too old, or from before our start")

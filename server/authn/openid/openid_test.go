@@ -2,18 +2,13 @@ package openid_test
 
 import (
 	"bytes"
-	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
-	"maps"
 	"math/big"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,132 +21,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-var t0 = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
-
-// An issuer is a provider that signs whatever it is told to, which a real one
-// does not.
-type issuer struct {
-	*httptest.Server
-	key    *ecdsa.PrivateKey
-	broken atomic.Bool
-	asked  atomic.Int64 // for its keys
-}
-
-func newIssuer(t *testing.T) *issuer {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	i := &issuer{key: key}
-	i.Server = httptest.NewServer(i)
-	t.Cleanup(i.Close)
-	return i
-}
-
-func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	answer := any(nil)
-	switch r.URL.Path {
-	case "/.well-known/openid-configuration":
-		answer = map[string]any{"issuer": i.URL, "jwks_uri": i.URL + "/keys", "id_token_signing_alg_values_supported": []string{"ES256", "HS256", "none"}}
-	case "/keys":
-		i.asked.Add(1)
-		if !i.broken.Load() {
-			point, _ := i.key.PublicKey.Bytes() // 4, x and y
-			answer = map[string]any{"keys": []any{map[string]any{
-				"kty": "EC", "crv": "P-256", "kid": "one", "use": "sig", "alg": "ES256", "x": b64(point[1:33]), "y": b64(point[33:]),
-			}}}
-		}
-	}
-	if answer == nil {
-		w.WriteHeader(http.StatusBadGateway)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(answer)
-}
-
-func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
-
-type claims map[string]any
-
-// sign returns a token of the claims.
-func (i *issuer) sign(t testing.TB, c claims) string {
-	t.Helper()
-	text := unsigned(t, "ES256", c)
-	digest := sha256.Sum256([]byte(text))
-	r, s, err := ecdsa.Sign(rand.Reader, i.key, digest[:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text + "." + b64(append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...))
-}
-
-func unsigned(t testing.TB, alg string, c claims) string {
-	t.Helper()
-	head, err := json.Marshal(claims{"alg": alg, "kid": "one"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	body, err := json.Marshal(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b64(head) + "." + b64(body)
-}
-
-// world is an issuer and who believes it, with a clock.
-type world struct {
-	*issuer
-	verifier *openid.Verifier
-	clock    atomic.Int64 // nanoseconds since t0
-}
-
-func newWorld(t *testing.T, change func(*openid.Config)) *world {
-	t.Helper()
-	w := &world{issuer: newIssuer(t)}
-	c := openid.Config{
-		Issuer: w.URL, ClientID: "lodd", ACR: []string{"high"}, AMR: []string{"otp", "hwk"}, Random: rand.Reader,
-		Now: func() time.Time { return t0.Add(time.Duration(w.clock.Load())) },
-	}
-	if change != nil {
-		change(&c)
-	}
-	var err error
-	if w.verifier, err = openid.New(c); err != nil {
-		t.Fatal(err)
-	}
-	return w
-}
-
-func device(c *openid.Config) { c.Device = true }
-
-// token returns the claims of a good token for a sign-in.
-func (w *world) token(t testing.TB) claims {
-	t.Helper()
-	return claims{
-		"iss": w.URL, "aud": "lodd", "sub": "kari", "nonce": w.nonce(t, ""),
-		"iat": t0.Unix(), "exp": t0.Add(time.Hour).Unix(), "auth_time": t0.Unix(),
-	}
-}
-
-func (w *world) nonce(t testing.TB, purpose string) string {
-	t.Helper()
-	n, err := w.verifier.Nonce(purpose)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
-// with returns the claims with others; nil takes one away.
-func (c claims) with(others claims) claims {
-	all := maps.Clone(c)
-	maps.Copy(all, others)
-	maps.DeleteFunc(all, func(_ string, v any) bool { return v == nil })
-	return all
-}
 
 func TestTokens(t *testing.T) {
 	at := func(d time.Duration) int64 { return t0.Add(d).Unix() }
@@ -187,11 +56,11 @@ func TestTokens(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, nil)
-			got, err := w.verifier.Verify(t.Context(), w.sign(t, w.token(t).with(tt.claim)), openid.Demand{})
+			got, err := w.verify(t, w.token(t).with(tt.claim))
 			if !errors.Is(err, tt.want) {
 				t.Fatalf("Verify = %v, want %v", err, tt.want)
 			}
-			if want := (openid.Proof{Identity: openid.Identity{Issuer: w.URL, Subject: "kari"}}); err == nil && got != want {
+			if want := (openid.Identity{Issuer: w.URL, Subject: "kari"}); err == nil && (got.Identity != want || got.SecondFactor) {
 				t.Errorf("Verify = %v, want %v", got, want)
 			}
 		})
@@ -201,31 +70,33 @@ func TestTokens(t *testing.T) {
 // Nobody but the provider makes tokens, in no way that JWTs have been forged.
 func TestForgedTokens(t *testing.T) {
 	w := newWorld(t, nil)
-	good := w.sign(t, w.token(t))
+	c := w.token(t)
+	demand := openid.Demand{Nonce: c["nonce"].(string)}
+	good := w.sign(t, c)
 	body, signature := good[:strings.LastIndexByte(good, '.')], good[strings.LastIndexByte(good, '.')+1:]
 	stranger := newIssuer(t)
 	// The key that everybody has, as a shared secret.
 	public, _ := w.key.PublicKey.Bytes()
-	text := unsigned(t, "HS256", w.token(t))
+	text := unsigned(t, "HS256", c)
 	m := hmac.New(sha256.New, public)
 	m.Write([]byte(text))
 
 	for name, raw := range map[string]string{
 		"nothing":              "",
 		"no token":             "hello",
-		"without a signature":  unsigned(t, "none", w.token(t)) + ".",
+		"without a signature":  unsigned(t, "none", c) + ".",
 		"cut":                  body,
-		"of another key":       stranger.sign(t, w.token(t)),
+		"of another key":       stranger.sign(t, c),
 		"by a shared secret":   text + "." + b64(m.Sum(nil)),
-		"of another content":   unsigned(t, "ES256", w.token(t).with(claims{"sub": "ola"})) + "." + signature,
+		"of another content":   unsigned(t, "ES256", c.with(claims{"sub": "ola"})) + "." + signature,
 		"a signature of zeros": body + "." + b64(make([]byte, 64)),
 		"endless":              good + strings.Repeat("A", 40<<10),
 	} {
-		if _, err := w.verifier.Verify(t.Context(), raw, openid.Demand{}); !errors.Is(err, openid.ErrToken) {
+		if _, err := w.bring(t, raw, demand); !errors.Is(err, openid.ErrToken) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := w.verifier.Verify(t.Context(), good, openid.Demand{}); err != nil {
+	if _, err := w.bring(t, good, demand); err != nil {
 		t.Errorf("the true one: %v", err)
 	}
 }
@@ -239,15 +110,16 @@ func TestTokensWorkOnce(t *testing.T) {
 			if change != nil {
 				delete(c, "nonce")
 			}
-			raw := w.sign(t, c)
+			nonce, _ := c["nonce"].(string)
+			demand, raw := openid.Demand{Nonce: nonce}, w.sign(t, c)
 			again := w.mirrored(t, raw)
-			if _, err := w.verifier.Verify(t.Context(), raw, openid.Demand{}); err != nil {
+			if _, err := w.bring(t, raw, demand); err != nil {
 				t.Fatal(err)
 			}
 			for after := time.Duration(0); after <= 2*time.Hour; after += 3 * time.Minute {
 				w.clock.Store(int64(after))
 				for _, raw := range []string{raw, again} {
-					if _, err := w.verifier.Verify(t.Context(), raw, openid.Demand{}); !errors.Is(err, openid.ErrToken) {
+					if _, err := w.bring(t, raw, demand); !errors.Is(err, openid.ErrToken) {
 						t.Fatalf("after %v: %v", after, err)
 					}
 				}
@@ -256,10 +128,10 @@ func TestTokensWorkOnce(t *testing.T) {
 	}
 	w := newWorld(t, nil)
 	c := w.token(t)
-	if _, err := w.verifier.Verify(t.Context(), w.sign(t, c), openid.Demand{}); err != nil {
+	if _, err := w.verify(t, c); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.verifier.Verify(t.Context(), w.sign(t, c.with(claims{"iat": t0.Unix() + 1})), openid.Demand{}); !errors.Is(err, openid.ErrToken) {
+	if _, err := w.verify(t, c.with(claims{"iat": t0.Unix() + 1})); !errors.Is(err, openid.ErrToken) {
 		t.Errorf("another token with the nonce of the first: %v", err)
 	}
 }
@@ -284,12 +156,13 @@ func (w *world) mirrored(t *testing.T, raw string) string {
 // Two who bring one token at the same moment don't both get in.
 func TestTokensWorkOnceAtATime(t *testing.T) {
 	w := newWorld(t, nil)
-	raw := w.sign(t, w.token(t))
+	c := w.token(t)
+	raw, demand := w.sign(t, c), openid.Demand{Nonce: c["nonce"].(string)}
 	var in atomic.Int64
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			if _, err := w.verifier.Verify(t.Context(), raw, openid.Demand{}); err == nil {
+			if _, err := w.bring(t, raw, demand); err == nil {
 				in.Add(1)
 			}
 		})
@@ -302,22 +175,27 @@ func TestTokensWorkOnceAtATime(t *testing.T) {
 
 func TestNonces(t *testing.T) {
 	for _, tt := range []struct {
-		name    string
-		purpose string // of the nonce; the demand is for "act"
-		after   time.Duration
-		want    error
+		name   string
+		device bool
+		change func(*openid.Demand)
+		after  time.Duration
+		want   error
 	}{
-		{"for this", "act", 0, nil},
-		{"just in time", "act", 10*time.Minute - time.Millisecond, nil},
-		{"too late", "act", 10 * time.Minute, openid.ErrToken},
-		{"for something else", "act 2", 0, openid.ErrToken},
-		{"for a sign-in", "", 0, openid.ErrToken},
+		{"the one", false, nil, 0, nil},
+		{"just in time", false, nil, 10*time.Minute - time.Millisecond, nil},
+		{"too late", false, nil, 10 * time.Minute, openid.ErrToken},
+		{"of another sign-in", false, func(d *openid.Demand) { d.Nonce = "another" }, 0, openid.ErrToken},
+		{"as if of a device", true, func(d *openid.Demand) { d.Nonce = "" }, 0, openid.ErrToken},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			w := newWorld(t, nil)
-			raw := w.sign(t, w.token(t).with(claims{"nonce": w.nonce(t, tt.purpose)}))
+			w := newWorld(t, func(c *openid.Config) { c.Device = tt.device })
+			c := w.token(t)
+			d, raw := openid.Demand{Nonce: c["nonce"].(string)}, w.sign(t, c)
+			if tt.change != nil {
+				tt.change(&d)
+			}
 			w.clock.Store(int64(tt.after))
-			if _, err := w.verifier.Verify(t.Context(), raw, openid.Demand{Purpose: "act"}); !errors.Is(err, tt.want) {
+			if _, err := w.bring(t, raw, d); !errors.Is(err, tt.want) {
 				t.Errorf("Verify = %v, want %v", err, tt.want)
 			}
 		})
@@ -327,13 +205,31 @@ func TestNonces(t *testing.T) {
 // A nonce is worth nothing at the next start, or at another server.
 func TestNoncesDieWithTheProcess(t *testing.T) {
 	w := newWorld(t, nil)
-	raw := w.sign(t, w.token(t))
-	again, err := openid.New(openid.Config{Issuer: w.URL, ClientID: "lodd", Now: func() time.Time { return t0 }, Random: rand.Reader})
+	c := w.token(t)
+	var err error
+	w.verifier, err = openid.New(openid.Config{Issuer: w.URL, ClientID: "lodd", Now: func() time.Time { return t0 }, Random: rand.Reader})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := again.Verify(t.Context(), raw, openid.Demand{}); !errors.Is(err, openid.ErrToken) {
+	if _, err := w.verify(t, c); !errors.Is(err, openid.ErrToken) {
 		t.Errorf("Verify = %v", err)
+	}
+}
+
+// What was only looked at isn't used up, and nothing but a proof can be taken.
+func TestProofsAreTakenOnce(t *testing.T) {
+	w := newWorld(t, nil)
+	c := w.token(t)
+	for i := range 2 {
+		if _, err := w.verifier.Verify(t.Context(), w.sign(t, c), openid.Demand{Nonce: c["nonce"].(string)}); err != nil {
+			t.Errorf("look %d: %v", i+1, err)
+		}
+	}
+	if _, err := w.verify(t, c); err != nil {
+		t.Errorf("taken: %v", err)
+	}
+	if err := w.verifier.Take(openid.Proof{Identity: openid.Identity{Issuer: w.URL, Subject: "kari"}}); !errors.Is(err, openid.ErrToken) {
+		t.Errorf("a proof of no token: %v", err)
 	}
 }
 
@@ -350,14 +246,14 @@ func TestTokensOfDevices(t *testing.T) {
 		{"in time", time.Minute, 6 * time.Minute, openid.Demand{}, nil},
 		{"too late", time.Minute, 6*time.Minute + time.Second, openid.Demand{}, openid.ErrToken},
 		{"from before the start", -time.Second, 0, openid.Demand{}, openid.ErrToken},
-		{"for an act", 0, 0, openid.Demand{Purpose: "act"}, openid.ErrToken},
+		{"with a nonce", 0, 0, openid.Demand{Nonce: "one"}, openid.ErrToken},
 		{"for a fresh sign-in", 0, 0, openid.Demand{Fresh: true}, openid.ErrToken},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, device)
 			raw := w.sign(t, w.token(t).with(claims{"nonce": nil, "iat": at(tt.issue), "auth_time": at(tt.issue)}))
 			w.clock.Store(int64(tt.after))
-			if _, err := w.verifier.Verify(t.Context(), raw, tt.d); !errors.Is(err, tt.want) {
+			if _, err := w.bring(t, raw, tt.d); !errors.Is(err, tt.want) {
 				t.Errorf("Verify = %v, want %v", err, tt.want)
 			}
 		})
@@ -379,11 +275,11 @@ func TestFreshSignIns(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, nil)
-			c := w.token(t).with(claims{"nonce": w.nonce(t, "act"), "auth_time": nil})
+			c := w.token(t).with(claims{"auth_time": nil})
 			if seconds, ok := tt.at.(int); ok {
 				c["auth_time"] = t0.Unix() + int64(seconds)
 			}
-			if _, err := w.verifier.Verify(t.Context(), w.sign(t, c), openid.Demand{Purpose: "act", Fresh: true}); !errors.Is(err, tt.want) {
+			if _, err := w.bring(t, w.sign(t, c), openid.Demand{Nonce: c["nonce"].(string), Fresh: true}); !errors.Is(err, tt.want) {
 				t.Errorf("Verify = %v, want %v", err, tt.want)
 			}
 		})
@@ -409,7 +305,7 @@ func TestSecondFactorIsWhatWasConfigured(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, tt.config)
-			got, err := w.verifier.Verify(t.Context(), w.sign(t, w.token(t).with(tt.claim)), openid.Demand{})
+			got, err := w.verify(t, w.token(t).with(tt.claim))
 			if err != nil || got.SecondFactor != tt.want {
 				t.Errorf("Verify = %v, %v, want %v", got, err, tt.want)
 			}
@@ -425,7 +321,7 @@ func TestProviderIsAskedOnce(t *testing.T) {
 		t.Errorf("the provider was asked %d times before the first token", n)
 	}
 	for range 3 {
-		if _, err := w.verifier.Verify(t.Context(), w.sign(t, w.token(t)), openid.Demand{}); err != nil {
+		if _, err := w.verify(t, w.token(t)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -437,21 +333,21 @@ func TestProviderIsAskedOnce(t *testing.T) {
 func TestProviderDoesNotAnswer(t *testing.T) {
 	t.Run("at all", func(t *testing.T) {
 		w := newWorld(t, nil)
-		raw := w.sign(t, w.token(t))
+		c := w.token(t)
 		w.Close()
-		if _, err := w.verifier.Verify(t.Context(), raw, openid.Demand{}); !errors.Is(err, openid.ErrProvider) {
+		if _, err := w.verify(t, c); !errors.Is(err, openid.ErrProvider) {
 			t.Errorf("Verify = %v", err)
 		}
 	})
 	t.Run("with its keys, and then does", func(t *testing.T) {
 		w := newWorld(t, nil)
-		raw := w.sign(t, w.token(t))
+		c := w.token(t)
 		w.broken.Store(true)
-		if _, err := w.verifier.Verify(t.Context(), raw, openid.Demand{}); !errors.Is(err, openid.ErrProvider) {
+		if _, err := w.verify(t, c); !errors.Is(err, openid.ErrProvider) {
 			t.Errorf("Verify = %v", err)
 		}
 		w.broken.Store(false)
-		if _, err := w.verifier.Verify(t.Context(), raw, openid.Demand{}); err != nil {
+		if _, err := w.verify(t, c); err != nil {
 			t.Errorf("once it answers: %v", err)
 		}
 	})

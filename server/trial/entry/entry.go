@@ -93,7 +93,7 @@ func setKind(pb *logv1.Entry, event any) error {
 }
 
 func kind(pb *logv1.Entry) (any, error) {
-	if e, err := peopleKind(pb); e != nil {
+	if e, err := peopleKind(pb); e != nil || err != nil {
 		return e, err
 	}
 	return trialKind(pb)

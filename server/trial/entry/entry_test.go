@@ -112,7 +112,10 @@ func TestNoKindIsForgotten(t *testing.T) {
 		types = append(types, fmt.Sprintf("%T", event))
 	}
 	slices.Sort(types)
-	want := append(eventTypes(t, "../../people", "people.go"), eventTypes(t, "..", "events.go")...)
+	want := append(
+		eventTypes(t, "../../people", "people.go", "signin.go"),
+		eventTypes(t, "..", "events.go", "blinding.go", "safety.go", "signing.go")...,
+	)
 	if diff := cmp.Diff(want, types); diff != "" {
 		t.Errorf("types of events: %s", diff)
 	}
@@ -170,6 +173,14 @@ func TestUnmarshalRefusesWhatItDoesNotKnow(t *testing.T) {
 		{"a longer intent", trial.Randomized{}, func(e *logv1.Entry) { e.GetRandomized().Intent = make([]byte, 17) }},
 		{"a shorter hash", people.Invited{}, func(e *logv1.Entry) { e.GetAccountInvited().CodeHash = nil }},
 		{"a longer hash", people.Invited{}, func(e *logv1.Entry) { e.GetAccountInvited().CodeHash = make([]byte, 33) }},
+		{"a shorter digest of a form", trial.FormSigned{}, func(e *logv1.Entry) { e.GetFormSigned().Digest = make([]byte, 31) }},
+		{"a longer digest of a plan", trial.PlanFrozen{}, func(e *logv1.Entry) { e.GetPlanFrozen().Digest = make([]byte, 33) }},
+		{"a shorter hash of a recovery", people.RecoveryApproved{}, func(e *logv1.Entry) { e.GetRecoveryApproved().CodeHash = nil }},
+		{"a longer hash of a subject", people.IdentityLinked{}, func(e *logv1.Entry) { e.GetIdentityLinked().Subject = make([]byte, 33) }},
+		{"a role that ended before 1970", people.Granted{}, func(e *logv1.Entry) { e.GetRoleGranted().ExpiresUnixMs = -62135596800000 }},
+		{"no date of a contact", trial.ContactRecorded{}, func(e *logv1.Entry) { e.GetContactRecorded().On = "today" }},
+		{"no date of an event", trial.AdverseEventReported{}, func(e *logv1.Entry) { e.GetAdverseEventReported().On = "2026-13-01" }},
+		{"no date of a broken blind", trial.BlindBroken{}, func(e *logv1.Entry) { e.GetBlindBroken().On = "x" }},
 		{"no date", trial.Died{}, func(e *logv1.Entry) { e.GetDied().On = "tomorrow" }},
 		{"no date of a consent", trial.Screened{}, func(e *logv1.Entry) { e.GetScreened().ConsentOn = "2026-02-30" }},
 		{"no date of an approval", trial.Created{Protocol: protocol()}, func(e *logv1.Entry) { e.GetTrialCreated().Consents[0].Approved = "x" }},

@@ -3,6 +3,8 @@ package entry
 import (
 	"iter"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"github.com/lodd-rct/lodd/server/trial"
 )
 
@@ -11,6 +13,9 @@ type Placed struct {
 	In    trial.Compartment
 	Index int64
 	Entry
+	// Leaf is the leaf hash of the entry as it is stored, if it is one that is
+	// signed; only package replay says it.
+	Leaf tlog.Hash
 }
 
 // Meta returns what the entry says about itself.
@@ -21,9 +26,9 @@ func (p Placed) Meta() trial.Meta {
 // InOrder yields the entries of the compartments of a trial, of which each is
 // given in its own order, in the order in which they were decided: entry i of
 // conduct comes after whatever was appended elsewhere while conduct had i
-// entries. Entries of outcome and delivery that share that number and a
-// millisecond may change places; none of them looks at the other. A compartment
-// that isn't given is empty. After an error it ends.
+// entries. Entries of allocation, outcome and delivery that share that number and
+// a millisecond may change places; none of them looks at another list than
+// conduct. A compartment that isn't given is empty. After an error it ends.
 func InOrder(given map[trial.Compartment]iter.Seq2[Placed, error]) iter.Seq2[Placed, error] {
 	return func(yield func(Placed, error) bool) {
 		var cursors []*cursor
@@ -93,17 +98,17 @@ func (c *cursor) place() int64 {
 
 // before reports whether c's entry was decided before that of o: entries
 // elsewhere that saw n conduct entries come after entry n-1 and before entry n
-// of conduct. An entry of allocation comes right after the conduct entry that it
-// follows from, those of outcome and delivery in the order of time.
+// of conduct, in the order of time. At one time an entry of allocation comes
+// first: most follow from the conduct entry before them.
 func (c *cursor) before(o *cursor) bool {
 	switch {
 	case c.place() != o.place():
 		return c.place() < o.place()
 	case c.in == trial.Conduct || o.in == trial.Conduct:
 		return o.in == trial.Conduct
-	case c.in == trial.Allocation || o.in == trial.Allocation:
-		return c.in == trial.Allocation
-	default:
+	case !c.head.At.Equal(o.head.At):
 		return c.head.At.Before(o.head.At)
+	default:
+		return c.in == trial.Allocation
 	}
 }

@@ -30,9 +30,9 @@ func placed(in trial.Compartment, err error, sizesAndTimes ...[2]int64) iter.Seq
 	}
 }
 
-// At one place an entry of allocation comes first, then those of outcome and
-// delivery by their times, then that of conduct; and nothing overtakes an entry
-// of its own compartment.
+// At one place the entries of allocation, outcome and delivery come by their
+// times, at one time in that order, then that of conduct; and nothing overtakes
+// an entry of its own compartment.
 func TestInOrderIsThatOfTheSpecification(t *testing.T) {
 	type at struct {
 		in    trial.Compartment
@@ -42,7 +42,7 @@ func TestInOrderIsThatOfTheSpecification(t *testing.T) {
 		trial.Conduct:    placed(trial.Conduct, nil, [2]int64{0, 1}, [2]int64{0, 2}, [2]int64{0, 3}),
 		trial.Outcome:    placed(trial.Outcome, nil, [2]int64{1, 9}, [2]int64{2, 5}),
 		trial.Delivery:   placed(trial.Delivery, nil, [2]int64{1, 8}, [2]int64{2, 5}, [2]int64{9, 1}),
-		trial.Allocation: placed(trial.Allocation, nil, [2]int64{1, 99}, [2]int64{3, 1}, [2]int64{0, 1}),
+		trial.Allocation: placed(trial.Allocation, nil, [2]int64{1, 99}, [2]int64{2, 5}, [2]int64{3, 1}, [2]int64{0, 1}),
 	}
 	var got []at
 	for p, err := range entry.InOrder(given) {
@@ -53,15 +53,16 @@ func TestInOrderIsThatOfTheSpecification(t *testing.T) {
 	}
 	want := []at{
 		{trial.Conduct, 0},
-		{trial.Allocation, 0},
 		{trial.Delivery, 0},
 		{trial.Outcome, 0},
+		{trial.Allocation, 0},
 		{trial.Conduct, 1},
+		{trial.Allocation, 1},
 		{trial.Outcome, 1},
 		{trial.Delivery, 1},
 		{trial.Conduct, 2},
-		{trial.Allocation, 1},
 		{trial.Allocation, 2},
+		{trial.Allocation, 3},
 		{trial.Delivery, 2},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(at{})); diff != "" {

@@ -86,11 +86,7 @@ func peopleKind(pb *logv1.Entry) (people.Event, error) {
 	case *logv1.Entry_SignedOut:
 		return people.SignedOut{Session: k.SignedOut.GetSession()}, nil
 	case *logv1.Entry_RoleGranted:
-		e := people.Granted{Grant: grantFromProto(k.RoleGranted.GetGrant())}
-		if ms := k.RoleGranted.GetExpiresUnixMs(); ms != 0 {
-			e.Expires = time.UnixMilli(ms).UTC()
-		}
-		return e, nil
+		return grantedFromProto(k.RoleGranted)
 	case *logv1.Entry_RoleRevoked:
 		return people.Revoked{Grant: grantFromProto(k.RoleRevoked.GetGrant()), Reason: k.RoleRevoked.GetReason()}, nil
 	case *logv1.Entry_GrantRefused:
@@ -121,6 +117,19 @@ func signInKind(pb *logv1.Entry) (people.Event, error) {
 	default:
 		return nil, nil
 	}
+}
+
+// grantedFromProto refuses an end before 1970: one of them would be taken for
+// none.
+func grantedFromProto(pb *logv1.RoleGranted) (people.Event, error) {
+	e := people.Granted{Grant: grantFromProto(pb.GetGrant())}
+	switch ms := pb.GetExpiresUnixMs(); {
+	case ms < 0:
+		return nil, fmt.Errorf("entry: a role that ends at %d ms, want 0 or more", ms)
+	case ms > 0:
+		e.Expires = time.UnixMilli(ms).UTC()
+	}
+	return e, nil
 }
 
 func grantToProto(g people.Grant) *logv1.Grant {

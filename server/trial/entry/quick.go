@@ -154,6 +154,8 @@ func (f *fields) submitted() trial.Event {
 			e.On = f.date()
 		case 6:
 			e.Sealed = f.bytes()
+		case 7:
+			e.Held = append(e.Held, trial.Code(f.word()))
 		default:
 			f.form(&e.Participant, &e.Visit, &e.Form, &e.Version)
 		}
@@ -167,6 +169,8 @@ func (f *fields) corrected() trial.Event {
 		switch f.number {
 		case 5:
 			e.Sealed = f.bytes()
+		case 6:
+			e.Held = append(e.Held, trial.Code(f.word()))
 		default:
 			f.form(&e.Participant, &e.Visit, &e.Form, &e.Version)
 		}

@@ -50,7 +50,7 @@ func wantSame(t testing.TB, b []byte) bool {
 // Whatever an entry of a frequent kind holds, the quick way reads it, and reads
 // the same; other kinds it leaves alone.
 func TestQuickWayReadsTheFrequentKinds(t *testing.T) {
-	for _, event := range samples() {
+	for _, event := range append(samples(), grown()...) {
 		b := marshal(t, whole(event))
 		if got, want := wantSame(t, b), isHot(event); got != want {
 			t.Errorf("%T is read the quick way: %t, want %t", event, got, want)
@@ -78,7 +78,7 @@ func TestQuickWayReadsTheFrequentKinds(t *testing.T) {
 func TestQuickWayIsNoOtherWay(t *testing.T) {
 	read := 0
 	for _, event := range hot() {
-		for _, sample := range samples() {
+		for _, sample := range append(samples(), grown()...) {
 			if reflect.TypeOf(sample) != reflect.TypeOf(event) {
 				continue
 			}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
+	"github.com/lodd-rct/lodd/server/people"
 	"github.com/lodd-rct/lodd/server/trial"
 	"github.com/lodd-rct/lodd/server/trial/entry"
 )
@@ -20,6 +21,9 @@ func TestUnmarshalIsTheInverseOfMarshal(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		event := reflect.New(reflect.TypeOf(rapid.SampledFrom(samples()).Draw(rt, "kind"))).Elem()
 		fill(rt, event)
+		if g, ok := event.Interface().(people.Granted); ok && g.Expires.UnixMilli() < 0 {
+			return // a role that ends before 1970 is none
+		}
 		e := entry.Entry{Event: event.Interface()}
 		v := reflect.ValueOf(&e).Elem()
 		for i := range v.NumField() - 1 { // all but the event

@@ -28,8 +28,7 @@ var sealed = []byte("ciphertext")
 // samples holds one event of each kind, with every field filled in that it had
 // when it landed.
 func samples() []any {
-	grant := people.Grant{User: "kari", Trial: "IPS", Role: "treatment-team", Site: "OSLO", Team: "ips"}
-	return append(enrolmentSamples(),
+	return slices.Concat(enrolmentSamples(), blindingSamples(), signInSamples(), []any{
 		trial.FormSubmitted{Participant: "P1", Visit: "month-6", Form: "audit", Version: 2, On: date(2026, 11, 22), Sealed: sealed},
 		trial.FormCorrected{Participant: "P1", Visit: "month-6", Form: "audit", Version: 2, Sealed: sealed},
 		trial.VisitMissed{Participant: "P1", Visit: "month-6", Reason: "not-reached"},
@@ -59,10 +58,51 @@ func samples() []any {
 		people.SignedIn{Session: "s1"},
 		people.SignInRefused{User: "kari"},
 		people.SignedOut{Session: "s1"},
-		people.Granted{Grant: grant},
-		people.Revoked{Grant: grant, Reason: "has left"},
-		people.Refused{Grant: grant, Conflict: "assessor"},
-	)
+		people.Granted{Grant: teamGrant},
+		people.Revoked{Grant: teamGrant, Reason: "has left"},
+		people.Refused{Grant: teamGrant, Conflict: "assessor"},
+	})
+}
+
+var teamGrant = people.Grant{User: "kari", Trial: "IPS", Role: "treatment-team", Site: "OSLO", Team: "ips"}
+
+// blindingSamples are about signatures, held texts, who got to know an arm, and
+// what happened to participants.
+func blindingSamples() []any {
+	return []any{
+		trial.EnvelopeSpoiled{Stratum: "OSLO/drug=alcohol", Envelope: 3, Reason: "opened-by-mistake"},
+		trial.FormSigned{
+			Participant: "P1", Visit: "month-6", Form: "audit", At: 17, Digest: filled(7), Meaning: "authorship", Name: "Ola Nordmann",
+		},
+		trial.TextJudged{Participant: "P1", Visit: "month-6", Form: "audit", At: 17, Item: "remarks", Released: true},
+		trial.BlindBroken{
+			Participant: "P1", Person: "ola", Visit: "month-6", On: date(2026, 11, 22), How: "participant", Timing: "during-assessment", Sealed: sealed,
+		},
+		trial.ImpactAssessed{Report: 5, Impact: "possible", Measure: "reassigned"},
+		trial.Unblinded{Participant: "P1", Reason: "medical-emergency", To: "legen", Sealed: sealed},
+		trial.DisclosureProposed{Participant: "P1", To: "inspector", Reason: "inspection"},
+		trial.DisclosureApproved{Proposal: 8},
+		trial.ArmCollected{Of: 9},
+		trial.ContactRecorded{Participant: "P1", On: date(2026, 11, 22), Kind: "employer", Minutes: 45},
+		trial.EventTakenIn{Number: 4},
+		trial.AdverseEventReported{
+			Number: 4, Participant: "P1", On: date(2026, 11, 22), Category: "overdose", Serious: true, Reporter: trial.FromTeam, Sealed: sealed,
+		},
+		trial.AdverseEventAssessed{Number: 4, Related: "possible", Expected: true},
+		trial.RelatednessAssessed{Number: 4, Related: "unrelated"},
+	}
+}
+
+// signInSamples are about second factors, recovery and identity providers.
+func signInSamples() []any {
+	return []any{
+		people.FactorEnrolled{},
+		people.RecoveryProposed{User: "kari", Reason: "lost the phone"},
+		people.RecoveryApproved{User: "kari", CodeHash: filled(8), Expires: time.UnixMilli(1795000000123).UTC()},
+		people.Recovered{},
+		people.IdentityLinked{User: "kari", Issuer: "https://id.example.org", Subject: filled(9)},
+		people.PasswordChanged{},
+	}
 }
 
 // grown holds one event of each kind that has got fields since it landed, with
@@ -72,6 +112,11 @@ func grown() []any {
 		trial.DesignSealed{Commitment: filled(1), AwaitsEntropy: true},
 		trial.Allocated{Participant: "P1", Stratum: "OSLO/drug=alcohol", Slot: 7, Sealed: sealed, Contingency: true},
 		trial.ErrorRecorded{Participant: "P1", Kind: "duplicate", Of: "P2"},
+		trial.FormSubmitted{
+			Participant: "P1", Visit: "month-6", Form: "audit", Version: 2, On: date(2026, 11, 22), Sealed: sealed, Held: []trial.Code{"remarks", "other"},
+		},
+		trial.FormCorrected{Participant: "P1", Visit: "month-6", Form: "audit", Version: 2, Sealed: sealed, Held: []trial.Code{"remarks"}},
+		people.Granted{Grant: teamGrant, Expires: time.UnixMilli(1795000000123).UTC()},
 	}
 }
 

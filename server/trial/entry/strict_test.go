@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
@@ -16,7 +17,7 @@ import (
 
 // Every kind reads back as it was written, and as nothing else.
 func TestStrictReadsWhatWasWritten(t *testing.T) {
-	for _, event := range samples() {
+	for _, event := range append(samples(), grown()...) {
 		b := entry.Authenticate(marshal(t, whole(event)), macKey, "IPS/conduct", 7)
 		if got, err := entry.Strict(b); err != nil || !cmp.Equal(got, whole(event)) {
 			t.Errorf("%T reads as %+v, %v", event, got, err)
@@ -42,6 +43,7 @@ func TestStrictWantsEveryMessage(t *testing.T) {
 		{trial.FormDefined{Form: trial.Form{ID: "audit", Version: 1}}, func(e *logv1.Entry) { e.GetFormDefined().Title = nil }},
 		{trial.Created{Protocol: protocol()}, func(e *logv1.Entry) { e.GetTrialCreated().Title = nil }},
 		{people.Granted{}, func(e *logv1.Entry) { e.GetRoleGranted().Grant = nil }},
+		{people.Granted{Expires: time.UnixMilli(1)}, func(e *logv1.Entry) { e.GetRoleGranted().Grant = nil }},
 	} {
 		pb := &logv1.Entry{}
 		if err := proto.Unmarshal(marshal(t, whole(tt.event)), pb); err != nil {

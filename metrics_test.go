@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The page of metrics is there while the server serves, for GET and nothing else.
+func TestMetricsPage(t *testing.T) {
+	n, err := open(t.Context(), config{Data: t.TempDir(), Listen: "127.0.0.1:0", Name: "metered", Metrics: "127.0.0.1:0"}, attackedWorld())
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := "http://" + n.page.listener.Addr().String()
+	ask := func(method, path string) (int, string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		resp, err := c.Do(req)
+		if err != nil {
+			return 0, err.Error()
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(body)
+	}
+	if err := n.during(t.Context(), func(context.Context) error {
+		code, text := ask(http.MethodGet, "/metrics")
+		for _, want := range []string{"lodd_serving 1\n", "lodd_system_entries ", "go_info{"} {
+			if code != http.StatusOK || !strings.Contains(text, want) {
+				t.Errorf("%d, no %q in\n%s", code, want, text)
+			}
+		}
+		for _, other := range []string{"/", "/debug/pprof/", "/metrics/x"} {
+			if code, _ := ask(http.MethodGet, other); code != http.StatusNotFound {
+				t.Errorf("%s: %d", other, code)
+			}
+		}
+		if code, _ := ask(http.MethodPost, "/metrics"); code != http.StatusMethodNotAllowed {
+			t.Errorf("POST: %d", code)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if code, _ := ask(http.MethodGet, "/metrics"); code != 0 {
+		t.Errorf("after the end: %d", code)
+	}
+	if err := n.close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Other machines don't reach the page, and a limit has to be one.
+func TestConfigOfMetricsAndLimits(t *testing.T) {
+	for address, ok := range map[string]bool{
+		"": true, "127.0.0.1:9090": true, "[::1]:9090": true, "127.5.5.5:9090": true,
+		":9090": false, "0.0.0.0:9090": false, "[::]:9090": false, "10.0.0.1:9090": false, "localhost:9090": false, "127.0.0.1": false,
+	} {
+		c := config{Data: "x", Metrics: address}
+		if err := c.check(); (err == nil) != ok {
+			t.Errorf("%q: %v", address, err)
+		}
+	}
+	c := config{Data: "x", Limits: limitsConfig{Streams: -1}}
+	if err := c.check(); err == nil {
+		t.Error("a negative limit is taken")
+	}
+	set := limitsConfig{1, 2, 3, 4, 5, 6, 7, 8, duration(9), duration(10), duration(11), duration(12)}.limits()
+	if set.PerSecond != 1 || set.CostlyBurst != 6 || set.StreamsPerUser != 8 || set.Call != 9 || set.Message != 12*time.Nanosecond {
+		t.Errorf("%+v", set)
+	}
+}

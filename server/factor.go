@@ -1,0 +1,222 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+	"github.com/lodd-rct/lodd/server/authn"
+	"github.com/lodd-rct/lodd/server/authn/factor"
+	"github.com/lodd-rct/lodd/server/ledger"
+	"github.com/lodd-rct/lodd/server/people"
+	"github.com/lodd-rct/lodd/server/rpcerr"
+)
+
+const (
+	enrolmentLife  = 10 * time.Minute // from the secret to the first code of it
+	enrolmentTries = 5                // wrong codes, after which the secret is thrown away
+)
+
+// enrolments are second factors whose secrets are on their way into an app, at
+// most one for a user. They end with the process.
+type enrolments struct {
+	mu      sync.Mutex // guards waiting
+	waiting map[string]*enrolment
+}
+
+type enrolment struct {
+	factor  factor.Factor
+	session string
+	expires time.Time
+	tries   int
+}
+
+func (e *enrolments) begin(user string, n enrolment) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.waiting[user] = &n
+}
+
+func (e *enrolments) end(user string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.waiting, user)
+}
+
+// confirm returns the factor that waits in a session, if the code is one of it.
+func (e *enrolments) confirm(p authn.Principal, code string, at time.Time) (factor.Factor, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n, ok := e.waiting[p.User]
+	if !ok || n.session != p.Session || !at.Before(n.expires) {
+		return factor.Factor{}, rpcerr.ErrNoEnrolment
+	}
+	if !n.factor.Take(code, at) {
+		if n.tries++; n.tries == enrolmentTries {
+			delete(e.waiting, p.User)
+		}
+		return factor.Factor{}, rpcerr.ErrCodeWrong
+	}
+	delete(e.waiting, p.User)
+	return n.factor, nil
+}
+
+// secondFactor reports whether the account has a second factor, and fails unless
+// the code is one of it, or a recovery code. The code is used up before anything
+// is done by it.
+func (k *core) secondFactor(ctx context.Context, user, code string) (bool, error) {
+	has := false
+	k.people.View(func(p *people.State) {
+		a, _ := p.Account(user)
+		has = a.Factor
+	})
+	switch {
+	case !has:
+		return false, nil
+	case code == "":
+		return false, rpcerr.ErrCodeNeeded
+	}
+	k.proving.Lock()
+	defer k.proving.Unlock()
+	f, err := k.factor(ctx, user)
+	if err != nil {
+		return false, err
+	}
+	taken := false
+	if factor.IsRecovery(code) {
+		taken = f.Recover(k.codes, code)
+	} else {
+		taken = f.Take(code, k.now())
+	}
+	if !taken {
+		return false, rpcerr.ErrCodeWrong
+	}
+	return true, k.keepFactor(ctx, user, f)
+}
+
+// factor returns what is kept of a user's second factor. The caller holds
+// proving.
+func (k *core) factor(ctx context.Context, user string) (factor.Factor, error) {
+	var f factor.Factor
+	b, err := k.credential(ctx, "factor/"+user)
+	if err == nil && b == nil {
+		err = errors.New("it is missing")
+	}
+	if err == nil {
+		err = f.UnmarshalBinary(b)
+	}
+	if err != nil {
+		return factor.Factor{}, fmt.Errorf("server: second factor of %s: %w", user, err)
+	}
+	return f, nil
+}
+
+func (k *core) keepFactor(ctx context.Context, user string, f factor.Factor) error {
+	b, err := f.MarshalBinary()
+	if err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	return k.keepCredential(ctx, "factor/"+user, b)
+}
+
+func (s *sessionService) EnrolFactor(ctx context.Context, req *loddv1.EnrolFactorRequest) (*loddv1.EnrolFactorResponse, error) {
+	p, _ := authn.FromContext(ctx)
+	if err := s.proveAgain(ctx, p.User, proof{password: req.GetPassword(), code: req.GetCode()}); err != nil {
+		return nil, err
+	}
+	f, err := factor.New(s.config.Random)
+	if err != nil {
+		return nil, err
+	}
+	uri, err := f.URI(s.config.Name, p.User)
+	if err != nil {
+		return nil, err
+	}
+	s.enrolments.begin(p.User, enrolment{factor: f, session: p.Session, expires: s.now().Add(enrolmentLife)})
+	return &loddv1.EnrolFactorResponse{Secret: f.Secret(), Uri: uri}, nil
+}
+
+// proveAgain is prove for whoever is signed in. An account that signs in at the
+// identity provider alone has no password to give.
+func (k *core) proveAgain(ctx context.Context, user string, p proof) error {
+	kept, err := k.password(ctx, user)
+	if err != nil {
+		return err
+	}
+	if kept == "" && p.password == "" {
+		_, err = k.counted(ctx, user, func() (bool, error) { return k.secondFactor(ctx, user, p.code) })
+		return err
+	}
+	_, err = k.prove(ctx, user, p)
+	return err
+}
+
+// ConfirmFactor keeps the factor and then appends the entry that makes it count.
+// Whoever stole a session before loses it here.
+func (s *sessionService) ConfirmFactor(ctx context.Context, req *loddv1.ConfirmFactorRequest) (*loddv1.ConfirmFactorResponse, error) {
+	p, _ := authn.FromContext(ctx)
+	f, err := s.enrolments.confirm(p, req.GetCode(), s.now())
+	if err != nil {
+		return nil, err
+	}
+	recovery, err := f.NewRecovery(s.codes)
+	if err != nil {
+		return nil, err
+	}
+	s.proving.Lock()
+	defer s.proving.Unlock()
+	if err := s.keepFactor(ctx, p.User, f); err != nil {
+		return nil, err
+	}
+	err = s.people.Do(ctx, ledger.Caller{Actor: p.User}, func(*people.State, time.Time) ([]people.Event, error) {
+		return []people.Event{people.FactorEnrolled{}}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.sessions.EndOthers(p.User, p.Session)
+	s.stepUps.EndAll(p.User)
+	s.sessions.Strengthen(p.User, p.Session)
+	return &loddv1.ConfirmFactorResponse{RecoveryCodes: recovery}, nil
+}
+
+// ChangePassword appends the entry before it replaces the password: what is told
+// as undone has changed nothing that opens a door.
+func (s *sessionService) ChangePassword(ctx context.Context, req *loddv1.ChangePasswordRequest) (*loddv1.ChangePasswordResponse, error) {
+	p, _ := authn.FromContext(ctx)
+	if err := s.newPassword(p.User, "new_password", req.GetNewPassword()); err != nil {
+		return nil, err
+	}
+	if _, err := s.prove(ctx, p.User, proof{password: req.GetOldPassword(), code: req.GetCode()}); err != nil {
+		return nil, err
+	}
+	err := s.people.Do(ctx, ledger.Caller{Actor: p.User}, func(*people.State, time.Time) ([]people.Event, error) {
+		return []people.Event{people.PasswordChanged{}}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.keepPassword(ctx, p.User, req.GetNewPassword()); err != nil {
+		return nil, err
+	}
+	s.sessions.EndOthers(p.User, p.Session)
+	s.stepUps.EndAll(p.User)
+	return &loddv1.ChangePasswordResponse{}, nil
+}
+
+// newPassword reports why a text can't be the password of a user.
+func (k *core) newPassword(user, field, text string) error {
+	name := ""
+	k.people.View(func(p *people.State) {
+		a, _ := p.Account(user)
+		name = a.FullName
+	})
+	err := authn.CheckPassword(text, authn.MinAlone, user, name, k.config.Name)
+	if bad, ok := errors.AsType[*authn.PasswordError](err); ok {
+		return rpcerr.Field(field, errors.New(bad.Text))
+	}
+	return err
+}
