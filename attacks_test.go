@@ -104,7 +104,7 @@ func TestTheServerRefusesWhatDoesNotFit(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := a.stolen(t)
 			tt.attack(s)
-			n, err := open(t.Context(), config{Data: s.dir, Listen: "127.0.0.1:0", Name: "att", LostCheckpoints: true}, attackedWorld())
+			n, err := open(t.Context(), config{Data: s.dir, Listen: "127.0.0.1:0", Name: "att", SignIn: signInConfig{SecondFactor: factorOff}, LostCheckpoints: true}, attackedWorld())
 			if err == nil {
 				t.Fatal(n.close())
 			}
@@ -153,7 +153,7 @@ func newAttacked(t *testing.T) *attacked {
 // run runs a server on a folder while f does.
 func (a *attacked) run(t *testing.T, dir string, f func(ctx context.Context, n *node)) {
 	t.Helper()
-	n, err := open(t.Context(), config{Data: dir, Listen: "127.0.0.1:0", Name: "att", LostCheckpoints: true}, attackedWorld())
+	n, err := open(t.Context(), config{Data: dir, Listen: "127.0.0.1:0", Name: "att", SignIn: signInConfig{SecondFactor: factorOff}, LostCheckpoints: true}, attackedWorld())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func benchRandomize(b *testing.B, callers int) {
 		now: wall, wall: wall, random: rand.Reader, seeds: rand.Reader, log: zerolog.Nop(),
 		passwords: authn.PasswordConfig{MemoryKiB: 64, Passes: 1}, limits: server.Limits{PerSecond: 1e9, Burst: 1e9},
 	}
-	n, err := open(b.Context(), config{Data: filepath.Join(dir, "data"), Listen: "127.0.0.1:0", Name: "bench"}, w)
+	n, err := open(b.Context(), config{Data: filepath.Join(dir, "data"), Listen: "127.0.0.1:0", Name: "bench", SignIn: signInConfig{SecondFactor: factorOff}}, w)
 	if err != nil {
 		b.Fatal(err)
 	}

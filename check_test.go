@@ -60,7 +60,7 @@ func (l *lines) next(t *testing.T) map[string]any {
 func TestServerChecksItsLogNowAndThen(t *testing.T) {
 	log := &lines{new: make(chan struct{}, 1)}
 	data := filepath.Join(t.TempDir(), "data")
-	n, err := open(t.Context(), config{Data: data, Listen: "127.0.0.1:0", Name: "checked", CheckEvery: duration(10 * time.Millisecond)}, world{
+	n, err := open(t.Context(), config{Data: data, Listen: "127.0.0.1:0", Name: "checked", SignIn: signInConfig{SecondFactor: factorOff}, CheckEvery: duration(10 * time.Millisecond)}, world{
 		now: wall, wall: wall, random: rand.Reader, seeds: rand.Reader, log: zerolog.New(log),
 		passwords: authn.PasswordConfig{MemoryKiB: 64, Passes: 1},
 	})

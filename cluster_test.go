@@ -38,7 +38,7 @@ func startMember(t *testing.T, store, data, address string) *member {
 		t.Fatal(err)
 	}
 	m := &member{address: address, data: data, ended: make(chan struct{}), lines: make(chan string, 1000)}
-	cmd := exec.Command(path, "serve", "--store", store, "--data", data, "--listen", address)
+	cmd := exec.Command(path, "serve", "--store", store, "--data", data, "--listen", address, "--second-factor", "off")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

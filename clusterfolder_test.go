@@ -23,7 +23,7 @@ import (
 // a copy with one entry, and no signed heads.
 func neverLed(t *testing.T) config {
 	t.Helper()
-	c := config{Data: filepath.Join(t.TempDir(), "data"), Listen: "127.0.0.1:0", Name: "standby"}
+	c := config{Data: filepath.Join(t.TempDir(), "data"), Listen: "127.0.0.1:0", Name: "standby", SignIn: signInConfig{SecondFactor: factorOff}}
 	n, err := open(t.Context(), c, world{
 		now: wall, wall: wall, random: rand.Reader, seeds: rand.Reader, log: zerolog.Nop(),
 		passwords: authn.PasswordConfig{MemoryKiB: 64, Passes: 1},

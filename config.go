@@ -66,6 +66,10 @@ type config struct {
 	SessionIdle duration `toml:"session_idle"`
 	// SessionLife is the longest life of a session. The default is "12h".
 	SessionLife duration `toml:"session_life"`
+	// SignIn is what people need to sign in.
+	SignIn signInConfig `toml:"sign_in"`
+	// OIDC is an identity provider that vouches for people; there may be none.
+	OIDC oidcConfig `toml:"oidc"`
 	// Limits bound what one caller may cost.
 	Limits limitsConfig `toml:"limits"`
 	// Notices is where people's notices go.
@@ -136,6 +140,9 @@ func (c *config) check() error {
 		}
 	}
 	if _, err := c.witnesses(); err != nil {
+		return err
+	}
+	if err := c.checkSignIn(); err != nil {
 		return err
 	}
 	if err := errors.Join(c.Limits.check(), checkMetrics(c.Metrics)); err != nil {

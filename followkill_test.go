@@ -159,7 +159,7 @@ func (c *child) end(sig os.Signal) {
 }
 
 func (w *followedWorld) serve() *child {
-	c := begin(w.T, "serve", "--data", w.dir, "--listen", w.address, "--follower", w.pin)
+	c := begin(w.T, "serve", "--data", w.dir, "--listen", w.address, "--follower", w.pin, "--second-factor", "off")
 	c.until("lodd: ready")
 	return c
 }

@@ -60,7 +60,7 @@ func (k *killed) must(err error) {
 // open opens a data folder in this process. Its passwords cost nothing.
 func (k *killed) open(dir string) *node {
 	k.Helper()
-	n, err := open(k.Context(), config{Data: dir, Listen: "127.0.0.1:0"}, world{
+	n, err := open(k.Context(), config{Data: dir, Listen: "127.0.0.1:0", SignIn: signInConfig{SecondFactor: factorOff}}, world{
 		now: wall, wall: wall, random: cryptorand.Reader, seeds: io.TeeReader(cryptorand.Reader, &k.seed), log: zerolog.Nop(),
 		passwords: authn.PasswordConfig{MemoryKiB: 64, Passes: 1},
 	})
@@ -193,7 +193,7 @@ func (k *killed) start() (s *running, ready <-chan map[string]string) {
 	k.Helper()
 	path, err := exec.LookPath("lodd")
 	k.must(err)
-	cmd := exec.Command(path, "serve", "--data", k.dir, "--listen", "127.0.0.1:0")
+	cmd := exec.Command(path, "serve", "--data", k.dir, "--listen", "127.0.0.1:0", "--second-factor", "off")
 	stderr, err := cmd.StderrPipe()
 	k.must(err)
 	k.must(cmd.Start())

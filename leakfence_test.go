@@ -106,7 +106,7 @@ func TestLeakL25OlderCopyIsFencedByAClient(t *testing.T) {
 			t.Errorf("error is %T %v", err, err)
 		}
 	})
-	n, err := open(t.Context(), config{Data: s.dir, Listen: "127.0.0.1:0", Name: "att"}, attackedWorld())
+	n, err := open(t.Context(), config{Data: s.dir, Listen: "127.0.0.1:0", Name: "att", SignIn: signInConfig{SecondFactor: factorOff}}, attackedWorld())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,7 +67,7 @@ func noticeWorld(t *testing.T, start time.Time, secret []byte, leaks bool) notic
 	dir := filepath.Join(t.TempDir(), "notices")
 	r := &rig{t: t}
 	arm := trial.ArmID("")
-	n, err := open(t.Context(), config{Data: t.TempDir(), Listen: "127.0.0.1:0", Name: "twin", Notices: noticesConfig{Folder: dir}}, world{
+	n, err := open(t.Context(), config{Data: t.TempDir(), Listen: "127.0.0.1:0", Name: "twin", SignIn: signInConfig{SecondFactor: factorOff}, Notices: noticesConfig{Folder: dir}}, world{
 		now: clock.now, wall: wall, random: newEntropy(1, "random"), seeds: secrets(secret, nil), log: zerolog.Nop(),
 		passwords: authn.PasswordConfig{MemoryKiB: 64, Passes: 1},
 		address: func(ctx context.Context, user string) (string, bool, error) {

@@ -11,7 +11,7 @@ import (
 
 // The page of metrics is there while the server serves, for GET and nothing else.
 func TestMetricsPage(t *testing.T) {
-	n, err := open(t.Context(), config{Data: t.TempDir(), Listen: "127.0.0.1:0", Name: "metered", Metrics: "127.0.0.1:0"}, attackedWorld())
+	n, err := open(t.Context(), config{Data: t.TempDir(), Listen: "127.0.0.1:0", Name: "metered", SignIn: signInConfig{SecondFactor: factorOff}, Metrics: "127.0.0.1:0"}, attackedWorld())
 	if err != nil {
 		t.Fatal(err)
 	}

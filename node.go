@@ -207,7 +207,7 @@ func (n *node) openServer(c config, k *keys.Keys) error {
 		Ledger: n.ledger, Log: n.log, Vault: n.vault, Keys: k,
 		Credentials: n.values, NotFound: store.ErrNotFound, Witnesses: witnesses,
 		Followers: c.Followers, Values: n.values,
-		Name: c.Name, Addresses: addresses,
+		Name: c.Name, Addresses: addresses, SignIn: c.signIn(),
 		Passwords: n.world.passwords, Limits: cmp.Or(n.world.limits, c.Limits.limits()), Metrics: n.page.metrics,
 		Sessions: authn.SessionConfig{Idle: time.Duration(c.SessionIdle), Absolute: time.Duration(c.SessionLife)},
 		Stats:    n.world.stats,

@@ -48,7 +48,7 @@ func newRig(t *testing.T) *rig {
 	r.must(err)
 	r.must(os.WriteFile(r.identity, []byte(id.String()+"\n"), 0o600))
 	r.public = id.Recipient().String()
-	r.config = config{Listen: "127.0.0.1:0", Name: "rig"}
+	r.config = config{Listen: "127.0.0.1:0", Name: "rig", SignIn: signInConfig{SecondFactor: factorOff}}
 	r.start(r.data)
 	t.Cleanup(func() { r.stop() })
 	r.setUp()

@@ -92,7 +92,11 @@ func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: server NAME [FLAG ...]")
 	}
-	cmd := exec.Command(program(ts), append([]string{"serve", "--data", ts.MkAbs(args[0]), "--listen", "127.0.0.1:0"}, args[1:]...)...)
+	serve := []string{"serve", "--data", ts.MkAbs(args[0]), "--listen", "127.0.0.1:0"}
+	if !slices.Contains(args, "--second-factor") {
+		serve = append(serve, "--second-factor", "off") // most stories are about something else
+	}
+	cmd := exec.Command(program(ts), append(serve, args[1:]...)...)
 	cmd.Env = append(os.Environ(), "HOME="+ts.Getenv("HOME"))
 	stderr, err := cmd.StderrPipe()
 	ts.Check(err)

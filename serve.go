@@ -42,6 +42,7 @@ under way finish and stops it.`,
 	cmd.Flags().StringArrayVar(&flags.Witnesses, "witness", nil, "public `KEY` of a witness, as lodd witness init prints it; may be repeated")
 	cmd.Flags().StringArrayVar(&flags.Followers, "follower", nil, "`PIN` of a machine that may keep a copy, as lodd follow prints it; may be repeated")
 	cmd.Flags().StringSliceVar(&flags.Addresses, "address", nil, "`HOST:PORT` at which clients reach it, may be repeated")
+	cmd.Flags().StringVar(&flags.SignIn.SecondFactor, "second-factor", "", "`WORD`: required (default), or off, to try Lodd out")
 	masterKeyFlags(cmd.Flags(), &flags.MasterKey)
 	return cmd
 }
@@ -58,7 +59,7 @@ func settings(file string, flags config) (config, error) {
 	for _, set := range []struct {
 		flag string
 		key  *string
-	}{{flags.Data, &c.Data}, {flags.Keys, &c.Keys}, {flags.Checkpoints, &c.Checkpoints}, {flags.Listen, &c.Listen}, {flags.Name, &c.Name}, {flags.Store, &c.Store}, {flags.Advertise, &c.Advertise}} {
+	}{{flags.Data, &c.Data}, {flags.Keys, &c.Keys}, {flags.Checkpoints, &c.Checkpoints}, {flags.Listen, &c.Listen}, {flags.Name, &c.Name}, {flags.Store, &c.Store}, {flags.Advertise, &c.Advertise}, {flags.SignIn.SecondFactor, &c.SignIn.SecondFactor}} {
 		if set.flag != "" {
 			*set.key = set.flag
 		}
@@ -87,6 +88,7 @@ func serve(ctx context.Context, c config, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	c.warn(out)
 	fmt.Fprintf(out, "lodd: serving on %s, data in %s, pin %s\n", n.address(), c.Data, n.pin)
 	if invite, ok := n.server.BootstrapInvite(); ok {
 		fmt.Fprintf(out, "lodd: there is no account yet; make the first administrator with\n\n  lodd join %s\n\n", invite)

@@ -122,7 +122,7 @@ func playWorld(t *testing.T, seeds io.Reader) worldView {
 	start := time.Date(2025, 1, 6, 8, 0, 0, 0, time.UTC)
 	clock.set(start)
 	_, public := twinWitness()
-	n, err := open(t.Context(), config{Data: t.TempDir(), Listen: "127.0.0.1:0", Name: "twin", Witnesses: []string{public}}, w)
+	n, err := open(t.Context(), config{Data: t.TempDir(), Listen: "127.0.0.1:0", Name: "twin", SignIn: signInConfig{SecondFactor: factorOff}, Witnesses: []string{public}}, w)
 	if err != nil {
 		t.Fatal(err)
 	}

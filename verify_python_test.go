@@ -228,7 +228,7 @@ func playedTrial(t *testing.T) (*node, string) {
 	}
 	start := time.Date(2025, 1, 6, 8, 0, 0, 0, time.UTC)
 	clock.set(start)
-	n, err := open(t.Context(), config{Data: t.TempDir(), Listen: "127.0.0.1:0", Name: "second"}, world{
+	n, err := open(t.Context(), config{Data: t.TempDir(), Listen: "127.0.0.1:0", Name: "second", SignIn: signInConfig{SecondFactor: factorOff}}, world{
 		now: clock.now, wall: wall, random: newEntropy(2, "random"), seeds: newEntropy(2, "seeds"), log: zerolog.Nop(),
 		passwords: authn.PasswordConfig{MemoryKiB: 64, Passes: 1}, limits: server.Limits{PerSecond: 1e6, Burst: 1e6},
 	})

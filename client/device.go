@@ -25,11 +25,20 @@ const deviceHeader = "lodd-device"
 //
 // Login returns the token to bring next time, see [Dirs.SaveDevice].
 func (c *Client) Login(ctx context.Context, req *loddv1.LoginRequest, device string) (*loddv1.LoginResponse, string, error) {
+	return signIn(ctx, device, req, c.Session().Login)
+}
+
+// LoginOIDC is Login by the word of an identity provider.
+func (c *Client) LoginOIDC(ctx context.Context, req *loddv1.LoginOIDCRequest, device string) (*loddv1.LoginOIDCResponse, string, error) {
+	return signIn(ctx, device, req, c.Session().LoginOIDC)
+}
+
+func signIn[Q, A any](ctx context.Context, device string, req Q, call func(context.Context, Q, ...grpc.CallOption) (*A, error)) (*A, string, error) {
 	if isToken(device) {
 		ctx = metadata.AppendToOutgoingContext(ctx, deviceHeader, device)
 	}
 	var header metadata.MD
-	answer, err := c.Session().Login(ctx, req, grpc.Header(&header))
+	answer, err := call(ctx, req, grpc.Header(&header))
 	if err != nil {
 		return nil, "", err
 	}

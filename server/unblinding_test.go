@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"strconv"
@@ -21,8 +22,8 @@ func (w *world) unblinding() loddv1.UnblindingServiceClient {
 	return loddv1.NewUnblindingServiceClient(w.conn)
 }
 
-// stepUp returns a token for one act of a user.
-func (w *world) stepUp(user, method, subject string) string {
+// sure returns a token for one act of a user.
+func (w *world) sure(user, method, subject string) string {
 	w.t.Helper()
 	resp, err := w.session().StepUp(w.as(user), &loddv1.StepUpRequest{
 		Act: "/lodd.v1.UnblindingService/" + method, Trial: "T1", Subject: subject, Password: password,
@@ -43,7 +44,7 @@ func (w *world) unblindRequest(p, clinician string) *loddv1.UnblindRequest {
 func (w *world) unblind(user, p, clinician string) (*loddv1.UnblindResponse, error) {
 	w.t.Helper()
 	req := w.unblindRequest(p, clinician)
-	req.StepUp = w.stepUp(user, "Unblind", p)
+	req.StepUp = w.sure(user, "Unblind", p)
 	return w.unblinding().Unblind(w.as(user), req)
 }
 
@@ -57,7 +58,7 @@ func (w *world) waiting(user string) []*loddv1.Waiting {
 func (w *world) collect(user string, number int64) (*loddv1.CollectResponse, error) {
 	w.t.Helper()
 	return w.unblinding().Collect(w.as(user), &loddv1.CollectRequest{
-		TrialId: "T1", RequestId: w.id(), Number: number, StepUp: w.stepUp(user, "Collect", strconv.FormatInt(number, 10)),
+		TrialId: "T1", RequestId: w.id(), Number: number, StepUp: w.sure(user, "Collect", strconv.FormatInt(number, 10)),
 	})
 }
 
@@ -130,9 +131,9 @@ func TestUnblindIsRefused(t *testing.T) {
 		{"few words", "pi", with(func(r *loddv1.UnblindRequest) { r.Text = "  overdose      " }), codes.InvalidArgument, "", []string{"text"}},
 		{"too many words", "pi", with(func(r *loddv1.UnblindRequest) { r.Text = strings.Repeat("x", 2001) }), codes.InvalidArgument, "", []string{"text"}},
 		{"no step-up", "pi", with(func(*loddv1.UnblindRequest) {}), codes.PermissionDenied, "STEP_UP", nil},
-		{"another's step-up", "pi", with(func(r *loddv1.UnblindRequest) { r.StepUp = w.stepUp("pi-osl", "Unblind", "S-1") }), codes.PermissionDenied, "STEP_UP", nil},
-		{"a step-up for another", "pi", with(func(r *loddv1.UnblindRequest) { r.StepUp = w.stepUp("pi", "Unblind", "S-2") }), codes.PermissionDenied, "STEP_UP", nil},
-		{"a step-up for another act", "pi", with(func(r *loddv1.UnblindRequest) { r.StepUp = w.stepUp("pi", "Collect", "S-1") }), codes.PermissionDenied, "STEP_UP", nil},
+		{"another's step-up", "pi", with(func(r *loddv1.UnblindRequest) { r.StepUp = w.sure("pi-osl", "Unblind", "S-1") }), codes.PermissionDenied, "STEP_UP", nil},
+		{"a step-up for another", "pi", with(func(r *loddv1.UnblindRequest) { r.StepUp = w.sure("pi", "Unblind", "S-2") }), codes.PermissionDenied, "STEP_UP", nil},
+		{"a step-up for another act", "pi", with(func(r *loddv1.UnblindRequest) { r.StepUp = w.sure("pi", "Collect", "S-1") }), codes.PermissionDenied, "STEP_UP", nil},
 		{"another site", "pi-osl", w.unblindRequest("S-B", ""), codes.NotFound, "NOT_FOUND", nil},
 		{"nobody", "pi", w.unblindRequest("S-9", ""), codes.NotFound, "NOT_FOUND", nil},
 		{"not randomized", "pi", w.unblindRequest("S-R", ""), codes.FailedPrecondition, "NOT_RANDOMIZED", nil},
@@ -164,7 +165,7 @@ func TestUnblindIsRefused(t *testing.T) {
 func TestRefusalKeepsTheStepUp(t *testing.T) {
 	w := newUnblinding(t)
 	req := w.unblindRequest("S-1", "au")
-	req.StepUp = w.stepUp("pi", "Unblind", "S-1")
+	req.StepUp = w.sure("pi", "Unblind", "S-1")
 	_, err := w.unblinding().Unblind(w.as("pi"), req)
 	refused(t, err, codes.InvalidArgument, "")
 	req.Clinician = "cl"
@@ -178,7 +179,7 @@ func TestRefusalKeepsTheStepUp(t *testing.T) {
 func TestUnblindIsSafeToRepeat(t *testing.T) {
 	w := newUnblinding(t)
 	req := w.unblindRequest("S-1", "")
-	req.StepUp = w.stepUp("pi", "Unblind", "S-1")
+	req.StepUp = w.sure("pi", "Unblind", "S-1")
 	w.store.WriteUnknown = true
 	w.store.FailAppend = func(...store.Part) error { return errors.Join(store.ErrUnknown, errors.New("the power went")) }
 	_, err := w.unblinding().Unblind(w.as("pi"), req)
@@ -228,7 +229,7 @@ func TestUnblindIsSafeToRepeat(t *testing.T) {
 func TestUnblindAfterErasure(t *testing.T) {
 	w := newUnblinding(t)
 	before := w.unblindRequest("S-1", "")
-	before.StepUp = w.stepUp("pi", "Unblind", "S-1")
+	before.StepUp = w.sure("pi", "Unblind", "S-1")
 	_, err := w.unblinding().Unblind(w.as("pi"), before)
 	w.must(err)
 	want := w.arm("S-1")
@@ -276,11 +277,11 @@ func TestClinicianCollects(t *testing.T) {
 	req := &loddv1.CollectRequest{TrialId: "T1", RequestId: w.id(), Number: number}
 	_, err = w.unblinding().Collect(w.as("cl"), req)
 	refused(t, err, codes.PermissionDenied, "STEP_UP")
-	req.StepUp = w.stepUp("cl", "Collect", "S-1")
+	req.StepUp = w.sure("cl", "Collect", "S-1")
 	_, err = w.unblinding().Collect(w.as("cl"), req)
 	refused(t, err, codes.PermissionDenied, "STEP_UP")
 
-	req.StepUp = w.stepUp("cl", "Collect", strconv.FormatInt(number, 10))
+	req.StepUp = w.sure("cl", "Collect", strconv.FormatInt(number, 10))
 	for repeat := range 2 {
 		seen, err := w.unblinding().Collect(w.as("cl"), req)
 		w.must(err)
@@ -310,7 +311,7 @@ func TestWhoSawAnArmDoesNotAssess(t *testing.T) {
 	_, err := w.collect("au", number)
 	w.must(err)
 	refused(t, w.grant("cus", "au", "assessor", "OSL", ""), codes.FailedPrecondition, "ROLE_CONFLICT")
-	if n := w.count("system", "role_refused"); n != 1 {
+	if n := w.count("system", "grant_refused"); n != 1 {
 		t.Errorf("%d entries of the refusal", n)
 	}
 	w.must(w.grant("cus", "au", "monitor", "", ""))
@@ -400,5 +401,23 @@ func TestAllocationIsCheckedByWhoOpensArms(t *testing.T) {
 	for _, user := range []string{"tc-osl", "oa-osl", "dm", "ds", "es-north"} {
 		_, err := w.audit().GetCheckpoint(w.as(user), &loddv1.GetCheckpointRequest{TrialId: "T1", List: "T1/allocation"})
 		refused(t, err, codes.NotFound, "NOT_FOUND")
+	}
+}
+
+// A trial that is unsealed gives the same bundle after somebody opened an arm,
+// which may still be asked for.
+func TestRevealIsTheSameAfterAnUnblinding(t *testing.T) {
+	w := newUnblinding(t)
+	w.over()
+	w.must(w.propose("pi"))
+	w.must(w.approve("cus"))
+	before, _, err := w.reveal("au")
+	w.must(err)
+	_, err = w.unblind("pi", "S-1", "")
+	w.must(err)
+	after, _, err := w.reveal("au")
+	w.must(err)
+	if !bytes.Equal(before, after) {
+		t.Error("the same trial gave other bytes")
 	}
 }

@@ -32,10 +32,10 @@ func TestVerifyUnsealedAgainstTheLog(t *testing.T) {
 		stderr  string
 	}{
 		{name: "as it is"},
-		{name: "an older log", entries: func(e *ended) int { return len(e.conduct) - 2 }, code: 8, stderr: "the first 12 entries of IPS/conduct"},
+		{name: "an older log", entries: func(e *ended) int { return len(e.conduct) - 2 }, code: 8, stderr: "the first 11 entries of IPS/conduct"},
 		{name: "another log", bundle: func(e *ended) { e.reveal.Heads[1].Root[0] ^= 1 }, code: 8, stderr: "entries of IPS/allocation"},
 		{name: "a head of another size", bundle: func(e *ended) { e.reveal.Heads[1].Size++ }, code: 8, stderr: "the first 8 entries of IPS/allocation"},
-		{name: "another entry that randomized", bundle: func(e *ended) { e.reveal.Allocations[1].Conduct.Leaf[0] ^= 1 }, code: 8, stderr: "allocation 1: entry 7 of conduct"},
+		{name: "another entry that randomized", bundle: func(e *ended) { e.reveal.Allocations[1].Conduct.Leaf[0] ^= 1 }, code: 8, stderr: "allocation 1: entry 6 of conduct"},
 		{name: "another entry with the arm", bundle: func(e *ended) { e.reveal.Allocations[1].Allocation.Leaf[0] ^= 1 }, code: 8, stderr: "entry 3 of allocation is no allocation of the bundle"},
 		{name: "the log of another trial", bundle: func(e *ended) { e.logOf = "SPI" }, code: 8, stderr: "the archive is of the trial SPI, and the bundle of IPS"},
 		{name: "no head", bundle: func(e *ended) { e.reveal.Heads = e.reveal.Heads[:1] }, code: 8, stderr: "IPS/allocation has no head in the bundle"},
@@ -56,7 +56,7 @@ func TestVerifyUnsealedAgainstTheLog(t *testing.T) {
 		}, code: 8, stderr: `arm 0 is called "ips"`},
 		{name: "one who is left out", bundle: func(e *ended) {
 			e.reveal.Allocations, e.reveal.Randomization.Allocations = e.reveal.Allocations[:5], e.reveal.Randomization.Allocations[:5]
-		}, code: 8, stderr: "entry 11 of conduct randomized somebody else"},
+		}, code: 8, stderr: "entry 10 of conduct randomized somebody else"},
 		{name: "one too many", log: func(e *logv1.Entry) {
 			if e.GetRandomized().GetParticipant() == "OSL-6" {
 				e.Kind = &logv1.Entry_EnrolmentClosed{EnrolmentClosed: &logv1.EnrolmentClosed{}}
@@ -65,10 +65,9 @@ func TestVerifyUnsealedAgainstTheLog(t *testing.T) {
 		{name: "a lost slot more", log: lost(1, "OSL", 2), code: 8, stderr: `allocation 4 is not the lost slot of "OSL" that the log gave up there`},
 		{name: "a lost slot fewer", log: lost(1, "OSL", 0), code: 8, stderr: `allocation 3 is a lost slot of "OSL" that the log did not give up`},
 		{name: "a lost slot of another stratum", log: lost(1, "BGO", 1), code: 8, stderr: `allocation 3 is not the lost slot of "BGO" that the log gave up there`},
-		{name: "many lost slots before an abandonment", log: lost(3, "BGO", 1000)},
-		{name: "lost slots without an abandonment", log: func(e *logv1.Entry) {
-			if e.GetSealingAbandoned() != nil {
-				e.Kind = &logv1.Entry_EnrolmentOpened{EnrolmentOpened: &logv1.EnrolmentOpened{}}
+		{name: "slots that were lost before the sealing was abandoned", log: func(e *logv1.Entry) {
+			if e.GetDesignSealed() != nil && !e.GetDesignSealed().GetAwaitsEntropy() {
+				e.Kind = &logv1.Entry_Reconciled{Reconciled: &logv1.Reconciled{Lost: []*logv1.LostSlots{{Stratum: "OSL", Slots: 3}}}}
 			}
 		}, code: 8, stderr: `allocation 0 is not the lost slot of "OSL" that the log gave up there`},
 		{name: "a lost slot at the end", bundle: func(e *ended) {

@@ -67,7 +67,6 @@ func (w *world) end(change func(*logv1.Entry)) *ended {
 	}
 	add(&e.conduct, &logv1.Entry{Kind: &logv1.Entry_DesignSealed{DesignSealed: &logv1.DesignSealed{Commitment: make([]byte, 32)}}})
 	add(&e.allocation, &logv1.Entry{Kind: &logv1.Entry_DesignKept{DesignKept: &logv1.DesignKept{}}})
-	lose(3)
 	add(&e.conduct, &logv1.Entry{Kind: &logv1.Entry_SealingAbandoned{SealingAbandoned: &logv1.SealingAbandoned{Reason: "other"}}})
 	add(&e.conduct, &logv1.Entry{Kind: &logv1.Entry_DesignSealed{DesignSealed: &logv1.DesignSealed{Commitment: e.reveal.Randomization.Commitment[:], AwaitsEntropy: true}}})
 	add(&e.allocation, &logv1.Entry{Kind: &logv1.Entry_DesignKept{DesignKept: &logv1.DesignKept{}}})

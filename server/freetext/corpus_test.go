@@ -40,7 +40,7 @@ func arms() []string { return []string{"IPS+TAU", "TAU", "ips", "tau"} }
 func TestLeakL19FreeTextThatTellsAnArmIsFound(t *testing.T) {
 	s := freetext.New(arms()...)
 	tells, neutral := corpus(t, "give-aways.txt"), corpus(t, "neutral.txt")
-	if len(tells) != 64 || len(neutral) != 40 {
+	if len(tells) != 64 || len(neutral) != 42 {
 		t.Fatalf("the corpus has %d give-aways and %d neutral sentences", len(tells), len(neutral))
 	}
 	found, missed := held(s, tells)

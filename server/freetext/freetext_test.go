@@ -54,18 +54,23 @@ func TestFindsGiveAwayWords(t *testing.T) {
 		}},
 		{"obbspesialist jobbspesialis.", []string{"obbspesialist", "jobbspesialis"}},
 		{"jbspesialist", nil}, // two letters are missing
+		{"worksop", nil},      // short, and perhaps another word
+		{"jobb spe sia list, j o bb s p esialist", []string{"jobb spe sia list"}},
 		{"IPS, ips, I.P.S., I P S, I-P-S, (IPS)", []string{"IPS", "ips", "I.P.S", "I P S", "I-P-S", "IPS"}},
 		{"IPS'en, IPS-en, IPSen, IPSteamet, IPS2, nav-ips", []string{"IPS", "IPS", "IPS", "IPS", "IPS", "ips"}},
 		{"lips chips tips VIPS gips ipsilateral IPSOS klipset", nil},
 		{"i PS-spill, zip s, chip s", nil},
 		{"jobb spesialist", []string{"jobb spesialist"}},
 		{"Fikk jobb. Spesialist på sykehus. Jobb, spesialist; jobb (spesialist)", nil},
+		{"deltidsjobb spesialist, sommerjobb støtter økonomien", nil},
 		{"jobb", nil},
 		{"spesialist", nil},
 		{"venter på svar", nil},
 		{"selvhjelpsgruppe sjølvhjelp self-help self help", []string{"selvhjelp", "sjølvhjelp", "self-help", "self help"}},
 		{"selvhjulpen, himself help, himself helps", nil},
 		{"venteliste ventelista ventelistene", []string{"venteliste", "ventelista", "venteliste"}},
+		{"ventliste, vente liste; måtte vente lite, vente litt, ventelig", []string{"ventliste", "vente liste"}},
+		{"wating list, waitng-list, job speialist", []string{"wating list", "waitng-list", "job speialist"}},
 		{"waiting list, waitinglists, wait-listed, waitlist", []string{"waiting list", "waitinglist", "wait-list", "waitlist"}},
 		{"waiting listlessly. Waiting. List", nil},
 		{"employment specialists, employment-specialist, unemployment specialist", []string{"employment specialist", "employment-specialist"}},
@@ -159,9 +164,9 @@ func TestOneWrongLetterHidesNoLongWord(t *testing.T) {
 // minutes for the first of these texts, and this one a fraction of a second.
 func TestLongTextsTakeLinearTime(t *testing.T) {
 	s := freetext.New(arms()...)
-	texts := []string{strings.Repeat("j", 512<<10)}
+	texts := []string{strings.Repeat("j", 256<<10)}
 	for _, piece := range []string{"a ", "a.", "j o b b s p e s i a l i s ", "1", "1 ", "22 ", "@", "a@a.", "+", "\u0301", "jobb ", "00"} {
-		texts = append(texts, strings.Repeat(piece, 64<<10/len(piece)))
+		texts = append(texts, strings.Repeat(piece, 16<<10/len(piece)))
 	}
 	for _, text := range texts {
 		for _, f := range s.Scan(text) {

@@ -14,11 +14,17 @@ type term struct {
 	// loose says that one letter may be wrong, missing, too much, or swapped
 	// with its neighbour.
 	loose bool
+	// blanks is how many it is written with.
+	blanks int
 }
 
 // minLoose is the length from which a misspelt word is still itself, in
 // letters. Shorter ones have neighbours that mean something else.
 const minLoose = 10
+
+// minSplit is the length from which a misspelt word may be split, too: "vente
+// lite" is no venteliste.
+const minSplit = 12
 
 // maxBlanks is the most blanks inside a term that isn't spelt out letter by
 // letter: what was one word has two halves, seldom more.
@@ -75,8 +81,11 @@ func extraTerms(phrases []string) []term {
 
 func makeTerm(word string, t term) term {
 	for _, c := range fold(word) {
-		if c.letter() || c.digit() {
+		switch {
+		case c.letter() || c.digit():
 			t.word = append(t.word, c.r)
+		case c.blank():
+			t.blanks++
 		}
 	}
 	t.bends = t.bends && len(t.word) > short // tau is a word, and taus is another
@@ -131,10 +140,23 @@ func (s *Scanner) words(chars []char) []Finding {
 			continue
 		}
 		for _, t := range s.almost {
-			add(t, i, almost(text[i:], t.word))
+			n := almost(text[i:], t.word)
+			if len(t.word) >= minSplit || blanks(text[i:i+n]) <= t.blanks {
+				add(t, i, n)
+			}
 		}
 	}
 	return found
+}
+
+// blanks counts the blanks inside of text.
+func blanks(text []mark) (n int) {
+	for i, m := range text {
+		if i > 0 && m.before == blank {
+			n++
+		}
+	}
+	return n
 }
 
 func hasPrefix(text []mark, word []rune) bool {
@@ -175,21 +197,16 @@ func almost(text []mark, word []rune) int {
 // stands reports whether t, which is spelt by text[lo:hi], stands there as a
 // word: neither by chance inside of another one nor across two sentences.
 func (t term) stands(text []mark, lo, hi int) bool {
-	blanks, apart := 0, true
+	apart := true
 	for _, m := range text[lo+1 : hi] {
-		switch m.before {
-		case broken:
+		if m.before == broken {
 			return false
-		case blank:
-			blanks++
-		case none:
-			apart = false
-		case glue: // the signs of I.P.S.
 		}
+		apart = apart && m.before != none
 	}
-	begins := text[lo].before != none
+	begins, n := text[lo].before != none, blanks(text[lo:hi])
 	switch {
-	case blanks > 0 && !begins, blanks > maxBlanks && !apart, blanks > 0 && len(t.word) <= short && !apart:
+	case n > 0 && !begins, n > maxBlanks && !apart, n > 0 && len(t.word) <= short && !apart:
 		return false
 	case t.inner:
 		return true

@@ -74,6 +74,11 @@ type Answered struct {
 	// Held are the items of Values that nobody but the reader, who wrote them,
 	// may read yet.
 	Held []string
+	// Version names the answers as they stand: the index of the last entry of
+	// the form.
+	Version int64
+	// Signatures are those under the form, in their order.
+	Signatures []trial.Signature
 }
 
 // ReadForm returns the answers to a form as a reader may know them: texts that
@@ -92,16 +97,21 @@ func (t *Trial) ReadForm(ctx context.Context, p Place, reader string) (Answered,
 func (t *Trial) readForm(ctx context.Context, p Place) (reading, map[held]bool, error) {
 	var r trial.FormRecord
 	var texts map[held]bool
+	var signatures []trial.Signature
 	err := t.View(func(s *trial.State) error {
 		var err error
 		r, err = s.FormRecord(p.Participant, p.Visit, p.Form)
-		texts = unreleased(s, p)
+		texts, signatures = unreleased(s, p), s.Signatures(p.Participant, p.Visit, p.Form)
 		return err
 	})
 	if err != nil {
 		return reading{}, nil, err
 	}
 	out, err := t.readRecord(ctx, p.Participant, r)
+	out.version, out.signatures = r.At, signatures
+	if n := len(r.Corrections); n > 0 {
+		out.version = r.Corrections[n-1]
+	}
 	return out, texts, err
 }
 
@@ -112,6 +122,8 @@ type reading struct {
 	on                trial.Date
 	corrections       []pastCorrection
 	from              map[string]written // where each value stands
+	version           int64              // the last entry
+	signatures        []trial.Signature
 }
 
 // A pastCorrection is a correction, where it stands, and where the values stand

@@ -106,7 +106,7 @@ func mayRead(texts map[held]bool, reader, item string, w written) bool {
 // without returns the answers without the held texts, in their corrections too,
 // save those that the reader wrote.
 func (r reading) without(texts map[held]bool, reader string) Answered {
-	a := Answered{Values: instrument.Values{}, On: r.on}
+	a := Answered{Values: instrument.Values{}, On: r.on, Version: r.version, Signatures: r.signatures}
 	for _, item := range slices.Sorted(maps.Keys(r.values)) {
 		if !mayRead(texts, reader, item, r.from[item]) {
 			continue

@@ -48,13 +48,13 @@ type SMTP struct{ config SMTPConfig }
 // NewSMTP returns a sender to a relay. It doesn't call it yet.
 func NewSMTP(c SMTPConfig) (*SMTP, error) {
 	if c.Host == "" {
-		return nil, errors.New("outbox: the relay has no host")
+		return nil, errors.New("the relay has no host")
 	}
 	if err := checkFrom(c.From); err != nil {
 		return nil, err
 	}
 	if (c.User == "") != (c.Password == "") {
-		return nil, errors.New("outbox: a relay wants both a user and a password, or neither")
+		return nil, errors.New("a relay wants both a user and a password, or neither")
 	}
 	if err := c.fill(); err != nil {
 		return nil, err
@@ -74,11 +74,11 @@ func (c *SMTPConfig) fill() error {
 	port, ok := map[TLS]int{StartTLS: 587, Implicit: 465, NoTLS: 25}[c.TLS]
 	switch {
 	case !ok:
-		return fmt.Errorf("outbox: tls is %q, want starttls, implicit or none", c.TLS)
+		return fmt.Errorf("tls is %q, want starttls, implicit or none", c.TLS)
 	case c.TLS == NoTLS && !local:
-		return errors.New("outbox: a relay on another machine wants TLS: starttls or implicit")
+		return errors.New("a relay on another machine wants TLS: starttls or implicit")
 	case c.Port < 0 || c.Port > 65535:
-		return fmt.Errorf("outbox: there is no port %d", c.Port)
+		return fmt.Errorf("there is no port %d", c.Port)
 	}
 	if c.Port == 0 {
 		c.Port = port
@@ -99,7 +99,7 @@ func loopback(host string) bool {
 func checkFrom(from string) error {
 	a, err := mail.ParseAddress(from)
 	if err != nil || a.Address != from {
-		return fmt.Errorf("outbox: %q is no address that notices can come from; want for example lodd@example.org", from)
+		return fmt.Errorf("%q is no address that notices can come from; want for example lodd@example.org", from)
 	}
 	return nil
 }

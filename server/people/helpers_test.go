@@ -33,13 +33,20 @@ func write(t testing.TB, events ...people.Event) *diary {
 
 func (d *diary) must(e people.Event) {
 	d.Helper()
-	if err := d.add(start.Add(time.Duration(len(d.log))*time.Minute), e); err != nil {
+	d.mustBy("", e)
+}
+
+func (d *diary) mustBy(actor string, e people.Event) {
+	d.Helper()
+	if err := d.addBy(actor, start.Add(time.Duration(len(d.log))*time.Minute), e); err != nil {
 		d.Fatal(err)
 	}
 }
 
-func (d *diary) add(at time.Time, e people.Event) error {
-	err := d.Apply(people.Meta{Index: d.Len(), At: at}, e)
+func (d *diary) add(at time.Time, e people.Event) error { return d.addBy("", at, e) }
+
+func (d *diary) addBy(actor string, at time.Time, e people.Event) error {
+	err := d.Apply(people.Meta{Index: d.Len(), At: at, Actor: actor}, e)
 	if err == nil {
 		d.log = append(d.log, logged{at, e})
 	}

@@ -88,7 +88,11 @@ func event(t *rapid.T, d *diary) people.Event {
 	g := role(user, rapid.SampledFrom(people.Roles()).Draw(t, "role"))
 	g.Trial = rapid.SampledFrom([]string{"IPS", "OTHER"}).Draw(t, "trial")
 	granted, _ := d.Grant(rapid.SampledFrom([]string{"root", "liv"}).Draw(t, "by"), d.Last(), people.Granted{Grant: g})
-	events := []people.Event{granted, granted, granted, people.Granted{Grant: g}, people.Revoked{Grant: g}, people.SignedIn{Session: "s"}}
+	end := d.Last().Add(time.Duration(rapid.IntRange(-1, 5).Draw(t, "ends in ms")) * time.Millisecond)
+	events := []people.Event{
+		granted, granted, granted, people.Granted{Grant: g}, people.Granted{Grant: g, Expires: end}, people.Granted{Grant: g, Expires: end},
+		people.Revoked{Grant: g}, people.SignedIn{Session: "s"},
+	}
 	if held := d.Grants(user, d.Last()); len(held) > 0 {
 		events = append(events, people.Revoked{Grant: rapid.SampledFrom(held).Draw(t, "held"), Reason: "left"})
 	}
@@ -177,23 +181,33 @@ func TestCloneIsIndependent(t *testing.T) {
 	d := custody(t, "kari", "ola")
 	d.must(people.Invited{Invite: "x", CodeHash: [32]byte{99}, Expires: start.Add(time.Hour)})
 	d.must(people.Granted{Grant: role("kari", "assessor")})
+	d.mustBy("root", people.RecoveryProposed{User: "kari", Reason: "lost"})
 	before, c := d.Clone(), d.Clone()
 	for _, e := range []people.Event{
+		people.SignedIn{Session: "s1"},
+		people.FactorEnrolled{},
+		people.IdentityLinked{User: "ola", Issuer: "https://id.example.org", Subject: [32]byte{1}},
+		people.RecoveryProposed{User: "ola", Reason: "lost"},
+		people.RecoveryApproved{User: "kari", CodeHash: [32]byte{1}, Expires: d.Last().Add(time.Hour)},
+		people.Granted{Grant: role("kari", "assessor"), Expires: d.Last().Add(time.Hour)},
 		people.Created{User: "eva", Invite: "x"},
 		people.Disabled{User: "kari"},
 		people.Granted{Grant: role("ola", "auditor")},
 		people.Revoked{Grant: role("liv", "custodian")},
 		people.Invited{Invite: "y", CodeHash: [32]byte{98}},
 	} {
-		if err := c.Apply(people.Meta{Index: c.Len(), At: c.Last()}, e); err != nil {
-			t.Fatal(err)
+		if err := c.Apply(people.Meta{Index: c.Len(), At: c.Last(), Actor: "liv"}, e); err != nil {
+			t.Fatalf("%T: %v", e, err)
 		}
 	}
 	if !reflect.DeepEqual(before, d.Clone()) {
 		t.Error("a change of the clone changed the state")
 	}
 	var zero people.State
-	if err := zero.Clone().Apply(people.Meta{Index: 0, At: start}, people.Created{User: "root"}); err != nil {
-		t.Errorf("the clone of the zero state: %v", err)
+	first := zero.Clone()
+	for i, e := range []people.Event{people.Created{User: "root"}, people.Invited{Invite: "a"}, people.Created{User: "kari", Invite: "a"}, people.RecoveryProposed{User: "kari"}} {
+		if err := first.Apply(people.Meta{Index: int64(i), At: start, Actor: "root"}, e); err != nil {
+			t.Errorf("the clone of the zero state: %v", err)
+		}
 	}
 }

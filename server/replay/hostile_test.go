@@ -38,7 +38,7 @@ func verdict(t testing.TB, steps []step) (place, bool) {
 // A log in which anything was changed, and that was signed all the same, has a
 // verdict, and the same one each time.
 func TestEveryChangedLogHasAVerdict(t *testing.T) {
-	steps := whole(t).steps
+	steps := learned(t).steps
 	rapid.Check(t, func(rt *rapid.T) {
 		changed := slices.Clone(steps)
 		for range rapid.IntRange(1, 4).Draw(rt, "changes") {
@@ -85,7 +85,7 @@ func change(rt *rapid.T, steps []step) []step {
 // Entries of any content never do more than get an archive refused.
 func FuzzVerify(f *testing.F) {
 	var seed []byte
-	for i, s := range whole(f).steps {
+	for i, s := range learned(f).steps {
 		b := s.stored(f, int64(i))
 		seed = append(binary.BigEndian.AppendUint16(append(seed, byte(slices.Index(lists, s.list))), uint16(len(b))), b...)
 	}

@@ -46,8 +46,19 @@ func (s *story) later(d time.Duration) { s.now = s.now.Add(d) }
 func (s *story) do(e trial.Event) {
 	s.Helper()
 	m := trial.Meta{At: s.now, Actor: "kari", Role: trial.Coordinator, Request: request(len(s.steps))}
-	if f, ok := e.(trial.FormSubmitted); ok && f.Form == "audit" {
+	switch e := e.(type) {
+	case trial.FormSubmitted:
+		if e.Form == "audit" {
+			m.Actor, m.Role = "ola", trial.Assessor
+		}
+	case trial.FormCorrected:
 		m.Actor, m.Role = "ola", trial.Assessor
+	case trial.FormSigned:
+		m.Actor, m.Role = "ola", trial.Assessor
+	case trial.DisclosureApproved:
+		m.Actor = "per"
+	case trial.ArmCollected:
+		m.Actor = "inspector"
 	}
 	events, err := s.state.Decide(m, e)
 	if err != nil {
@@ -57,6 +68,11 @@ func (s *story) do(e trial.Event) {
 		if a, ok := e.(trial.Allocated); ok {
 			a.Sealed = []byte("sealed")
 			e = a
+		}
+		if a, ok := e.(trial.AdverseEventReported); ok && a.Reporter == trial.FromTeam {
+			m.Actor, m.Role = trial.ServerActor, ""
+		} else if _, ok := e.(trial.EventTakenIn); ok {
+			m.Actor, m.Role = "ina", trial.TreatmentTeam
 		}
 		in := s.state.Compartment(e)
 		m.Index = s.state.Len(in)
@@ -148,6 +164,49 @@ func whole(t testing.TB) *story {
 	s.do(trial.ClockSteppedBack{By: time.Second})
 	s.system(people.SignedOut{Session: "s1"})
 	return s
+}
+
+// learned tells the whole trial, and then who got to know an arm, and what was
+// signed: most of it outside conduct, so that time alone says what came first.
+func learned(t testing.TB) *story {
+	t.Helper()
+	s := whole(t)
+	s.do(trial.FormSigned{Participant: "P1", Visit: "month-6", Form: "audit", At: 0, Digest: s.formAt(1), Meaning: "authorship", Name: "Ola"})
+	s.later(time.Hour)
+	s.later(time.Hour)
+	s.do(trial.Unblinded{Participant: "P1", Reason: "regulator", To: "inspector", Sealed: []byte("sealed")})
+	s.later(time.Hour)
+	s.do(trial.FormCorrected{Participant: "P1", Visit: "month-6", Form: "audit", Version: 1, Sealed: []byte("sealed"), Held: []trial.Code{"remarks"}})
+	s.do(trial.FormSigned{Participant: "P1", Visit: "month-6", Form: "audit", At: 3, Digest: s.formAt(2), Meaning: "authorship", Name: "Ola"})
+	s.later(time.Hour)
+	s.do(trial.ArmCollected{Of: 4}) // after three allocations and the design
+	s.later(time.Hour)
+	s.do(trial.ContactRecorded{Participant: "P1", On: s.today(), Kind: "phone"})
+	s.later(time.Hour)
+	s.do(trial.AdverseEventReported{Participant: "P1", On: s.today(), Category: "relapse", Reporter: trial.FromTeam, Sealed: []byte("sealed")})
+	s.do(trial.RelatednessAssessed{Number: 1, Related: "possible"})
+	s.do(trial.TextJudged{Participant: "P1", Visit: "month-6", Form: "audit", At: 3, Item: "remarks", Released: true})
+	s.do(trial.BlindBroken{Participant: "P1", Person: "ola", On: s.today(), How: "seen", Timing: "after-assessment"})
+	s.do(trial.ImpactAssessed{Report: 6, Impact: "none", Measure: "training"})
+	return s
+}
+
+// formAt returns the digest of the only form in outcome after n of its entries.
+func (s *story) formAt(n int) [32]byte {
+	var leaves []byte
+	index := int64(0)
+	for _, step := range s.steps {
+		if step.list != "IPS/outcome" {
+			continue
+		}
+		switch step.Event.(type) {
+		case trial.FormSubmitted, trial.FormCorrected:
+			leaf := audit.Leaf(step.stored(s, index))
+			leaves = append(leaves, leaf[:]...)
+		}
+		index++
+	}
+	return sha256.Sum256(leaves[:n*sha256.Size])
 }
 
 // stored returns the entry of a step as it is stored.

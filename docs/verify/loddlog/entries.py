@@ -5,7 +5,7 @@ Source: log-format.md, "Entries" and "Archive", step c.
 
 from collections import namedtuple
 
-from . import dates, schema, wire
+from . import dates, schema, tree, wire
 from .refused import demand
 
 CONDUCT, OUTCOME, DELIVERY, ALLOCATION = "conduct", "outcome", "delivery", "allocation"
@@ -21,14 +21,21 @@ KINDS = [name for name, _ in schema.KINDS.values()]
 NO_REQUEST = bytes(REQUEST_BYTES)
 
 # An entry: list and index say where it stands, event is the message of its kind.
-Entry = namedtuple("Entry", "list index at actor role request conduct_size kind event")
+# The leaf hash is there if a signature can be under the entry.
+Entry = namedtuple("Entry", "list index at actor role request conduct_size kind event leaf")
+
+# The kinds that a signature can be under.
+SIGNABLE = ("form_submitted", "form_corrected")
 
 # How many bytes a field of a kind has, if that is fixed.
 LENGTHS = {
     "design_sealed": ("commitment", 32),
     "randomized": ("intent", REQUEST_BYTES),
     "plan_frozen": ("digest", 32),
+    "form_signed": ("digest", 32),
     "account_invited": ("code_hash", 32),
+    "recovery_approved": ("code_hash", 32),
+    "identity_linked": ("subject", 32),
 }
 
 # Which fields of a kind are dates, or empty.
@@ -39,17 +46,30 @@ DATES = {
     "withdrawn": ("on",),
     "died": ("on",),
     "contingency_used": ("on",),
+    "blind_broken": ("on",),
+    "contact_recorded": ("on",),
+    "adverse_event_reported": ("on",),
 }
 
-# Where a kind belongs; all others belong in conduct. The forms lie in one of
-# two lists, and which one the protocol says.
+# Where a kind belongs; all others belong in conduct. Forms, and what is about
+# one of them, lie in one of two lists, and which one the protocol says.
 BELONGS = {
     "design_kept": (ALLOCATION,),
     "allocated": (ALLOCATION,),
+    "unblinded": (ALLOCATION,),
+    "disclosure_proposed": (ALLOCATION,),
+    "disclosure_approved": (ALLOCATION,),
+    "arm_collected": (ALLOCATION,),
+    "relatedness_assessed": (ALLOCATION,),
     "arms_viewed": (DELIVERY,),
+    "contact_recorded": (DELIVERY,),
+    "event_taken_in": (DELIVERY,),
     "visit_missed": (OUTCOME,),
+    "blind_broken": (OUTCOME,),
     "form_submitted": (CONDUCT, OUTCOME),
     "form_corrected": (CONDUCT, OUTCOME),
+    "form_signed": (CONDUCT, OUTCOME),
+    "text_judged": (CONDUCT, OUTCOME),
     **{name: (SYSTEM,) for name, _ in schema.SYSTEM_KINDS.values()},
 }
 
@@ -68,7 +88,7 @@ def parse(list_name, index, data):
     kind, event = kinds[0], entry[kinds[0]]
     check_event(kind, event)
     return Entry(list_name, index, entry["at_unix_ms"], entry["actor"], entry["role"], request,
-                 entry["conduct_size"], kind, event)
+                 entry["conduct_size"], kind, event, tree.leaf(data) if kind in SIGNABLE else b"")
 
 
 def check_event(kind, event):
@@ -82,6 +102,8 @@ def check_event(kind, event):
         consent["approved"] = date(consent["approved"])
     if kind == "contingency_printed":
         demand([len(r) for r in event["recipients"]] == [32, 32], "it has not two recipients of 32 bytes")
+    if kind == "role_granted":
+        demand(event["expires_unix_ms"] >= 0, "it ends before 1970")
     if kind == "clock_stepped_back":
         demand(0 <= event["by_ms"] <= MAX_STEP_BACK_MS, "a clock can't step back so far")
 

@@ -3,15 +3,17 @@
 Source: log-format.md, "Order" and "Archive", step d; log-rules.md.
 """
 
-from . import dates, rules_enrolment, rules_followup, rules_setup, rules_unsealing
+from . import (dates, rules_blinding, rules_enrolment, rules_followup, rules_safety, rules_setup, rules_signing,
+               rules_unsealing)
 from .entries import ALLOCATION, COMPARTMENTS, CONDUCT, DELIVERY, EARLIEST_MS, OUTCOME
 from .refused import Invalid, Refused, demand
 from .state import ASSESSOR, Trial
 
-RULES = {**rules_setup.RULES, **rules_enrolment.RULES, **rules_followup.RULES, **rules_unsealing.RULES}
+RULES = {**rules_setup.RULES, **rules_enrolment.RULES, **rules_followup.RULES, **rules_unsealing.RULES,
+         **rules_signing.RULES, **rules_blinding.RULES, **rules_safety.RULES}
 
-# Which of several entries at one place comes first.
-RANK = {ALLOCATION: 0, OUTCOME: 1, DELIVERY: 1, CONDUCT: 2}
+# Which of several entries at one place and time comes first.
+RANK = {ALLOCATION: 0, OUTCOME: 1, DELIVERY: 2}
 
 
 def replay(archive):
@@ -26,7 +28,6 @@ def replay(archive):
     if not all(i is not None and archive.lists[i]["entries"] == archive.lists[i]["size"] for i in lists.values()):
         return None
     return apply_all(Trial(name), {where: archive.entries(i) for where, i in lists.items()}, archive.lists[lists[CONDUCT]]["size"])
-    return True
 
 
 def apply_all(trial, compartments, conduct_size):
@@ -44,6 +45,8 @@ def apply_all(trial, compartments, conduct_size):
         last = entry.at
     if trial.unallocated_at >= 0:  # N12
         raise Refused("the participant who was randomized has no allocation", trial.name + "/" + CONDUCT, trial.unallocated_at)
+    if trial.untaken_at >= 0:  # A2
+        raise Refused("nobody took in the adverse event", trial.name + "/" + CONDUCT, trial.untaken_at)
     return late
 
 
@@ -58,8 +61,9 @@ def in_order(compartments):
 
 def place(where, entry):
     """Returns what sorts an entry among the first ones of each compartment."""
-    seen = entry.index if where == CONDUCT else entry.conduct_size
-    return seen, RANK[where], entry.at
+    if where == CONDUCT:
+        return entry.index, True
+    return entry.conduct_size, False, entry.at, RANK[where]
 
 
 def apply(trial, where, entry):
@@ -74,8 +78,8 @@ def apply(trial, where, entry):
 
 
 def belongs_in(trial, where, entry):
-    """The forms that assessors fill in belong in outcome, others in conduct."""
-    if entry.kind not in ("form_submitted", "form_corrected"):
+    """The forms that assessors fill in belong in outcome, others in conduct, and what is about them as well."""
+    if entry.kind not in ("form_submitted", "form_corrected", "form_signed", "text_judged"):
         return where  # was checked before, see entries.belongs
     form = trial.form(entry.event["form"])
     return OUTCOME if form is not None and trial.forms[form]["by"] == ASSESSOR else CONDUCT

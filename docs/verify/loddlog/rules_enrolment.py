@@ -132,6 +132,7 @@ def contingency_used(trial, entry):  # N14
     prepared(trial, person)
     demand(1 <= event["envelope"] <= trial.envelopes, "there is no such envelope")
     demand((stratum(trial, person), event["envelope"]) not in trial.used_envelopes, "the envelope is used already")
+    demand((stratum(trial, person), event["envelope"]) not in trial.spoiled_envelopes, "the envelope is spoiled")
     trial.past(entry, event["on"])
     demand(person.consent_on is None or event["on"] >= person.consent_on, "the envelope was opened before the consent")
     demand(trial.closed_on is None or event["on"] <= trial.closed_on, "the envelope was opened after the end of enrolment")

@@ -6,21 +6,13 @@ past it.
 """
 
 from .refused import demand
-from .state import BASELINE
+from .rules_signing import check_held, hold, still_blind
+from .state import BASELINE, Version
 
 MISSED = ("not-reached", "declined", "too-ill", "moved", "other")
 WITHDRAWALS = ("no-longer-wants", "burden", "health", "moved", "not-given", "other")
 INTERVENTION, FOLLOW_UP, DATA = SCOPES = ("intervention", "follow-up", "data")
 ERRORS = ("not-eligible", "wrong-stratum", "duplicate")
-
-
-def place(trial, entry):
-    """F1: returns the positions of a visit and of a form that this role fills in there."""
-    visit, form = trial.visit(entry.event["visit"]), trial.form(entry.event["form"])
-    demand(visit is not None, "there is no visit %r" % entry.event["visit"])
-    demand(form is not None and trial.forms[form]["by"] == entry.role, "it is no form that a %s fills in" % entry.role)
-    demand(form in trial.forms_at(visit), "the form is not filled in at this visit")
-    return visit, form
 
 
 def current(trial, entry, form):
@@ -29,9 +21,11 @@ def current(trial, entry, form):
 
 
 def form_submitted(trial, entry):  # F3
-    visit, form = place(trial, entry)
+    visit, form = trial.place(entry, entry.role)
     person = trial.participant(entry.event["participant"])
     demand((visit, form) not in person.submitted, "the form is submitted already")
+    still_blind(person, entry)
+    check_held(entry)
     trial.past(entry, entry.event["on"])
     may_be_assessed(trial, person, visit, entry.event["on"])
     current(trial, entry, form)
@@ -40,7 +34,8 @@ def form_submitted(trial, entry):  # F3
         earlier = trial.form(after)
         demand(earlier is not None and (earlier not in trial.forms_at(visit) or (visit, earlier) in person.submitted),
                "form %s comes first" % after)
-    person.submitted.add((visit, form))
+    person.submitted[visit, form] = Version(entry.index, entry.leaf)
+    hold(person, entry)
 
 
 def may_be_assessed(trial, person, visit, on):
@@ -60,10 +55,14 @@ def ended_before(person, on):
 
 
 def form_corrected(trial, entry):  # F7
-    visit, form = place(trial, entry)
+    visit, form = trial.place(entry, entry.role)
     person = trial.participant(entry.event["participant"])
     demand((visit, form) in person.submitted, "the form is not submitted yet")
+    still_blind(person, entry)
+    check_held(entry)
     current(trial, entry, form)
+    person.submitted[visit, form] = Version(entry.index, person.submitted[visit, form].leaves + entry.leaf)
+    hold(person, entry)
 
 
 def visit_missed(trial, entry):  # F9

@@ -12,6 +12,7 @@ MAX_VISITS = MAX_FORMS = 255
 MAX_ENTROPY = 1024
 MAX_ENVELOPES = 1000
 ABANDONED = ("design-fault", "no-contribution", "other")
+SPOILED = ("opened-by-mistake", "damaged", "lost", "other")
 MAX_LOST = 1000  # slots of a stratum in one reconciliation, if no more are known to be lost
 
 
@@ -79,7 +80,7 @@ def sealing_abandoned(trial, entry):  # S10
     demand(not trial.enrolled_in_lost, "somebody was enrolled in what a restore lost")
     demand(entry.event["reason"] in ABANDONED, "%r is no reason to abandon a sealing" % entry.event["reason"])
     trial.sealed = trial.kept = trial.awaits_entropy = False
-    trial.envelopes = 0
+    trial.envelopes, trial.spoiled_envelopes = 0, set()
 
 
 def contingency_printed(trial, entry):  # S11
@@ -89,6 +90,17 @@ def contingency_printed(trial, entry):  # S11
     demand(max(1, trial.envelopes) <= number <= MAX_ENVELOPES, "so many envelopes a stratum can't be printed")
     demand(first != second, "one and the same person could open the envelopes")
     trial.envelopes = number
+
+
+def envelope_spoiled(trial, entry):  # S12
+    bound(trial)
+    name, number = entry.event["stratum"], entry.event["envelope"]
+    demand(is_stratum(trial, name), "%r is no stratum" % name)
+    demand(1 <= number <= trial.envelopes, "there is no such envelope")
+    demand((name, number) not in trial.used_envelopes, "the envelope is used")
+    demand((name, number) not in trial.spoiled_envelopes, "the envelope is spoiled already")
+    demand(entry.event["reason"] in SPOILED, "%r is no reason" % entry.event["reason"])
+    trial.spoiled_envelopes.add((name, number))
 
 
 def locked(trial, entry):  # X1
@@ -151,4 +163,5 @@ RULES = {
     "entropy_contributed": entropy_contributed,
     "sealing_abandoned": sealing_abandoned,
     "contingency_printed": contingency_printed,
+    "envelope_spoiled": envelope_spoiled,
 }

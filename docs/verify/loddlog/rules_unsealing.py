@@ -7,8 +7,8 @@ and an entry of one kind: it refuses the entry, or moves the trial past it.
 import re
 
 from .refused import demand
+from .state import live
 
-PROPOSAL_LIFE_MS = 7 * 24 * 60 * 60 * 1000
 VERSION = re.compile(r"[A-Za-z0-9.-]{1,32}")
 
 
@@ -37,9 +37,7 @@ def unsealed(trial, entry):  # U3
 
 def proposed_by(trial, entry):
     """Returns whose proposal can be approved now, or None."""
-    if trial.proposal is None or entry.at - trial.proposal[1] > PROPOSAL_LIFE_MS:
-        return None
-    return trial.proposal[0]
+    return trial.proposal[0] if trial.proposal is not None and live(trial.proposal, entry) else None
 
 
 def may_be_unsealed(trial):  # U4

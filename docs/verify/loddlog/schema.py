@@ -51,6 +51,7 @@ FORM_SUBMITTED = {
     4: ("version", "int32"),
     5: ("on", "string"),
     6: ("sealed", "bytes"),
+    7: ("held", ["string"]),
 }
 
 FORM_CORRECTED = {
@@ -59,6 +60,46 @@ FORM_CORRECTED = {
     3: ("form", "string"),
     4: ("version", "int32"),
     5: ("sealed", "bytes"),
+    6: ("held", ["string"]),
+}
+
+FORM_SIGNED = {
+    1: ("participant", "string"),
+    2: ("visit", "string"),
+    3: ("form", "string"),
+    4: ("at", "int64"),
+    5: ("digest", "bytes"),
+    6: ("meaning", "string"),
+    7: ("name", "string"),
+}
+
+TEXT_JUDGED = {
+    1: ("participant", "string"),
+    2: ("visit", "string"),
+    3: ("form", "string"),
+    4: ("at", "int64"),
+    5: ("item", "string"),
+    6: ("released", "bool"),
+}
+
+BLIND_BROKEN = {
+    1: ("participant", "string"),
+    2: ("person", "string"),
+    3: ("visit", "string"),
+    4: ("on", "string"),
+    5: ("how", "string"),
+    6: ("timing", "string"),
+    7: ("sealed", "bytes"),
+}
+
+ADVERSE_EVENT_REPORTED = {
+    1: ("number", "int32"),
+    2: ("participant", "string"),
+    3: ("on", "string"),
+    4: ("category", "string"),
+    5: ("serious", "bool"),
+    6: ("reporter", "string"),
+    7: ("sealed", "bytes"),
 }
 
 GRANT = {
@@ -111,6 +152,21 @@ TRIAL_KINDS = {
     53: ("unsealing_proposed", {}),
     54: ("unsealed", {}),
     55: ("revealed", {}),
+    56: ("envelope_spoiled", {1: ("stratum", "string"), 2: ("envelope", "int32"), 3: ("reason", "string")}),
+    57: ("form_signed", FORM_SIGNED),
+    58: ("blind_broken", BLIND_BROKEN),
+    59: ("impact_assessed", {1: ("report", "int64"), 2: ("impact", "string"), 3: ("measure", "string")}),
+    80: ("unblinded", {1: ("participant", "string"), 2: ("reason", "string"), 3: ("to", "string"), 4: ("sealed", "bytes")}),
+    81: ("disclosure_proposed", {1: ("participant", "string"), 2: ("to", "string"), 3: ("reason", "string")}),
+    82: ("disclosure_approved", {1: ("proposal", "int64")}),
+    83: ("arm_collected", {1: ("of", "int64")}),
+    84: ("contact_recorded", {1: ("participant", "string"), 2: ("on", "string"), 3: ("kind", "string"),
+                              4: ("minutes", "int32")}),
+    85: ("event_taken_in", {1: ("number", "int32")}),
+    86: ("adverse_event_reported", ADVERSE_EVENT_REPORTED),
+    87: ("adverse_event_assessed", {1: ("number", "int32"), 2: ("related", "string"), 3: ("expected", "bool")}),
+    88: ("relatedness_assessed", {1: ("number", "int32"), 2: ("related", "string")}),
+    89: ("text_judged", TEXT_JUDGED),
 }
 
 # The kinds of entries of system.
@@ -123,14 +179,20 @@ SYSTEM_KINDS = {
     63: ("signed_in", {1: ("session", "string")}),
     64: ("sign_in_refused", {1: ("user", "string")}),
     65: ("signed_out", {1: ("session", "string")}),
-    66: ("role_granted", {1: ("grant", GRANT)}),
+    66: ("role_granted", {1: ("grant", GRANT), 2: ("expires_unix_ms", "int64")}),
     67: ("role_revoked", {1: ("grant", GRANT), 2: ("reason", "string")}),
     68: ("grant_refused", {1: ("grant", GRANT), 2: ("conflict", "string")}),
+    69: ("factor_enrolled", {}),
+    70: ("recovery_proposed", {1: ("user", "string"), 2: ("reason", "string")}),
+    71: ("recovery_approved", {1: ("user", "string"), 2: ("code_hash", "bytes"), 3: ("expires_unix_ms", "int64")}),
+    72: ("recovered", {}),
+    73: ("identity_linked", {1: ("user", "string"), 2: ("issuer", "string"), 3: ("subject", "bytes")}),
+    74: ("password_changed", {}),
 }
 
 KINDS = {**TRIAL_KINDS, **SYSTEM_KINDS}
 
-# What every entry has; the kind is the one field of 20 to 68, see entries.py.
+# What every entry has; the kind is the one field of 20 to 89, see entries.py.
 ENTRY = Message({
     1: ("version", "uint32"),
     2: ("nonce", "bytes"),

@@ -3,11 +3,23 @@
 Source: log-rules.md; the letters and numbers in the comments are its rules.
 """
 
+from collections import namedtuple
+
 from . import dates
 from .refused import demand
 
-ASSESSOR = "assessor"
+ASSESSOR, COORDINATOR, INVESTIGATOR = "assessor", "coordinator", "investigator"
+SERVER = "server"  # the actor of what the server does by itself
 BASELINE = 0  # the position of the first visit
+PROPOSAL_LIFE_MS = 7 * 24 * 60 * 60 * 1000
+
+# A form at a visit: the index of its last entry, and the leaf hashes of all.
+Version = namedtuple("Version", "at leaves")
+
+
+def live(proposal, entry):
+    """P1: what one proposed, account and time first, can be approved at the time of an entry."""
+    return proposal[0] != "" and entry.at - proposal[1] <= PROPOSAL_LIFE_MS
 
 
 class Participant:
@@ -33,8 +45,11 @@ class Participant:
         self.died = None
         self.error = ""              # the kind of error of the randomization
         self.replaced = self.replaces = False
-        self.submitted = set()       # pairs of positions: visit, form
+        self.submitted = {}          # from pairs of positions, visit and form, to Version
         self.missed = set()          # positions of visits
+        self.signatures = set()      # positions of visit and form, index, account, meaning
+        self.texts = {}              # held ones: visit, form, index, item, and whether it was judged
+        self.blind_broken = set()    # accounts
 
 
 class Trial:
@@ -52,10 +67,17 @@ class Trial:
         self.closed_on = None        # the date, while enrolment is closed
         self.enrolled_in_lost = False  # a reconciliation gave up slots
         self.envelopes = 0           # of each stratum
-        self.used_envelopes = set()  # pairs of stratum and number
+        self.used_envelopes = set()  # pairs of stratum and number,
+        self.spoiled_envelopes = set()
         self.plan = ""               # the version of the frozen analysis plan
         self.proposal = None         # account and time
         self.unsealed = False
+        self.reports = {}            # of broken blinds: index, and whether it was assessed
+        self.disclosures = {}        # index, and account, time, participant, for whom
+        self.openings = {}           # index, and account, and whether it saw the arm
+        self.adverse_events = 0
+        self.untaken = 0             # the number of the event that a team reported and nobody took in,
+        self.untaken_at = -1         # and its entry of conduct
         self.last_lock = None        # how much of outcome it holds
         self.participants = {}
         self.slots = {}              # of each stratum, how many are used or lost
@@ -85,6 +107,14 @@ class Trial:
         """F8: every form of a visit is submitted, and there is one."""
         forms = self.forms_at(visit)
         return bool(forms) and all((visit, f) in participant.submitted for f in forms)
+
+    def place(self, entry, role):
+        """F1: returns the positions of a visit and of a form that a role fills in there."""
+        visit, form = self.visit(entry.event["visit"]), self.form(entry.event["form"])
+        demand(visit is not None, "there is no visit %r" % entry.event["visit"])
+        demand(form is not None and self.forms[form]["by"] == role, "it is no form that a %s fills in" % role)
+        demand(form in self.forms_at(visit), "the form is not filled in at this visit")
+        return visit, form
 
     # Dates.
 
@@ -131,5 +161,12 @@ class Trial:
     def randomized(self, number):
         """N3: a participant who is randomized."""
         found = self.participant(number)
+        demand(found.randomized_at is not None, "participant %s is not randomized" % number)
+        return found
+
+    def allocated(self, number):
+        """B1: a participant who has an arm, even one who has withdrawn from the data."""
+        found = self.participants.get(number)
+        demand(found is not None, "participant %r is not in the log" % number)
         demand(found.randomized_at is not None, "participant %s is not randomized" % number)
         return found
