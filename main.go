@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lodd-rct/lodd/client/cli"
+	"github.com/lodd-rct/lodd/client/openid"
 	"github.com/lodd-rct/lodd/server/protocol"
 	"github.com/lodd-rct/lodd/server/replay"
 )
@@ -34,7 +35,7 @@ func run(ctx context.Context, args []string) int {
 	return cli.Run(ctx, args, cli.Deps{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Env: os.Getenv, Random: rand.Reader, Now: wall, Version: version(), Replay: replay.Verify,
-		ParseDesign: protocol.ParseRandomization,
+		ParseDesign: protocol.ParseRandomization, OpenPage: openid.Open,
 		Extra:       []func() *cobra.Command{serveCommand, backupCommand, restoreCommand, followCommand, checkCommand, keysCommand, permissionsCommand, demoCommand},
 	})
 }

@@ -132,6 +132,10 @@ type Session struct {
 
 	// Expires is when the session ends at the latest.
 	Expires time.Time `json:"expires"`
+
+	// Provider tells that the user signed in at an identity provider, where they
+	// prove anew who they are.
+	Provider bool `json:"provider,omitempty"`
 }
 
 func (d Dirs) sessionPath() string { return filepath.Join(d.State, "session.json") }

@@ -15,6 +15,8 @@ import (
 type dice struct {
 	random *stream
 	words  map[string][]string // by the name of a field; "" for every other
+
+	participant string // named last
 }
 
 // below returns a number from 0 to n-1. That some are a little likelier is no
@@ -36,7 +38,7 @@ func (d *dice) request(of protoreflect.MessageDescriptor) []byte {
 	if err != nil {
 		b = nil // text that is no UTF-8; below it comes as bytes
 	}
-	if d.below(6) == 0 {
+	if d.below(8) == 0 {
 		b = d.damage(b)
 	}
 	return b
@@ -63,7 +65,7 @@ func (d *dice) fill(m protoreflect.Message, depth int) {
 	fields := m.Descriptor().Fields()
 	for i := range fields.Len() {
 		f := fields.Get(i)
-		if f.Name() != "trial_id" && f.Name() != "request_id" && d.below(6) == 0 {
+		if f.Name() != "trial_id" && f.Name() != "request_id" && d.below(12) == 0 {
 			continue
 		}
 		switch {
@@ -126,9 +128,16 @@ func (d *dice) text(field string) string {
 	if field == "request_id" && d.below(3) > 0 { // a new one
 		return fmt.Sprintf("10000000-0000-4000-8000-%06x%06x", d.below(1<<24), d.below(1<<24))
 	}
+	if field == "confirm" && d.below(4) > 0 {
+		return d.participant
+	}
 	known := d.words[field]
-	if len(known) > 0 && d.below(8) > 0 {
-		return one(d, known)
+	if len(known) > 0 && d.below(12) > 0 {
+		word := one(d, known)
+		if field == "participant" {
+			d.participant = word
+		}
+		return word
 	}
 	if d.below(2) == 0 {
 		return one(d, d.words[""])

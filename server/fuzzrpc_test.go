@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,8 @@ import (
 
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 	"github.com/lodd-rct/lodd/server"
+	"github.com/lodd-rct/lodd/server/authz"
+	"github.com/lodd-rct/lodd/server/trial"
 )
 
 // everyMethod returns every method of the API.
@@ -90,10 +93,10 @@ func TestFuzzEveryMethod(t *testing.T) {
 		each = 60
 	}
 	w := newFuzzed(t)
-	callers := w.callers()
-	d := &dice{&stream{name: "fuzz"}, w.words()}
+	d := &dice{random: &stream{name: "fuzz"}, words: w.words()}
 	answered := map[string]int{}
 	for _, m := range everyMethod() {
+		callers := w.callers(m)
 		for range each {
 			who, req := one(d, callers), d.request(m.Input())
 			ctx, cancel := context.WithTimeout(who.ctx, time.Minute)
@@ -105,13 +108,30 @@ func TestFuzzEveryMethod(t *testing.T) {
 			}
 			if err == nil {
 				answered[who.name]++
+				answered[path(m)]++
 			}
 		}
 	}
-	for _, c := range callers {
-		if answered[c.name] < each/20 && c.name != "nobody" && c.name != "forged" {
-			t.Errorf("%s is answered %d times only: the test has no power", c.name, answered[c.name])
+	w.enough(answered, each)
+}
+
+// enough demands that the requests got far: each role was answered, and most
+// methods.
+func (w *world) enough(answered map[string]int, each int) {
+	for _, p := range cast {
+		if answered[p.user] < each/10 {
+			w.t.Errorf("%s is answered %d times only: the test has no power", p.user, answered[p.user])
 		}
+	}
+	never := 0
+	for _, m := range everyMethod() {
+		if answered[path(m)] == 0 {
+			never++
+			w.t.Logf("nobody is answered by %s", m.FullName())
+		}
+	}
+	if all := len(everyMethod()); never > all*6/10 {
+		w.t.Errorf("%d of %d methods answer nobody: the test has no power", never, all)
 	}
 }
 
@@ -158,12 +178,19 @@ type caller struct {
 	ctx  context.Context
 }
 
-// callers returns a caller of each role, and two of none.
-func (w *world) callers() []caller {
+// callers returns a caller of each role, and two of none. Whoever may use the
+// method is among them more often. All have signed in anew: a call may have ended
+// their sessions.
+func (w *world) callers(m protoreflect.MethodDescriptor) []caller {
+	clear(w.tokens)
 	forged := metadata.AppendToOutgoingContext(w.t.Context(), "authorization", "Bearer AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
-	all := []caller{{"nobody", w.t.Context()}, {"forged", forged}, {"admin", w.as("admin")}}
-	for _, p := range cast {
-		all = append(all, caller{p.user, w.as(p.user)})
+	all := []caller{{"nobody", w.t.Context()}, {"forged", forged}}
+	for _, p := range append(cast, struct{ user, role, site, team string }{"admin", string(trial.Administrator), "", ""}) {
+		c := caller{p.user, w.as(p.user)}
+		all = append(all, c)
+		if slices.Contains(authz.Permissions(trial.Role(p.role)), permissionOf(m)) {
+			all = append(all, c, c, c, c, c)
+		}
 	}
 	return all
 }
@@ -184,10 +211,11 @@ func (w *world) words() map[string][]string {
 		"user": {"guest", "visitor"}, "password": {password}, "full_name": {"Kari Nordmann"}, "site": {"OSL", "BGO"},
 		"role": {"coordinator", "assessor", "monitor", "auditor", "treatment-team", "custodian"}, "team": {"northern", "southern", ""},
 		"list": lists, "checkpoint": {w.head("T1/conduct"), w.head("T1/outcome")}, "key": {"sex", "adult", "pregnant", "age"},
-		"visit": {"baseline", "month-6", "month-12"}, "form": {"background", "contact", "mood", "work"},
-		"values": {`{"age": 34}`, `{"age": null}`, `{"age": {"missing": "refused"}}`, `{"score": 3}`}, "value": {"female", "male"},
+		"visit": {"baseline", "month-6"}, "form": {"background", "mood", "work"}, "item": {"age", "glad", "note", "days"},
+		"values": {`{"age": 34}`, `{"age": null}`, `{"glad": 1, "calm": 2}`, `{"glad": 3}`, `{"days": 3}`, `{"note": "x"}`}, "value": {"female", "male"},
 		"on": day, "date": day, "version": {"1"}, "scope": {"treatment", "visits", "data"}, "kind": {"not-eligible", "wrong-stratum", "duplicate"},
-		"reason": {"other", "not-given", "not-eligible", "moved away"}, "witness": {"pi", "au"}, "file_name": {"design.yaml", "protocol.yaml"},
+		"reason": {"other", "not-given", "not-eligible", "medical-emergency", "complaint"}, "text": {"asked by the ward", "x"}, "to": {"pi", "ds", "guest"},
+		"witness": {"pi", "au"}, "by": {"pi", "cus"}, "file_name": {"design.yaml", "protocol.yaml"}, "version_id": {"1"}, "meaning": {"responsibility"},
 		"protocol": {string(w.file("protocol.yaml"))}, "design": {string(w.file("design.yaml"))},
 	}
 }

@@ -12,7 +12,8 @@ import (
 
 // peopleCommand is about who comes, who goes and who had access.
 func (a *app) peopleCommand() *cobra.Command {
-	return noun("people", "Hand over roles, review access, see what waits for you", a.handOverCommand(), a.accessReviewCommand(), a.proposalsCommand())
+	return noun("people", "Hand over roles, review access, see what waits for you", a.handOverCommand(), a.accessReviewCommand(), a.proposalsCommand(),
+		a.recoverCommand(), a.approveRecoveryCommand())
 }
 
 // handOverCommand hands the roles of somebody who leaves to somebody who comes.

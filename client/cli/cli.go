@@ -58,6 +58,10 @@ type Deps struct {
 	// Stdin, or not at all if that is none.
 	Console Console
 
+	// OpenPage shows an address in the person's browser. If it is nil, the person
+	// is told the address alone.
+	OpenPage func(address string) error
+
 	// Dial replaces the network; see [client.Config]. It may be nil.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
 }
@@ -91,6 +95,7 @@ type app struct {
 	profile  client.Profile // as it stands in the file
 	settings settings
 	user     string // who is signed in
+	vouching bool   // the identity provider vouched for them
 	memory   string // where the client keeps what it saw; empty for the user's own
 	words    *words
 	console  Console
@@ -132,7 +137,7 @@ func (a *app) root() *cobra.Command {
 		root.AddCommand(extra())
 	}
 	root.AddCommand(
-		a.joinCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand(),
+		a.joinCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand(), a.sessionCommand(),
 		a.inviteCommand(), a.accountCommand(), a.roleCommand(), a.peopleCommand(),
 		a.protocolCommand(), a.trialCommand(),
 		a.screeningCommand(), a.participantCommand(), a.randomizeCommand(), a.contingencyCommand(), a.teamCommand(),
@@ -201,7 +206,7 @@ func (a *app) remote(s spec, run func(c call) error) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		a.user = session.User
+		a.user, a.vouching = session.User, session.Provider
 		c, err := a.connect(a.settings.server, a.settings.pin, session.Token)
 		if err != nil {
 			return err

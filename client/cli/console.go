@@ -111,16 +111,21 @@ func (a *app) typed(ctx context.Context, given, key string) (string, error) {
 	return strings.TrimSpace(line), err
 }
 
-// password reads a password from standard input, if fromStdin, or asks for it.
-// A new password is asked for twice.
+// password reads a password from the next line of standard input, if fromStdin,
+// or asks for it. A new password is asked for twice.
 func (a *app) password(ctx context.Context, fromStdin, isNew bool) (string, error) {
+	return a.secret(ctx, fromStdin, isNew, "ask.password")
+}
+
+// secret is password for what the text with this key asks for.
+func (a *app) secret(ctx context.Context, fromStdin, isNew bool, key string) (string, error) {
 	if fromStdin {
-		return firstLine(a.deps.Stdin)
+		return a.nextLine()
 	}
 	if a.console == nil {
 		return "", &usageError{a.words.say("error.no-terminal")}
 	}
-	password, err := a.console.Secret(ctx, "lodd: "+a.words.say("ask.password")+": ")
+	password, err := a.console.Secret(ctx, "lodd: "+a.words.say(key)+": ")
 	if err != nil || !isNew {
 		return password, err
 	}
@@ -134,13 +139,19 @@ func (a *app) password(ctx context.Context, fromStdin, isNew bool) (string, erro
 	return password, nil
 }
 
-// firstLine returns the first line of a stream, of at most 4 KiB.
-func firstLine(r io.Reader) (string, error) {
-	line, err := bufio.NewReader(io.LimitReader(r, 4<<10)).ReadString('\n')
+// nextLine returns the next line of standard input, of at most 4 KiB: a command
+// may want a password and then a code.
+func (a *app) nextLine() (string, error) {
+	in, ok := a.deps.Stdin.(*bufio.Reader)
+	if !ok {
+		in = bufio.NewReader(a.deps.Stdin)
+		a.deps.Stdin = in
+	}
+	line, err := in.ReadSlice('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", fmt.Errorf("read standard input: %w", err)
 	}
-	return strings.TrimRight(line, "\r\n"), nil
+	return strings.TrimRight(string(line), "\r\n"), nil
 }
 
 // maxInput is the most bytes of a file that a command sends: what the server

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/lodd-rct/lodd/client"
+	"github.com/lodd-rct/lodd/client/openid"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 )
 
@@ -81,7 +82,7 @@ func exitCode(err error) int {
 		return exitUnknown
 	case errors.Is(err, client.ErrNotReached), is[*client.CertificateError](err):
 		return exitNotReached
-	case errors.Is(err, client.ErrNoSession):
+	case errors.Is(err, client.ErrNoSession), is[*openid.RefusedError](err):
 		return exitSignIn
 	case is[*notVerifiedError](err):
 		return exitNotVerified
@@ -102,7 +103,8 @@ func is[E error](err error) bool {
 // status if it has none.
 func refusalCode(e *client.Error) int {
 	switch e.Reason {
-	case loddv1.ErrorReason_ERROR_REASON_SIGN_IN, loddv1.ErrorReason_ERROR_REASON_SLOW_DOWN, loddv1.ErrorReason_ERROR_REASON_INVITE:
+	case loddv1.ErrorReason_ERROR_REASON_SIGN_IN, loddv1.ErrorReason_ERROR_REASON_SLOW_DOWN, loddv1.ErrorReason_ERROR_REASON_INVITE,
+		loddv1.ErrorReason_ERROR_REASON_CODE_NEEDED, loddv1.ErrorReason_ERROR_REASON_FACTOR_NEEDED, loddv1.ErrorReason_ERROR_REASON_STEP_UP:
 		return exitSignIn
 	case loddv1.ErrorReason_ERROR_REASON_NOT_FOUND:
 		return exitNotFound

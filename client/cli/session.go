@@ -11,15 +11,18 @@ import (
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 )
 
-// account is a user name and how its password is read.
+// account is a user name and how somebody proves that it is theirs.
 type account struct {
-	user      string
-	fromStdin bool
+	user string
+	proving
 }
 
 func (c *account) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&c.user, "user", "", "`NAME` of the account")
-	cmd.Flags().BoolVar(&c.fromStdin, "password-stdin", false, "read the password from the first line of standard input")
+	cmd.Flags().BoolVar(&c.fromStdin, "password-stdin", false, "read the password from the first line of standard input, and a code, if one is needed, from the second")
+	cmd.Flags().BoolVar(&c.oidc, "oidc", false, "sign in at the server's identity provider, with the browser")
+	cmd.Flags().BoolVar(&c.device, "device", false, "sign in at the server's identity provider, on another device")
+	cmd.MarkFlagsMutuallyExclusive("password-stdin", "oidc", "device")
 }
 
 func (a *app) joinCommand() *cobra.Command {
@@ -47,11 +50,13 @@ The invitation names the server and proves which one it is.`,
 		if who.user == "" || name == "" {
 			return &usageError{a.words.say("error.join")}
 		}
-		password, err := a.password(ctx, who.fromStdin, true)
-		if err != nil {
-			return err
+		req := &loddv1.JoinRequest{Code: i.Code, User: who.user, FullName: name}
+		if !who.atProvider() {
+			if req.Password, err = a.password(ctx, who.fromStdin, true); err != nil {
+				return err
+			}
 		}
-		return a.join(ctx, i, &loddv1.JoinRequest{Code: i.Code, User: who.user, FullName: name, Password: password})
+		return a.join(ctx, i, who.proving, req)
 	})
 	who.register(cmd)
 	cmd.Flags().StringVar(&name, "name", "", "your full `NAME`, as it stands beside signatures")
@@ -59,7 +64,7 @@ The invitation names the server and proves which one it is.`,
 }
 
 // join uses up an invitation at the first of its addresses that answers.
-func (a *app) join(ctx context.Context, i invite.Invite, req *loddv1.JoinRequest) error {
+func (a *app) join(ctx context.Context, i invite.Invite, how proving, req *loddv1.JoinRequest) error {
 	var err error
 	for _, address := range i.Addresses {
 		a.settings.server = address
@@ -67,7 +72,12 @@ func (a *app) join(ctx context.Context, i invite.Invite, req *loddv1.JoinRequest
 		if c, err = a.connect(address, i.Pin, ""); err != nil {
 			return err
 		}
-		_, err = c.Session().Join(ctx, req)
+		if how.atProvider() {
+			req.IdToken, req.Nonce, err = a.vouched(ctx, c, how, false)
+		}
+		if err == nil {
+			_, err = c.Session().Join(ctx, req)
+		}
 		c.Close()
 		if errors.Is(err, client.ErrNotReached) && ctx.Err() == nil {
 			continue
@@ -89,7 +99,7 @@ func (a *app) join(ctx context.Context, i invite.Invite, req *loddv1.JoinRequest
 		}
 		a.note("note.joined", i.Server, req.GetUser())
 		a.settings.pin = i.Pin
-		return a.login(ctx, req.GetUser(), req.GetPassword())
+		return a.login(ctx, how, req.GetUser(), req.GetPassword())
 	}
 	return err
 }
@@ -99,6 +109,9 @@ func (a *app) loginCommand() *cobra.Command {
 	cmd := a.local(spec{use: "login", short: "Sign in"}, func(ctx context.Context, _ []string) error {
 		if err := a.serverKnown(a.settings.server, a.settings.pin); err != nil {
 			return err
+		}
+		if who.atProvider() {
+			return a.login(ctx, who.proving, first(who.user, a.profile.User), "")
 		}
 		user, err := a.typed(ctx, first(who.user, a.profile.User), "ask.user")
 		if err != nil {
@@ -111,28 +124,22 @@ func (a *app) loginCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.login(ctx, user, password)
+		return a.login(ctx, who.proving, user, password)
 	})
 	who.register(cmd)
 	return cmd
 }
 
 // login begins a session and stores it, and learns the server's keys.
-func (a *app) login(ctx context.Context, user, password string) error {
+func (a *app) login(ctx context.Context, how proving, user, password string) error {
 	c, err := a.connect(a.settings.server, a.settings.pin, "")
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	known := a.dirs.LoadDevice(a.settings.pin, user)
-	answer, device, err := c.Login(ctx, &loddv1.LoginRequest{User: user, Password: password}, known)
+	answer, err := a.begin(ctx, c, how, &loddv1.LoginRequest{User: user, Password: password})
 	if err != nil {
 		return err
-	}
-	if device != known {
-		if err := a.dirs.SaveDevice(a.settings.pin, user, device); err != nil {
-			return err
-		}
 	}
 	signedIn, err := a.connect(a.settings.server, a.settings.pin, answer.GetToken())
 	if err != nil {
@@ -146,11 +153,17 @@ func (a *app) login(ctx context.Context, user, password string) error {
 	if err := a.learn(me); err != nil {
 		return err
 	}
-	session := client.Session{Pin: a.settings.pin, User: me.GetUser(), Token: answer.GetToken(), Expires: answer.GetExpires().AsTime()}
+	session := client.Session{
+		Pin: a.settings.pin, User: me.GetUser(), Token: answer.GetToken(), Expires: answer.GetExpires().AsTime(),
+		Provider: how.atProvider(),
+	}
 	if err := a.dirs.SaveSession(session, a.deps.Now()); err != nil {
 		return err
 	}
 	a.note("note.signed-in", me.GetUser(), me.GetFullName(), a.settings.server)
+	if answer.GetLimited() {
+		a.note("note.factor-needed")
+	}
 	return nil
 }
 

@@ -129,7 +129,7 @@ func (v *revealing) read(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if l.In == trial.Allocation {
+		if l.In == trial.Allocation && l.ConductSize < v.until { // later ones open single arms
 			v.allocated++
 		}
 		switch e := l.Event.(type) {
