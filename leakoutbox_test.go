@@ -122,7 +122,8 @@ func noticePeople(ctx context.Context, r *rig, start time.Time) {
 				people.Created{User: user, FullName: user, Invite: name})
 		}
 		for _, g := range []people.Grant{
-			{User: "kari", Role: "custodian"}, {User: "per", Role: "investigator"},
+			{User: "kari", Role: "custodian"},
+			{User: "per", Role: "investigator"},
 			{User: "new", Role: "treatment-team", Site: "OSL", Team: "new"},
 			{User: "usual", Role: "treatment-team", Site: "OSL", Team: "usual"},
 		} {

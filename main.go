@@ -36,7 +36,7 @@ func run(ctx context.Context, args []string) int {
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Env: os.Getenv, Random: rand.Reader, Now: wall, Version: version(), Replay: replay.Verify,
 		ParseDesign: protocol.ParseRandomization, OpenPage: openid.Open,
-		Extra:       []func() *cobra.Command{serveCommand, backupCommand, restoreCommand, followCommand, checkCommand, keysCommand, permissionsCommand, demoCommand},
+		Extra: []func() *cobra.Command{serveCommand, backupCommand, restoreCommand, followCommand, checkCommand, keysCommand, permissionsCommand, demoCommand},
 	})
 }
 

@@ -25,8 +25,9 @@ func TestBothVerifiersKnowTheSameRules(t *testing.T) {
 				continue // each moment takes others
 			}
 			m := trial.Meta{At: now.now, Actor: "kari", Role: trial.Coordinator, Request: trial.RequestID{0xFF}}
+			m = asTeam(m, e)
 			switch e.(type) {
-			case trial.FormSubmitted, trial.FormCorrected, trial.VisitMissed:
+			case trial.FormSubmitted, trial.FormCorrected, trial.FormSigned, trial.VisitMissed:
 				m.Role = trial.Assessor
 			case trial.Erased, trial.Unsealed:
 				m.Actor = []string{"kari", "per"}[i%2]
@@ -225,6 +226,7 @@ func nextEvents(s *teller) []trial.Event {
 		trial.Excluded{Participant: "P4", Site: "BGO", Reason: "other"},
 	}
 	events = append(events, sealingEvents()...)
+	events = append(events, learningEvents(s)...)
 	for _, p := range []trial.ParticipantID{"P1", "P2", "P4", "P7", "P9"} {
 		if _, known := s.state.Participant(p); known {
 			events = append(events, eventsOf(p, today)...)

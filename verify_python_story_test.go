@@ -53,6 +53,7 @@ func (s *teller) do(actor string, role trial.Role, e trial.Event) trial.RequestI
 			a.Sealed = []byte("arm")
 			e = a
 		}
+		m := asTeam(m, e)
 		m.Index = s.state.Len(s.state.Compartment(e))
 		s.log = s.with(m, e)
 		if err := s.state.Apply(m, e); err != nil {
@@ -248,6 +249,7 @@ func tellTrial(t testing.TB, at func(*teller)) *teller {
 	s.coordinator(trial.LevelsCorrected{Participant: "P7", Levels: []trial.Code{"male"}, Reason: "misread"})
 	s.coordinator(trial.LevelsCorrected{Participant: "P4", Levels: []trial.Code{"female"}, Reason: "mistyped"})
 	s.coordinator(trial.Replaced{Participant: "P1", By: "P7"})
+	s.learn()
 	s.do("mona", trial.Monitor, trial.Locked{})
 	at(s)
 	s.do("mona", trial.Monitor, trial.Exported{Lock: 1, View: "pooled"})
@@ -281,6 +283,13 @@ func (s *teller) accounts() {
 		people.Refused{Grant: grant, Conflict: "coordinator"},
 		people.Revoked{Grant: grant, Reason: "moved"},
 		people.SignedOut{Session: "s1"},
+		people.Granted{Grant: grant, Expires: s.now.Add(time.Hour)},
+		people.FactorEnrolled{},
+		people.RecoveryProposed{User: "ola", Reason: "lost"},
+		people.RecoveryApproved{User: "ola", CodeHash: [32]byte{1}, Expires: s.now.Add(time.Hour)},
+		people.Recovered{},
+		people.IdentityLinked{User: "ola", Issuer: "https://id.example.org", Subject: [32]byte{1}},
+		people.PasswordChanged{},
 		people.Disabled{User: "ola", Reason: "has left"},
 	} {
 		s.system(e)

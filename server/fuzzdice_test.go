@@ -16,6 +16,7 @@ type dice struct {
 	random *stream
 	words  map[string][]string // by the name of a field; "" for every other
 
+	careful     bool   // nothing is left out or made up
 	participant string // named last
 }
 
@@ -33,12 +34,13 @@ func one[T any](d *dice, of []T) T { return of[d.below(len(of))] }
 // requests get far.
 func (d *dice) request(of protoreflect.MessageDescriptor) []byte {
 	m := dynamicpb.NewMessage(of)
+	d.careful = d.below(2) == 0
 	d.fill(m, 0)
 	b, err := proto.MarshalOptions{AllowPartial: true, Deterministic: true}.Marshal(m)
 	if err != nil {
 		b = nil // text that is no UTF-8; below it comes as bytes
 	}
-	if d.below(8) == 0 {
+	if !d.careful && d.below(4) == 0 {
 		b = d.damage(b)
 	}
 	return b
@@ -65,18 +67,22 @@ func (d *dice) fill(m protoreflect.Message, depth int) {
 	fields := m.Descriptor().Fields()
 	for i := range fields.Len() {
 		f := fields.Get(i)
-		if f.Name() != "trial_id" && f.Name() != "request_id" && d.below(12) == 0 {
+		if f.Name() != "trial_id" && f.Name() != "request_id" && !d.careful && d.below(6) == 0 {
 			continue
 		}
 		switch {
 		case f.IsMap():
 			entries := m.Mutable(f).Map()
-			for range d.below(3) {
+			for range d.below(4) {
 				value := entries.NewValue()
 				if f.MapValue().Message() == nil {
 					value = d.value(f.MapValue())
 				}
-				entries.Set(d.value(f.MapKey()).MapKey(), value)
+				key := d.value(f.MapKey())
+				if f.MapKey().Kind() == protoreflect.StringKind {
+					key = protoreflect.ValueOfString(d.text(string(f.Name())))
+				}
+				entries.Set(key.MapKey(), value)
 			}
 		case f.IsList():
 			list := m.Mutable(f).List()
@@ -98,7 +104,11 @@ func (d *dice) fill(m protoreflect.Message, depth int) {
 }
 
 func (d *dice) value(f protoreflect.FieldDescriptor) protoreflect.Value {
-	n := one(d, []int64{0, 1, 1, 1, 2, 3, 7, 10, 30, 1000, -1, math.MaxInt32, math.MinInt32, math.MaxInt64})
+	some := []int64{0, 1, 1, 1, 2, 3, 7, 10, 30, 1000, -1, math.MaxInt32, math.MinInt32, math.MaxInt64}
+	n := one(d, some)
+	if d.careful {
+		n = some[d.below(2)]
+	}
 	switch f.Kind() {
 	case protoreflect.BoolKind:
 		return protoreflect.ValueOfBool(d.below(2) == 0)
@@ -125,14 +135,17 @@ func (d *dice) value(f protoreflect.FieldDescriptor) protoreflect.Value {
 
 // text returns what may stand in a field: most often what is right there.
 func (d *dice) text(field string) string {
-	if field == "request_id" && d.below(3) > 0 { // a new one
+	if field == "request_id" && (d.careful || d.below(3) > 0) { // a new one
 		return fmt.Sprintf("10000000-0000-4000-8000-%06x%06x", d.below(1<<24), d.below(1<<24))
 	}
 	if field == "confirm" && d.below(4) > 0 {
 		return d.participant
 	}
 	known := d.words[field]
-	if len(known) > 0 && d.below(12) > 0 {
+	if d.careful && len(known) == 0 {
+		return ""
+	}
+	if len(known) > 0 && (d.careful || d.below(8) > 0) {
 		word := one(d, known)
 		if field == "participant" {
 			d.participant = word

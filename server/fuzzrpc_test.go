@@ -77,7 +77,7 @@ func (w *world) sent(ctx context.Context, m protoreflect.MethodDescriptor, req [
 var inside = []string{
 	"goroutine", "runtime error", "panic", "nil pointer", ".go:", "/go/", "github.com", "google.golang.org", "0xc0",
 	"bolt", "bucket", "sql", "etcd", "storetest", "reflect", "interface {}", "*trial.", "*ledger.", "*server.", "loddv1", "logv1",
-	"proto:", "unmarshal", "marshal", "json: cannot", "yaml:", "strconv", "parsing time", "context deadline", "context canceled", "cel-go",
+	"proto:", "unmarshal", "marshal", "json: cannot", "strconv", "parsing time", "context deadline", "context canceled", "cel-go",
 	"server:", "ledger:", "vault:", "store:", "authn:", "authz:", "entry:", "northern", "southern",
 }
 
@@ -130,7 +130,7 @@ func (w *world) enough(answered map[string]int, each int) {
 			w.t.Logf("nobody is answered by %s", m.FullName())
 		}
 	}
-	if all := len(everyMethod()); never > all*6/10 {
+	if all := len(everyMethod()); never > all*2/3 {
 		w.t.Errorf("%d of %d methods answer nobody: the test has no power", never, all)
 	}
 }
@@ -183,6 +183,7 @@ type caller struct {
 // their sessions.
 func (w *world) callers(m protoreflect.MethodDescriptor) []caller {
 	clear(w.tokens)
+	w.wait(time.Hour) // for passwords that were wrong
 	forged := metadata.AppendToOutgoingContext(w.t.Context(), "authorization", "Bearer AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
 	all := []caller{{"nobody", w.t.Context()}, {"forged", forged}}
 	for _, p := range append(cast, struct{ user, role, site, team string }{"admin", string(trial.Administrator), "", ""}) {
@@ -210,7 +211,7 @@ func (w *world) words() map[string][]string {
 		"intent_id": {"00000000-0000-4000-8000-000000000001"}, "participant": participant, "confirm": participant, "replacement": participant,
 		"user": {"guest", "visitor"}, "password": {password}, "full_name": {"Kari Nordmann"}, "site": {"OSL", "BGO"},
 		"role": {"coordinator", "assessor", "monitor", "auditor", "treatment-team", "custodian"}, "team": {"northern", "southern", ""},
-		"list": lists, "checkpoint": {w.head("T1/conduct"), w.head("T1/outcome")}, "key": {"sex", "adult", "pregnant", "age"},
+		"list": lists, "checkpoint": {w.head("T1/conduct"), w.head("T1/outcome")}, "levels": {"sex"}, "answers": {"adult", "pregnant"},
 		"visit": {"baseline", "month-6"}, "form": {"background", "mood", "work"}, "item": {"age", "glad", "note", "days"},
 		"values": {`{"age": 34}`, `{"age": null}`, `{"glad": 1, "calm": 2}`, `{"glad": 3}`, `{"days": 3}`, `{"note": "x"}`}, "value": {"female", "male"},
 		"on": day, "date": day, "version": {"1"}, "scope": {"treatment", "visits", "data"}, "kind": {"not-eligible", "wrong-stratum", "duplicate"},

@@ -148,7 +148,7 @@ func (a *app) signIn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.login(ctx, a.profile.User, password)
+	return a.login(ctx, proving{fromStdin: true}, a.profile.User, password)
 }
 
 // attest checks and signs all compartments of all trials. What is wrong with one

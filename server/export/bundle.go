@@ -59,8 +59,11 @@ func (p *pooled) members(ctx context.Context, out Output) ([]audit.Member, error
 	plain, revealing := p.tables()
 	suffix := "." + out.Format.Name()
 	plain = append(plain, dictionary(slices.Concat(plain, revealing), suffix))
-	mistakes := slices.ContainsFunc(plain, func(t Table) bool { return t.Name == mistakesName })
-	members := []audit.Member{{Name: "README.txt", Format: "text", Open: audit.Bytes([]byte(readme(p.src, mistakes, len(revealing) > 0)))}}
+	has := func(name string) bool {
+		return slices.ContainsFunc(plain, func(t Table) bool { return t.Name == name })
+	}
+	told := readme(p.src, parts{Mistakes: has(mistakesName), Signatures: has(signaturesName), Revealing: len(revealing) > 0})
+	members := []audit.Member{{Name: "README.txt", Format: "text", Open: audit.Bytes([]byte(told))}}
 	heads, err := checkpoints(p.src.Heads, out)
 	if err != nil {
 		return nil, err

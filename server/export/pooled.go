@@ -55,6 +55,9 @@ func (p *pooled) tables() (plain, revealing []Table) {
 	if t, ok := p.mistakes(); ok {
 		plain = append(plain, t)
 	}
+	if t, ok := p.signatures(); ok {
+		plain = append(plain, t)
+	}
 	var open, closed []Form
 	for _, f := range p.src.Forms {
 		if f.reveals() {

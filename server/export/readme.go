@@ -3,6 +3,8 @@ package export
 import (
 	"strings"
 	"text/template"
+
+	"github.com/lodd-rct/lodd/server/trial"
 )
 
 const readmeText = `LOCKED EXPORT, BLINDED: {{.Name}}
@@ -16,6 +18,9 @@ block or a place in the randomization list.
   consort        the flow of participants, all arms together
 {{- if .Mistakes}}
   mistakes       what was recorded about randomizations afterwards
+{{- end}}
+{{- if .Signatures}}
+  signatures     which forms were signed, and whether they were changed after it
 {{- end}}
   corrections    every corrected item: date, old and new value
   forms/         one file for each form, one row for each time it was filled in
@@ -68,6 +73,10 @@ alle er der de ble randomisert, dubletter og andre feil telles som in-error ved
 hvert besøk, og både den som ble erstattet og den som erstatter, telles som
 randomisert.
 {{- end}}
+{{- if .Signatures}}
+
+signatures viser hvilke skjemaer som er underskrevet, og om de ble endret etterpå.
+{{- end}}
 {{- if .Revealing}}
 
 Mappen revealing/ har skjemaer med svar som kan røpe gruppen: hold den unna dem
@@ -78,15 +87,19 @@ Krever noen sine data slettet, lages låsen på nytt uten dem. manifest.json har
 radnøklene under revised_by: slett disse radene i tidligere kopier.
 `
 
+// parts are the parts of a bundle that are there only if there is something in
+// them.
+type parts struct{ Mistakes, Signatures, Revealing bool }
+
 // readme returns the text that explains the bundle, with CRLF.
-func readme(src Source, mistakes, revealing bool) string {
+func readme(src Source, has parts) string {
 	var b strings.Builder
 	t := template.Must(template.New("README.txt").Parse(readmeText))
 	if err := t.Execute(&b, struct {
-		Source
-		Name, At            string
-		Mistakes, Revealing bool
-	}{src, Name(src.Trial, src.Lock.Number, Pooled), stamp(src.Lock.At), mistakes, revealing}); err != nil {
+		parts
+		Trial, Name, At string
+		Lock            trial.Lock
+	}{has, string(src.Trial), Name(src.Trial, src.Lock.Number, Pooled), stamp(src.Lock.At), src.Lock}); err != nil {
 		panic(err) // only if the template names a field that isn't there
 	}
 	return strings.ReplaceAll(b.String(), "\n", "\r\n")

@@ -45,6 +45,10 @@ type Source struct {
 	// data were destroyed after the Source was made: make another.
 	Answers func(context.Context, trial.ParticipantID, trial.FormRecord) (Answers, error)
 
+	// Signatures returns the signatures under a form of one of Participants, in
+	// their order. It may be nil if there are none.
+	Signatures func(trial.ParticipantID, trial.VisitID, trial.FormID) []Signature
+
 	// Key is the secret from which row keys are derived: one for each trial
 	// and view, the same for all locks.
 	Key [32]byte
@@ -88,6 +92,14 @@ type Mistake struct {
 // randomization by a backup envelope.
 func mistakeKinds() []trial.Code {
 	return []trial.Code{"levels-corrected", "duplicate", "replaced", "contingency"}
+}
+
+// A Signature is a signature under a form. Void says that the form was corrected
+// after it, before the lock.
+type Signature struct {
+	Meaning trial.Code
+	On      trial.Date
+	Void    bool
 }
 
 // A FollowUp is how a visit stands.

@@ -188,7 +188,7 @@ func (w *world) submit(p trial.ParticipantID, v trial.VisitID, f trial.FormID, v
 func (w *world) correct(p trial.ParticipantID, v trial.VisitID, f trial.FormID, set instrument.Values) {
 	w.t.Helper()
 	_, _, err := w.trial.Correct(w.t.Context(), w.by("assessor"), ledger.Place{Participant: p, Visit: v, Form: f},
-		ledger.Patch{Set: set}, "heard yankee in the corridor")
+		ledger.Patch{Set: set}, "heard nobody in the corridor")
 	w.must(err)
 }
 

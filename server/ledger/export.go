@@ -43,7 +43,7 @@ func (t *Trial) AtLock(ctx context.Context, n int) (export.Source, error) {
 			src.Participants = append(src.Participants, p.ID)
 		}
 	}
-	src.Flow, src.Mistakes = at.Flow(), at.mistakes
+	src.Flow, src.Mistakes, src.Signatures = at.Flow(), at.mistakes, at.signatures
 	for _, f := range at.Protocol().Forms {
 		in, _, err := t.Instrument(f.ID)
 		if err != nil {
@@ -129,6 +129,13 @@ func (at past) participant(id trial.ParticipantID) export.Participant {
 	}
 	for _, f := range at.FollowUps(p) {
 		out.FollowUps = append(out.FollowUps, export.FollowUp{FollowUp: f, Missed: at.missed[id][f.Visit]})
+	}
+	return out
+}
+
+func (at past) signatures(id trial.ParticipantID, v trial.VisitID, f trial.FormID) (out []export.Signature) {
+	for _, s := range at.Signatures(id, v, f) {
+		out = append(out, export.Signature{Meaning: s.Meaning, On: at.Today(s.At), Void: s.Void})
 	}
 	return out
 }
