@@ -66,8 +66,10 @@ func kindOf(req any) string {
 	case *loddv1.TakeLockRequest:
 		return "locked"
 	}
-	if kind := kindOfSealing(req); kind != "" {
-		return kind
+	for _, of := range []func(any) string{kindOfSealing, kindOfUnblinding} {
+		if kind := of(req); kind != "" {
+			return kind
+		}
 	}
 	return kindOfParticipant(req)
 }
@@ -87,6 +89,25 @@ func kindOfSealing(req any) string {
 		return "unsealing_proposed"
 	case *loddv1.ApproveUnsealingRequest:
 		return "unsealed"
+	}
+	return ""
+}
+
+// kindOfUnblinding is kindOf for what opens single arms, and for broken blinds.
+func kindOfUnblinding(req any) string {
+	switch req.(type) {
+	case *loddv1.UnblindRequest:
+		return "unblinded"
+	case *loddv1.ProposeDisclosureRequest:
+		return "disclosure_proposed"
+	case *loddv1.ApproveDisclosureRequest:
+		return "disclosure_approved"
+	case *loddv1.CollectRequest:
+		return "arm_collected"
+	case *loddv1.ReportBrokenBlindRequest:
+		return "blind_broken"
+	case *loddv1.AssessImpactRequest:
+		return "impact_assessed"
 	}
 	return ""
 }

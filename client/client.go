@@ -205,6 +205,11 @@ func (c *Client) Delivery() loddv1.DeliveryServiceClient {
 // Exports takes and lists locks. [Client.DownloadExport] downloads.
 func (c *Client) Exports() loddv1.ExportServiceClient { return loddv1.NewExportServiceClient(c.conn) }
 
+// Unblinding opens single arms and records broken blinds.
+func (c *Client) Unblinding() loddv1.UnblindingServiceClient {
+	return loddv1.NewUnblindingServiceClient(c.conn)
+}
+
 // Reviews reads held texts and judges them.
 func (c *Client) Reviews() loddv1.ReviewServiceClient { return loddv1.NewReviewServiceClient(c.conn) }
 

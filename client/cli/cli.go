@@ -141,7 +141,7 @@ func (a *app) root() *cobra.Command {
 		a.inviteCommand(), a.accountCommand(), a.roleCommand(), a.peopleCommand(),
 		a.protocolCommand(), a.trialCommand(),
 		a.screeningCommand(), a.participantCommand(), a.randomizeCommand(), a.contingencyCommand(), a.teamCommand(),
-		a.worklistCommand(), a.formCommand(), a.visitCommand(), a.reviewCommand(),
+		a.worklistCommand(), a.assessmentCommand(), a.unblindingCommand(), a.formCommand(), a.visitCommand(), a.reviewCommand(),
 		a.lockCommand(), a.exportCommand(), a.unsealCommand(), a.verifyCommand(), a.auditCommand(), a.witnessCommand(),
 		a.versionCommand(),
 	)

@@ -101,8 +101,31 @@ func TestCommands(t *testing.T) {
 			{Participant: "OSL-7", Visit: "m6", Form: "job", Item: "note", Entry: 41, Text: "Jobbspesialisten\tringte"},
 		}},
 		"JudgeText": &loddv1.JudgeTextResponse{Receipt: receipt},
-		"TakeLock":  &loddv1.TakeLockResponse{Lock: lock, Receipt: receipt},
-		"ListLocks": &loddv1.ListLocksResponse{Locks: []*loddv1.Lock{lock}},
+		"StepUp":    &loddv1.StepUpResponse{Token: "proof"},
+		"Unblind": func(req proto.Message) any {
+			if req.(*loddv1.UnblindRequest).GetClinician() != "" || req.(*loddv1.UnblindRequest).GetParticipant() == "OSL-9" {
+				return &loddv1.UnblindResponse{Receipt: receipt}
+			}
+			return &loddv1.UnblindResponse{Receipt: receipt, Arm: &loddv1.Arm{Id: "ips", Label: text}}
+		},
+		"ListWaiting":       &loddv1.ListWaitingResponse{Waiting: []*loddv1.Waiting{{Number: 41, Participant: "OSL-7", By: "per", At: at}}},
+		"Collect":           &loddv1.CollectResponse{Receipt: receipt, Participant: "OSL-7", Arm: &loddv1.Arm{Id: "ips", Label: text}},
+		"ProposeDisclosure": &loddv1.ProposeDisclosureResponse{Receipt: receipt, Expires: at}, "ApproveDisclosure": &loddv1.ApproveDisclosureResponse{Receipt: receipt},
+		"ListUnblindings": func(req proto.Message) any {
+			if req.(*loddv1.ListUnblindingsRequest).GetTrialId() == "COUNTED" {
+				return &loddv1.ListUnblindingsResponse{Count: 2}
+			}
+			return &loddv1.ListUnblindingsResponse{Count: 1, Unblindings: []*loddv1.Unblinding{{Participant: "OSL-7", At: at, By: "per", Reason: "medical-emergency", To: "hanne"}}}
+		},
+		"ReportBrokenBlind": func(req proto.Message) any {
+			return &loddv1.ReportBrokenBlindResponse{Receipt: receipt, Others: int32(len(req.(*loddv1.ReportBrokenBlindRequest).GetPerson()))}
+		},
+		"ListBrokenBlinds": &loddv1.ListBrokenBlindsResponse{Reports: []*loddv1.BrokenBlind{
+			{Number: 41, Participant: "OSL-7", Person: "ola", Visit: "m6", On: "2026-11-20", How: "relative", Timing: "before-assessment"},
+		}},
+		"AssessImpact": &loddv1.AssessImpactResponse{Receipt: receipt},
+		"TakeLock":     &loddv1.TakeLockResponse{Lock: lock, Receipt: receipt},
+		"ListLocks":    &loddv1.ListLocksResponse{Locks: []*loddv1.Lock{lock}},
 		"ListEntries": []proto.Message{
 			&loddv1.ListEntriesResponse{List: "IPS/conduct", Index: 0, At: at, Actor: "kari", Role: "coordinator", Kind: "screened", Detail: `{"site":"OSL"}`, LeafHash: []byte{1, 2}},
 			&loddv1.ListEntriesResponse{List: "IPS/conduct", Index: 1, At: at, Actor: "kari", Role: "coordinator", Kind: "randomized"},
@@ -155,6 +178,19 @@ func TestCommands(t *testing.T) {
 		{"export", []string{"lock take", "lock take # nb", "export list", "export list # nb", "audit list", "audit list --list IPS/conduct --participant OSL-7 -o csv", "audit list # nb"}},
 		{"review", []string{
 			"review list", "review list # nb", "review release OSL-7 m6 job note 41", "review withhold OSL-7 m6 job note 41 # nb", "review release OSL-7 m6 job note x",
+		}},
+		{"unblinding", []string{
+			"participant unblind OSL-7 --reason medical-emergency --text unconscious --confirm OSL-7 --password-stdin < seven green bottles",
+			"participant unblind OSL-7 --reason other --text unconscious --confirm OSL-7 --password-stdin # nb",
+			"participant unblind OSL-7 --reason other --text unconscious --confirm OSL-7 --clinician hanne --password-stdin",
+			"participant unblind OSL-9 --reason other --text unconscious --confirm OSL-9 --password-stdin",
+			"participant unblind OSL-7 --reason curiosity", "participant unblind OSL-7 --reason other", "participant unblind OSL-7 --reason other --text unconscious",
+			"unblinding waiting", "unblinding waiting # nb", "unblinding collect 41 --password-stdin", "unblinding collect OSL-7",
+			"unblinding list", "unblinding list # nb", "unblinding list --trial COUNTED", "unblinding list --trial COUNTED # nb",
+			"unblinding propose OSL-7 --to ingrid --reason inspection", "unblinding approve OSL-7 --to ingrid --password-stdin",
+			"assessment broken-blind OSL-7 --how participant --timing during-assessment --visit m6 --on 2026-11-20 --text weather",
+			"assessment broken-blind OSL-7 --how seen --timing after-assessment --person ola # nb",
+			"unblinding broken", "unblinding broken # nb", "unblinding assess 41 --impact possible --measure reassigned", "unblinding assess 41 --impact serious --measure training # nb",
 		}},
 		{"offline", []string{"version"}},
 	} {

@@ -12,7 +12,7 @@ import (
 func (a *app) participantCommand() *cobra.Command {
 	return noun("participant", "List participants and record what happens to them",
 		a.participantList(), a.participantShow(), a.participantWithdraw(), a.participantErase(), a.participantDied(),
-		a.participantError(), a.participantCorrectLevels(), a.participantReplace())
+		a.participantError(), a.participantCorrectLevels(), a.participantReplace(), a.participantUnblind())
 }
 
 func (a *app) participantList() *cobra.Command {

@@ -182,11 +182,11 @@ func TestWhoWaitsForErasure(t *testing.T) {
 	}
 }
 
-// A forgotten password isn't set anew: the way back is another account.
+// A forgotten password is set anew by two people.
 func TestForgottenPassword(t *testing.T) {
 	w := newWorld(t, map[string]any{"Login": refusal(t, codes.Unauthenticated, "SIGN_IN")})
 	w.stdin = "a wrong password, long enough\n"
-	if o := w.run("login", "--password-stdin"); o.code != exitSignIn || !strings.Contains(o.stderr, "a new account with another user name") {
+	if o := w.run("login", "--password-stdin"); o.code != exitSignIn || !strings.Contains(o.stderr, "lodd people recover") {
 		t.Errorf("exit %d, %s", o.code, o.stderr)
 	}
 }

@@ -115,6 +115,7 @@ type world struct {
 	signer  note.Signer // of exports
 	key     string      // its verifier key
 	replay  func(*audit.ArchiveReader) (map[string]int64, error)
+	page    func(address string) error // opens it in the browser
 }
 
 // newWorld returns a world in which kari is signed in and has chosen the trial
@@ -221,7 +222,7 @@ func (w *world) deps() Deps {
 		Stdin: strings.NewReader(w.stdin), Stdout: io.Discard, Stderr: io.Discard,
 		Env:    func(k string) string { return w.env[k] },
 		Random: entropy(), Now: func() time.Time { return t0 },
-		Version: "1.2.3", Console: w.console, Dial: w.dial, Replay: w.replay, ParseDesign: protocol.ParseRandomization,
+		Version: "1.2.3", Console: w.console, Dial: w.dial, OpenPage: w.page, Replay: w.replay, ParseDesign: protocol.ParseRandomization,
 	}
 }
 

@@ -41,7 +41,7 @@ func TestLeakL19HeldTextIsInNoExport(t *testing.T) {
 		t.Errorf("the held note is %q, want a missing one", got)
 	}
 	// Two corrections of person 1, and one of the story.
-	if got := notes(b, "corrections.csv", "new"); !slices.Equal(got, []string{"", "'quoted'", "Ringte"}) {
+	if got := notes(b, "corrections.csv", "new"); !slices.Equal(got, []string{"", "''quoted'", "Ringte"}) {
 		t.Errorf("corrected notes are %q", got)
 	}
 

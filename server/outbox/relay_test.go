@@ -31,6 +31,7 @@ type relay struct {
 	onRcpt   func(to string) error
 	onData   func(net.Conn, io.Reader) error
 	password string
+	leaves   bool // once a mail was taken
 
 	mu    sync.Mutex // guards mails
 	mails []string
@@ -174,5 +175,10 @@ func (s *mailSession) Data(r io.Reader) error {
 	return err
 }
 
-func (s *mailSession) Reset()        {}
+func (s *mailSession) Reset() {
+	if s.relay.leaves && len(s.relay.got()) > 0 {
+		_ = s.conn.Conn().Close()
+	}
+}
+
 func (s *mailSession) Logout() error { return nil }

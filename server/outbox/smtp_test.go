@@ -84,7 +84,7 @@ func TestRelayThatCanNotBeUsedRefusesNoNotice(t *testing.T) {
 			if tt.setUp != nil {
 				tt.setUp(r)
 			}
-			late := time.NewTimer(4 * time.Second)
+			late := time.AfterFunc(4*time.Second, func() {})
 			err := r.sender(t, tt.change).Send(t.Context(), kari)
 			if err == nil || errors.Is(err, outbox.ErrRefused) || errors.Is(err, outbox.ErrLater) || strings.Contains(err.Error(), "kari") {
 				t.Error(err)
@@ -151,9 +151,18 @@ func TestSendEndsWithItsContext(t *testing.T) {
 		_, _ = c.Read(make([]byte, 1))
 		return err
 	}
-	late := time.NewTimer(4 * time.Second)
+	late := time.AfterFunc(4*time.Second, func() {})
 	if err := r.sender(t, nil).Send(ctx, kari); err == nil || !late.Stop() {
 		t.Errorf("too late, or %v", err)
+	}
+}
+
+// What a relay took is sent, whatever the relay does then.
+func TestRelayThatLeavesAfterwardsHasTheNotice(t *testing.T) {
+	r := newRelay(t, false, false)
+	r.leaves = true
+	if err := r.sender(t, nil).Send(t.Context(), kari); err != nil || len(r.got()) != 1 {
+		t.Errorf("%v, %q", err, r.got())
 	}
 }
 
