@@ -103,24 +103,35 @@ func learningEvents(s *teller) []trial.Event {
 		broken, breaks(func(e *trial.BlindBroken) { e.Participant, e.Person = "P1", "eva" }), breaks(func(e *trial.BlindBroken) { e.Person = "" }),
 		breaks(func(e *trial.BlindBroken) { e.Visit = "month-9" }), breaks(func(e *trial.BlindBroken) { e.On = today.AddDays(1) }),
 		breaks(func(e *trial.BlindBroken) { e.How = "ips" }), breaks(func(e *trial.BlindBroken) { e.Timing = "now" }),
-		trial.ContactRecorded{Participant: "P1", On: today, Kind: "phone", Minutes: 1440}, trial.ContactRecorded{Participant: "P1", On: today, Kind: "phone", Minutes: 1441},
-		trial.ContactRecorded{Participant: "P1", On: today.AddDays(1), Kind: "phone"}, trial.ContactRecorded{Participant: "P4", On: today, Kind: "phone"},
+		trial.ContactRecorded{Participant: "P1", On: today, Kind: "phone", Minutes: 1440},
+		trial.ContactRecorded{Participant: "P1", On: today, Kind: "phone", Minutes: 1441},
+		trial.ContactRecorded{Participant: "P1", On: today.AddDays(1), Kind: "phone"},
+		trial.ContactRecorded{Participant: "P4", On: today, Kind: "phone"},
 		trial.ContactRecorded{Participant: "P1", On: today, Kind: "dance"},
 		s.adverse(1, trial.FromSite), s.adverse(3, trial.FromSite), s.adverse(3, trial.FromTeam),
 		trial.EventTakenIn{Number: 2},
-		trial.AdverseEventAssessed{Number: 2, Related: "related"}, trial.AdverseEventAssessed{Number: 3, Related: "related"}, trial.AdverseEventAssessed{Number: 1},
-		trial.RelatednessAssessed{Number: 2, Related: "related"}, trial.RelatednessAssessed{Related: "related"},
-		trial.Unblinded{Participant: "P9", Reason: "regulator", Sealed: []byte{1}}, trial.Unblinded{Participant: "P1", Reason: "regulator"},
-		trial.Unblinded{Participant: "P1", Reason: "regulator", To: "kari", Sealed: []byte{1}}, trial.Unblinded{Participant: "P4", Reason: "other", Sealed: []byte{1}},
-		trial.DisclosureProposed{Participant: "P7", To: "inspector", Reason: "other"}, trial.DisclosureProposed{Participant: "P1", To: "inspector", Reason: "other"},
-		trial.DisclosureProposed{Participant: "P1", To: "kari", Reason: "other"}, trial.DisclosureProposed{Participant: "P1", Reason: "other"},
-		trial.EnvelopeSpoiled{Stratum: "BGO/sex=female", Envelope: 1, Reason: "lost"}, trial.EnvelopeSpoiled{Stratum: "BGO/sex=female", Envelope: 2, Reason: "lost"},
-		trial.EnvelopeSpoiled{Stratum: "BGO/sex=female", Envelope: 3, Reason: "lost"}, trial.EnvelopeSpoiled{Stratum: "BGO", Envelope: 1, Reason: "lost"},
+		trial.AdverseEventAssessed{Number: 2, Related: "related"},
+		trial.AdverseEventAssessed{Number: 3, Related: "related"},
+		trial.AdverseEventAssessed{Number: 1},
+		trial.RelatednessAssessed{Number: 2, Related: "related"},
+		trial.RelatednessAssessed{Related: "related"},
+		trial.Unblinded{Participant: "P9", Reason: "regulator", Sealed: []byte{1}},
+		trial.Unblinded{Participant: "P1", Reason: "regulator"},
+		trial.Unblinded{Participant: "P1", Reason: "regulator", To: "kari", Sealed: []byte{1}},
+		trial.Unblinded{Participant: "P4", Reason: "other", Sealed: []byte{1}},
+		trial.DisclosureProposed{Participant: "P7", To: "inspector", Reason: "other"},
+		trial.DisclosureProposed{Participant: "P1", To: "inspector", Reason: "other"},
+		trial.DisclosureProposed{Participant: "P1", To: "kari", Reason: "other"},
+		trial.DisclosureProposed{Participant: "P1", Reason: "other"},
+		trial.EnvelopeSpoiled{Stratum: "BGO/sex=female", Envelope: 1, Reason: "lost"},
+		trial.EnvelopeSpoiled{Stratum: "BGO/sex=female", Envelope: 2, Reason: "lost"},
+		trial.EnvelopeSpoiled{Stratum: "BGO/sex=female", Envelope: 3, Reason: "lost"},
+		trial.EnvelopeSpoiled{Stratum: "BGO", Envelope: 1, Reason: "lost"},
 	}
-	for at := max(0, allocation-9); at <= allocation; at++ {
+	for at := max(0, allocation-8); at <= allocation; at++ {
 		events = append(events, trial.DisclosureApproved{Proposal: at}, trial.ArmCollected{Of: at})
 	}
-	for at := max(0, outcome-11); at <= outcome; at++ {
+	for at := max(0, outcome-8); at <= outcome; at++ {
 		events = append(events, trial.ImpactAssessed{Report: at, Impact: "none", Measure: "training"},
 			trial.TextJudged{Participant: "P1", Visit: "month-6", Form: "audit", At: at, Item: "work"})
 	}

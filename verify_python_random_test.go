@@ -129,6 +129,7 @@ func setField(rt *rapid.T, m protoreflect.Message, f protoreflect.FieldDescripto
 		"", "P1", "P2", "P4", "P6", "P7", "P10", "P99", "OSL", "BGO", "male", "female", "OSL/sex=male", "OSL/sex=female", "IPS", "1", "2",
 		"2025-08-31", "2025-09-01", "2026-02-13", "2026-02-28", "1899-12-31", "2025-02-29", "25-01-01", "baseline", "month-6", "month-12",
 		"audit", "guess", "jobs", "history", "coordinator", "assessor", "kari", "per", "data", "follow-up", "intervention", "moved", "other",
+		"inspector", "ola", "server", "treatment-team", "site", "authorship", "approval", "remarks", "work", "regulator", "inspection",
 		"declined", "not-eligible", "wrong-stratum", "Europe/Oslo", "Asia/Tokyo", "Mars/Olympus", "Local", "UTC", "æ\x7f\u2028",
 	}
 	switch f.Kind() {

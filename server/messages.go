@@ -132,8 +132,10 @@ func answeredMessage(read ledger.Answered, calculated instrument.Values) (*loddv
 	if err != nil {
 		return nil, err
 	}
-	m := &loddv1.ReadFormResponse{Values: string(values), Calculated: string(scores), On: read.On.String(), Held: read.Held,
-		Version: read.Version, Signatures: signatureMessages(read.Signatures)}
+	m := &loddv1.ReadFormResponse{
+		Values: string(values), Calculated: string(scores), On: read.On.String(), Held: read.Held,
+		Version: read.Version, Signatures: signatureMessages(read.Signatures),
+	}
 	for _, c := range read.Corrections {
 		changes, err := changeMessages(c.Changes)
 		if err != nil {

@@ -185,3 +185,12 @@ func (s *sessionService) WhoAmI(ctx context.Context, _ *loddv1.WhoAmIRequest) (*
 	})
 	return resp, nil
 }
+
+func (s *sessionService) SetNoticeAddress(ctx context.Context, req *loddv1.SetNoticeAddressRequest) (*loddv1.SetNoticeAddressResponse, error) {
+	address, err := parseAddress(req.GetAddress())
+	if err != nil {
+		return nil, err
+	}
+	p, _ := authn.FromContext(ctx)
+	return &loddv1.SetNoticeAddressResponse{}, s.keepAddress(ctx, p.User, address)
+}

@@ -23,15 +23,8 @@ func stepUpAction(method, trialID, subject string) string {
 // this act. A token works once; whoever repeats a request that was carried out
 // needs none, see [ledger.Trial.CarriedOut].
 func (k *core) steppedUp(ctx context.Context, token, action string) error {
-	if token == "" {
-		return rpcerr.ErrStepUp
-	}
 	p, _ := authn.FromContext(ctx)
-	err := k.stepUps.Use(token, authn.Act{User: p.User, Session: p.Session, Action: action}, k.now())
-	if errors.Is(err, authn.ErrStepUp) {
-		return rpcerr.ErrStepUp
-	}
-	return err
+	return k.stepUps.Use(token, authn.Act{User: p.User, Session: p.Session, Action: action}, k.now())
 }
 
 // StepUp proves by all that a sign-in asks for. Whoever needs a second factor

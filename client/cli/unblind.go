@@ -158,10 +158,17 @@ func (a *app) unblindingList() *cobra.Command {
 			return err
 		}
 		r := list("unblindings", "unblindings", "participant", "at", "by", "reason", "to", "collected")
+		objects := []map[string]any{}
 		for _, x := range answer.GetUnblindings() {
 			r.add(x.GetParticipant(), stamp(x.GetAt()), x.GetBy(), code(x.GetReason()), x.GetTo(), x.GetCollected())
+			objects = append(objects, map[string]any{
+				"participant": x.GetParticipant(), "at": stamp(x.GetAt()), "by": x.GetBy(), "reason": x.GetReason(), "to": x.GetTo(), "collected": x.GetCollected(),
+			})
 		}
-		if len(r.rows) == 0 {
+		if a.settings.output == "json" || a.settings.output == "jsonl" { // one form, whatever the user may know
+			return a.write(one("unblindings", "trial", c.trial, "count", answer.GetCount(), "unblindings", objects))
+		}
+		if len(objects) == 0 {
 			return a.write(one("unblindings", "trial", c.trial, "count", answer.GetCount()))
 		}
 		return a.write(r)

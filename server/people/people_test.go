@@ -90,8 +90,12 @@ func event(t *rapid.T, d *diary) people.Event {
 	granted, _ := d.Grant(rapid.SampledFrom([]string{"root", "liv"}).Draw(t, "by"), d.Last(), people.Granted{Grant: g})
 	end := d.Last().Add(time.Duration(rapid.IntRange(-1, 5).Draw(t, "ends in ms")) * time.Millisecond)
 	events := []people.Event{
-		granted, granted, granted, people.Granted{Grant: g}, people.Granted{Grant: g, Expires: end}, people.Granted{Grant: g, Expires: end},
-		people.Revoked{Grant: g}, people.SignedIn{Session: "s"},
+		granted, granted, granted,
+		people.Granted{Grant: g},
+		people.Granted{Grant: g, Expires: end},
+		people.Granted{Grant: g, Expires: end},
+		people.Revoked{Grant: g},
+		people.SignedIn{Session: "s"},
 	}
 	if held := d.Grants(user, d.Last()); len(held) > 0 {
 		events = append(events, people.Revoked{Grant: rapid.SampledFrom(held).Draw(t, "held"), Reason: "left"})

@@ -32,7 +32,8 @@ const system = "system"
 //
 // What is wrong with the archive is an *[audit.ArchiveError], which names the
 // first bad entry; any other error is one of reading. Memory grows with the
-// number of participants, not with that of the entries.
+// number of participants and of what is remembered of each, as forms, not with
+// the length of the entries.
 func Verify(a *audit.ArchiveReader) (replayed map[string]int64, err error) {
 	whole := 0
 	for _, l := range a.Lists {

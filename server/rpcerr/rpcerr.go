@@ -29,10 +29,6 @@ const Domain = "lodd.v1"
 
 // These refusals have no other package to come from.
 var (
-	// ErrStepUp is the answer to an act that demands a fresh step-up and brings
-	// none that is good for it.
-	ErrStepUp = errors.New("this has to be confirmed with the password and the second factor; confirm it, for exactly this, and do it again")
-
 	// ErrCodeNeeded is told to whoever has given the right password, or the token
 	// of the right identity, where the account has a second factor.
 	ErrCodeNeeded = errors.New("the account has a second factor; give a code of it, or a recovery code, as well")

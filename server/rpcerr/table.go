@@ -115,7 +115,7 @@ func sessions() []Row {
 		{ErrNoEnrolment, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
 		{ErrNoProvider, codes.FailedPrecondition, loddv1.ErrorReason_ERROR_REASON_NO_PROVIDER},
 		{ErrIdentity, codes.Unauthenticated, loddv1.ErrorReason_ERROR_REASON_SIGN_IN},
-		{ErrStepUp, codes.PermissionDenied, loddv1.ErrorReason_ERROR_REASON_STEP_UP},
+		{authn.ErrStepUp, codes.PermissionDenied, loddv1.ErrorReason_ERROR_REASON_STEP_UP},
 		{ErrSignIn, codes.Unauthenticated, loddv1.ErrorReason_ERROR_REASON_SIGN_IN},
 	}
 }

@@ -33,8 +33,12 @@ func learns(rt *rapid.T, s *trial.State, now time.Time) trial.Event {
 		trial.ImpactAssessed{Report: lately(rt, s, trial.Outcome), Impact: "none", Measure: "training"},
 		trial.Unblinded{Participant: p, Reason: "regulator", To: to, Sealed: []byte{1}},
 		trial.DisclosureProposed{Participant: p, To: to, Reason: "complaint"},
-		trial.DisclosureApproved{Proposal: at}, trial.DisclosureApproved{Proposal: proposal}, trial.DisclosureApproved{Proposal: proposal},
-		trial.ArmCollected{Of: at}, trial.ArmCollected{Of: opening}, trial.ArmCollected{Of: opening},
+		trial.DisclosureApproved{Proposal: at},
+		trial.DisclosureApproved{Proposal: proposal},
+		trial.DisclosureApproved{Proposal: proposal},
+		trial.ArmCollected{Of: at},
+		trial.ArmCollected{Of: opening},
+		trial.ArmCollected{Of: opening},
 	}).Draw(rt, "learns")
 }
 

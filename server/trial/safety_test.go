@@ -65,7 +65,8 @@ func TestAdverseEventsAreNumbered(t *testing.T) {
 		}
 	}
 	for _, e := range []trial.Event{
-		trial.AdverseEventAssessed{Number: 2, Related: "possible", Expected: true}, trial.RelatednessAssessed{Number: 2, Related: "related"},
+		trial.AdverseEventAssessed{Number: 2, Related: "possible", Expected: true},
+		trial.RelatednessAssessed{Number: 2, Related: "related"},
 		trial.AdverseEventAssessed{Number: 2, Related: "unrelated"}, // a judgement can change
 	} {
 		if err := h.do(e); err != nil {
