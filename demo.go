@@ -67,7 +67,11 @@ func playDemo(ctx context.Context, o demoOptions) error {
 	}
 	defer clean()
 	w, clock := o.world()
+	// Whoever tries the demo by hand has no authenticator set to its clock.
 	c := config{Data: data, Listen: o.listen, Name: "lodd-demo", SignIn: signInConfig{SecondFactor: factorOff}}
+	if o.script {
+		c.SignIn.SecondFactor = factorRequired
+	}
 	start := time.Date(2025, 1, 6, 8, 0, 0, 0, time.UTC)
 	if !o.script {
 		start = wall().UTC().AddDate(0, -14, -7).Truncate(24 * time.Hour).Add(8 * time.Hour) // ends about now

@@ -118,7 +118,7 @@ var layout = map[string][]string{
 	"client/app/shell": {},
 	"client/demo": {
 		"client", "proto", "proto/invite", "audit", "randomization", "randomization/table", "randomization/blinding",
-		"golang.org/x/mod/sumdb/note", "google.golang.org/protobuf",
+		"github.com/pquerna/otp", "golang.org/x/mod/sumdb/note", "google.golang.org/protobuf",
 	},
 }
 

@@ -82,6 +82,8 @@ type story struct {
 	now      time.Time
 	people   map[string]Person
 	sessions map[string]*client.Client
+	secrets  map[string]string    // of second factors
+	lastCode map[string]time.Time // the step of the last code
 	trial    string
 	protocol *loddv1.GetTrialResponse
 	forms    map[string]*loddv1.GetFormResponse
@@ -105,7 +107,10 @@ func Play(ctx context.Context, c Config) (Result, error) {
 	if c.Clock == nil || c.Random == nil || c.Out == nil || c.Dir == "" || c.Start.IsZero() {
 		return Result{}, errors.New("demo: incomplete config")
 	}
-	s := &story{Config: c, people: map[string]Person{}, sessions: map[string]*client.Client{}, forms: map[string]*loddv1.GetFormResponse{}}
+	s := &story{
+		Config: c, people: map[string]Person{}, sessions: map[string]*client.Client{}, forms: map[string]*loddv1.GetFormResponse{},
+		secrets: map[string]string{}, lastCode: map[string]time.Time{},
+	}
 	defer s.signOut()
 	for _, p := range cast() {
 		p.Password = password
@@ -196,12 +201,14 @@ func (s *story) as(ctx context.Context, user string) (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer, err := c.Session().Login(ctx, &loddv1.LoginRequest{User: user, Password: s.people[user].Password})
+	answer, err := s.signIn(ctx, c, user)
+	if token = answer.GetToken(); err == nil && answer.GetLimited() {
+		err = s.enrolFactor(ctx, c, user)
+	}
 	if err != nil {
 		c.Close()
 		return nil, fmt.Errorf("sign in as %s: %w", user, err)
 	}
-	token = answer.GetToken()
 	s.sessions[user] = c
 	return c, nil
 }
