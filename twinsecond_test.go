@@ -138,7 +138,7 @@ func (s *sequel) enrol(n int) {
 	}))
 	if n == 5 {
 		must(tove.Randomization().RecordContingencyAllocation(s.ctx, &loddv1.RecordContingencyAllocationRequest{
-			TrialId: secondTrial, RequestId: s.id(), Participant: p, Envelope: 1, On: s.day, Witness: "per", Reason: "server-down", Confirm: p,
+			TrialId: secondTrial, RequestId: s.id(), Participant: p, Envelope: 1, On: s.day, Witness: "per", Reason: "server-down", Confirm: p, Stratum: "OSL/sex=female",
 		}))
 		return
 	}
@@ -197,7 +197,7 @@ func lookAtChanges(ctx context.Context, c *client.Client, id string, participant
 		_, _ = c.Screening().AssessEligibility(ctx, &loddv1.AssessEligibilityRequest{TrialId: id, RequestId: request(), Participant: number, Answers: map[string]bool{"adult": true}})
 		for envelope := range int32(3) {
 			_, _ = c.Randomization().RecordContingencyAllocation(ctx, &loddv1.RecordContingencyAllocationRequest{
-				TrialId: id, RequestId: request(), Participant: number, Envelope: envelope, Witness: "aud", Reason: "other", Confirm: number,
+				TrialId: id, RequestId: request(), Participant: number, Envelope: envelope, Witness: "aud", Reason: "other", Confirm: number, Stratum: "OSL/sex=female",
 			})
 		}
 		for _, sex := range []string{"female", "male"} {

@@ -39,6 +39,13 @@ func (s *teller) sign(p trial.ParticipantID, v trial.VisitID, f trial.FormID, me
 	return trial.FormSigned{Participant: p, Visit: v, Form: f, At: last, Digest: sha256.Sum256(leaves), Meaning: meaning, Name: "Ola Nordmann"}
 }
 
+// after returns the story after one more entry of an assessor.
+func (s *teller) after(e trial.Event) *teller {
+	s.Helper()
+	s.write1(trial.Meta{At: s.now, Actor: "ola", Role: trial.Assessor}, e)
+	return s
+}
+
 func (s *teller) adverse(number int, reporter trial.Code) trial.AdverseEventReported {
 	return trial.AdverseEventReported{
 		Number: number, Participant: "P1", On: s.today(), Category: "relapse", Serious: true, Reporter: reporter, Sealed: []byte("words"),
@@ -153,6 +160,10 @@ func TestBothVerifiersKnowWhoLearnedAnArm(t *testing.T) {
 	holding.Held, twice.Held = []trial.Code{"work"}, []trial.Code{"work", "work"}
 	judge := trial.TextJudged{Participant: "P1", Visit: "baseline", Form: "audit", At: forms, Item: "work"}
 	signed := now.sign("P1", "baseline", "audit", "authorship")
+	asBefore := signed
+	asBefore.At = forms // the correction
+	past := now.after(correct).sign("P1", "baseline", "audit", "authorship")
+	past.At = signed.At
 	team, site := now.adverse(1, trial.FromTeam), now.adverse(1, trial.FromSite)
 	taken := trial.EventTakenIn{Number: 1}
 	next := now.adverse(2, trial.FromSite)
@@ -187,23 +198,26 @@ func TestBothVerifiersKnowWhoLearnedAnArm(t *testing.T) {
 		"a signature after a broken blind":    {[]act{{"lise", "", 0, broken}, does(ola, signed)}, false},
 		"another's signature after it":        {[]act{{"lise", "", 0, broken}, does(eva, signed)}, true},
 
-		"signed by two":                 {[]act{does(ola, signed), does(eva, signed)}, true},
-		"signed twice":                  {[]act{does(ola, signed), does(ola, signed)}, false},
-		"signed, and then corrected":    {[]act{does(ola, signed), does(ola, correct)}, true},
-		"corrected, and then signed":    {[]act{does(ola, correct), does(ola, signed)}, false},
-		"signed by another role":        {[]act{{"kari", trial.Coordinator, 0, signed}}, false},
-		"held and judged":               {[]act{does(ola, holding), {"rita", "", 0, judge}}, true},
-		"held and judged twice":         {[]act{does(ola, holding), {"rita", "", 0, judge}, {"rita", "", 0, judge}}, false},
-		"held twice":                    {[]act{does(ola, twice)}, false},
-		"judged, and not held":          {[]act{does(ola, correct), {"rita", "", 0, judge}}, false},
-		"reported by a team":            {[]act{{trial.ServerActor, "", 0, team}, {"ina", "", 0, taken}, {"kari", "", 0, next}}, true},
-		"taken in by nobody":            {[]act{{trial.ServerActor, "", 0, team}}, false},
-		"another before it is taken in": {[]act{{trial.ServerActor, "", 0, team}, {"kari", "", 0, next}}, false},
-		"taken in twice":                {[]act{{trial.ServerActor, "", 0, team}, {"ina", "", 0, taken}, {"ina", "", 0, taken}}, false},
-		"taken in by the server":        {[]act{{trial.ServerActor, "", 0, team}, {trial.ServerActor, "", 0, taken}}, false},
-		"reported by a team by name":    {[]act{{"ina", "", 0, team}, {"ina", "", 0, taken}}, false},
-		"reported by a site":            {[]act{{"kari", "", 0, site}, {"kari", "", 0, next}}, true},
-		"reported by a site, taken in":  {[]act{{"kari", "", 0, site}, {"ina", "", 0, taken}}, false},
+		"signed by two":                             {[]act{does(ola, signed), does(eva, signed)}, true},
+		"signed twice":                              {[]act{does(ola, signed), does(ola, signed)}, false},
+		"signed, and then corrected":                {[]act{does(ola, signed), does(ola, correct)}, true},
+		"corrected, and then signed":                {[]act{does(ola, correct), does(ola, signed)}, false},
+		"corrected, and signed as before":           {[]act{does(ola, correct), does(ola, asBefore)}, false},
+		"corrected, and the past signed":            {[]act{does(ola, correct), does(ola, past)}, false},
+		"signed by another role":                    {[]act{{"kari", trial.Coordinator, 0, signed}}, false},
+		"held and judged":                           {[]act{does(ola, holding), {"rita", "", 0, judge}}, true},
+		"held and judged twice":                     {[]act{does(ola, holding), {"rita", "", 0, judge}, {"rita", "", 0, judge}}, false},
+		"held twice":                                {[]act{does(ola, twice)}, false},
+		"judged, and not held":                      {[]act{does(ola, correct), {"rita", "", 0, judge}}, false},
+		"reported by a team":                        {[]act{{trial.ServerActor, "", 0, team}, {"ina", "", 0, taken}, {"kari", "", 0, next}}, true},
+		"taken in by nobody":                        {[]act{{trial.ServerActor, "", 0, team}}, false},
+		"another before it is taken in":             {[]act{{trial.ServerActor, "", 0, team}, {"kari", "", 0, next}}, false},
+		"taken in twice":                            {[]act{{trial.ServerActor, "", 0, team}, {"ina", "", 0, taken}, {"ina", "", 0, taken}}, false},
+		"taken in by the server":                    {[]act{{trial.ServerActor, "", 0, team}, {trial.ServerActor, "", 0, taken}}, false},
+		"reported by a team by name":                {[]act{{"ina", "", 0, team}, {"ina", "", 0, taken}}, false},
+		"reported by a site":                        {[]act{{"kari", "", 0, site}, {"kari", "", 0, next}}, true},
+		"reported by a site, entered by the server": {[]act{{trial.ServerActor, "", 0, site}}, false},
+		"reported by a site, taken in":              {[]act{{"kari", "", 0, site}, {"ina", "", 0, taken}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			told := newTeller(t)

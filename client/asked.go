@@ -42,10 +42,21 @@ const (
 	envelope   = "contingency_used"
 )
 
+// What a treatment team reports is entered by the server, so that nobody learns
+// from it which team it was: the reporter's receipt is of the entry that says so.
+const (
+	reported = "adverse_event_reported"
+	takenIn  = "event_taken_in"
+)
+
 // asked returns what a receipt was given for.
 func (c *Client) asked(req, reply any, m *loddv1.Receipt) Request {
+	kind := kindOf(req)
+	if kind == reported && strings.HasSuffix(m.GetList(), "/delivery") {
+		kind = takenIn
+	}
 	return Request{
-		ID: requestID(req), Actor: c.config.User, Kind: kindOf(req), Participant: participantOf(req, reply), Repeated: m.GetRepeatedRequest(),
+		ID: requestID(req), Actor: c.config.User, Kind: kind, Participant: participantOf(req, reply), Repeated: m.GetRepeatedRequest(),
 	}
 }
 
@@ -66,7 +77,7 @@ func kindOf(req any) string {
 	case *loddv1.TakeLockRequest:
 		return "locked"
 	}
-	for _, of := range []func(any) string{kindOfSealing, kindOfUnblinding} {
+	for _, of := range []func(any) string{kindOfSealing, kindOfUnblinding, kindOfSafety} {
 		if kind := of(req); kind != "" {
 			return kind
 		}
@@ -83,6 +94,8 @@ func kindOfSealing(req any) string {
 		return "sealing_abandoned"
 	case *loddv1.PrintContingencyRequest:
 		return "contingency_printed"
+	case *loddv1.SpoilEnvelopeRequest:
+		return "envelope_spoiled"
 	case *loddv1.FreezeAnalysisPlanRequest:
 		return "plan_frozen"
 	case *loddv1.ProposeUnsealingRequest:
@@ -108,6 +121,21 @@ func kindOfUnblinding(req any) string {
 		return "blind_broken"
 	case *loddv1.AssessImpactRequest:
 		return "impact_assessed"
+	}
+	return ""
+}
+
+// kindOfSafety is kindOf for adverse events and contacts of treatment teams.
+func kindOfSafety(req any) string {
+	switch req.(type) {
+	case *loddv1.ReportAdverseEventRequest:
+		return reported
+	case *loddv1.AssessAdverseEventRequest:
+		return "adverse_event_assessed"
+	case *loddv1.AssessRelatednessRequest:
+		return "relatedness_assessed"
+	case *loddv1.RecordContactRequest:
+		return "contact_recorded"
 	}
 	return ""
 }

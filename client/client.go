@@ -197,13 +197,16 @@ func (c *Client) Assessments() loddv1.AssessmentServiceClient {
 	return loddv1.NewAssessmentServiceClient(c.conn)
 }
 
-// Delivery tells a treatment team its participants.
+// Delivery tells a treatment team its participants, and keeps its contacts.
 func (c *Client) Delivery() loddv1.DeliveryServiceClient {
 	return loddv1.NewDeliveryServiceClient(c.conn)
 }
 
 // Exports takes and lists locks. [Client.DownloadExport] downloads.
 func (c *Client) Exports() loddv1.ExportServiceClient { return loddv1.NewExportServiceClient(c.conn) }
+
+// Safety keeps adverse events.
+func (c *Client) Safety() loddv1.SafetyServiceClient { return loddv1.NewSafetyServiceClient(c.conn) }
 
 // Unblinding opens single arms and records broken blinds.
 func (c *Client) Unblinding() loddv1.UnblindingServiceClient {

@@ -107,7 +107,7 @@ func TestPrintedSheetsAreSealedAndAlike(t *testing.T) {
 // used is a request to record envelope 1 of S-1.
 func (w *world) used(change func(*loddv1.RecordContingencyAllocationRequest)) *loddv1.RecordContingencyAllocationRequest {
 	req := &loddv1.RecordContingencyAllocationRequest{
-		TrialId: "T1", RequestId: w.id(), Participant: "S-1", Envelope: 1, Witness: "pi", Reason: "server-down", Confirm: "S-1",
+		TrialId: "T1", RequestId: w.id(), Participant: "S-1", Envelope: 1, Witness: "pi", Reason: "server-down", Confirm: "S-1", Stratum: "OSL/sex=female",
 	}
 	if change != nil {
 		change(req)
@@ -131,6 +131,11 @@ func TestRecordContingencyAllocation(t *testing.T) {
 	w.must(w.grant("cus", "gone", "monitor", "", ""))
 	_, err = w.people().DisableAccount(w.as("admin"), &loddv1.DisableAccountRequest{User: "gone", Reason: "left"})
 	w.must(err)
+	w.must(w.join(w.invite(), "assessed"))
+	w.must(w.grant("cus", "assessed", "assessor", "OSL", ""))
+	_, err = w.people().RevokeRole(w.as("cus"), &loddv1.RevokeRoleRequest{TrialId: "T1", User: "assessed", Role: "assessor", Site: "OSL", Reason: "other"})
+	w.must(err)
+	w.must(w.grant("cus", "assessed", "monitor", "", ""))
 
 	_, absent := w.use("tc-bgo", w.used(func(r *loddv1.RecordContingencyAllocationRequest) { r.Participant, r.Confirm = "S-9", "S-9" }))
 	_, foreign := w.use("tc-bgo", w.used(nil))
@@ -152,6 +157,11 @@ func TestRecordContingencyAllocation(t *testing.T) {
 		"oneself":            {func(r *loddv1.RecordContingencyAllocationRequest) { r.Witness = "tc-osl" }, "witness"},
 		"without a role":     {func(r *loddv1.RecordContingencyAllocationRequest) { r.Witness = "stranger" }, "witness"},
 		"disabled":           {func(r *loddv1.RecordContingencyAllocationRequest) { r.Witness = "gone" }, "witness"},
+		"an assessor":        {func(r *loddv1.RecordContingencyAllocationRequest) { r.Witness = "oa-osl" }, "witness"},
+		"once an assessor":   {func(r *loddv1.RecordContingencyAllocationRequest) { r.Witness = "assessed" }, "witness"},
+		"no stratum":         {func(r *loddv1.RecordContingencyAllocationRequest) { r.Stratum = "" }, "stratum"},
+		"another stratum":    {func(r *loddv1.RecordContingencyAllocationRequest) { r.Stratum = "OSL/sex=male" }, "stratum"},
+		"the second one":     {func(r *loddv1.RecordContingencyAllocationRequest) { r.Envelope = 2 }, "envelope"},
 		"another reason":     {func(r *loddv1.RecordContingencyAllocationRequest) { r.Reason = "haste" }, "reason"},
 		"tomorrow":           {func(r *loddv1.RecordContingencyAllocationRequest) { r.On = "2026-03-03" }, "on"},
 		"no date":            {func(r *loddv1.RecordContingencyAllocationRequest) { r.On = "soon" }, "on"},

@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+	"github.com/lodd-rct/lodd/server/authz"
 	"github.com/lodd-rct/lodd/server/ledger"
 	"github.com/lodd-rct/lodd/server/trial"
 )
@@ -22,11 +23,7 @@ func (s *deliveryService) ListTeam(ctx context.Context, req *loddv1.ListTeamRequ
 	if err != nil {
 		return nil, err
 	}
-	var teams []ledger.Team
-	for _, g := range a.Teams() {
-		teams = append(teams, ledger.Team{Site: trial.SiteID(g.Site), Arm: trial.ArmID(g.Team)})
-	}
-	members, err := t.Members(ctx, ledger.Caller{Actor: a.User, Role: trial.TreatmentTeam}, teams)
+	members, err := t.Members(ctx, ledger.Caller{Actor: a.User, Role: trial.TreatmentTeam}, teamsOf(a))
 	if err != nil {
 		return nil, err
 	}
@@ -35,6 +32,76 @@ func (s *deliveryService) ListTeam(ctx context.Context, req *loddv1.ListTeamRequ
 		resp.Participants = append(resp.Participants, &loddv1.TeamParticipant{
 			Participant: string(m.Participant), Site: string(m.Site), RandomizedAt: timestamppb.New(m.RandomizedAt),
 			Arm: &loddv1.Arm{Id: string(m.Arm.ID), Label: text(m.Arm.Label)}, InterventionStopped: m.Stopped,
+		})
+	}
+	return resp, nil
+}
+
+// teamsOf returns the teams that a caller belongs to.
+func teamsOf(a authz.Access) (teams []ledger.Team) {
+	for _, g := range a.Teams() {
+		teams = append(teams, ledger.Team{Site: trial.SiteID(g.Site), Arm: trial.ArmID(g.Team)})
+	}
+	return teams
+}
+
+// inTeam fails unless a participant is of one of the caller's teams: in the same
+// words whether there is no such participant or another team has them.
+func inTeam(t *ledger.Trial, a authz.Access, id trial.ParticipantID) error {
+	yes, err := t.InTeam(id, teamsOf(a))
+	if err == nil && !yes {
+		err = errNoParticipant
+	}
+	return err
+}
+
+func (s *deliveryService) RecordContact(ctx context.Context, req *loddv1.RecordContactRequest) (*loddv1.RecordContactResponse, error) {
+	c, id, _, err := s.about(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	if err := inTeam(c.trial, c.access, id); err != nil {
+		return nil, err
+	}
+	e := trial.ContactRecorded{
+		Participant: id,
+		Kind:        parse(&c.faults, "kind", req.GetKind(), trial.ParseCode),
+		Minutes:     int(req.GetMinutes()),
+	}
+	on := optional(&c.faults, "on", req.GetOn(), trial.ParseDate)
+	if err := c.faults.err(); err != nil {
+		return nil, err
+	}
+	resp := &loddv1.RecordContactResponse{}
+	return resp, c.on(on, func(day trial.Date) error {
+		e.On = day
+		a, err := c.trial.Do(ctx, c.by(trial.TreatmentTeam), e)
+		resp.Receipt = receipt(a.Receipt)
+		return err
+	})
+}
+
+func (s *deliveryService) ListContacts(ctx context.Context, req *loddv1.ListContactsRequest) (*loddv1.ListContactsResponse, error) {
+	t, a, err := s.enter(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	var f faults
+	id := parse(&f, "participant", req.GetParticipant(), trial.ParseParticipantID)
+	if err := f.err(); err != nil {
+		return nil, err
+	}
+	if err := inTeam(t, a, id); err != nil {
+		return nil, err
+	}
+	contacts, err := t.Contacts(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	resp := &loddv1.ListContactsResponse{}
+	for _, c := range contacts {
+		resp.Contacts = append(resp.Contacts, &loddv1.Contact{
+			On: c.On.String(), Kind: string(c.Kind), Minutes: int32(c.Minutes), By: c.By, At: timestamppb.New(c.At),
 		})
 	}
 	return resp, nil

@@ -123,7 +123,7 @@ func audited(t *testing.T, arms string, leak func(*world, string)) map[string]st
 			m := loddv1.File_lodd_v1_audit_proto.Services().Get(0).Methods().Get(i)
 			for _, list := range []string{"T1/conduct", "T1/outcome", "T1/delivery", "T1/allocation", "system"} {
 				for _, raw := range []bool{false, true} {
-					seen[fmt.Sprint(user, m.Name(), list, raw)] = w.observed(user, m, about{"list": list, "raw": raw, "old_size": int64(1)})
+					seen[fmt.Sprint(user, " ", m.Name(), " ", list, " ", raw)] = w.observed(user, m, about{"list": list, "raw": raw, "old_size": int64(1)})
 				}
 			}
 		}

@@ -33,7 +33,7 @@ func newOIDC(t *testing.T, p *openidtest.Provider, config func(*server.Config)) 
 			config(c)
 		}
 	})
-	w.wait(time.Since(w.clock.now())) // the provider lives in our time
+	w.wait(time.Since(w.clock.now())) //nolint:forbidigo // a real provider lives in our time
 	return &oidcWorld{w, p}
 }
 

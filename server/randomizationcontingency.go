@@ -25,6 +25,10 @@ func (s *randomizationService) RecordContingencyAllocation(ctx context.Context, 
 	if e.Envelope < 1 || e.Envelope > trial.MaxEnvelopes {
 		c.faults.add("envelope", fmt.Errorf("%d, want the number on the envelope, 1 to %d", e.Envelope, trial.MaxEnvelopes))
 	}
+	stratum := trial.Stratum(req.GetStratum())
+	if stratum == "" {
+		c.faults.add("stratum", errors.New("is missing; give what stands on the envelope"))
+	}
 	on := optional(&c.faults, "on", req.GetOn(), trial.ParseDate)
 	if err := c.faults.err(); err != nil {
 		return nil, err
@@ -41,7 +45,7 @@ func (s *randomizationService) RecordContingencyAllocation(ctx context.Context, 
 	var r ledger.Receipt
 	err = c.on(on, func(on trial.Date) error {
 		e.On = on
-		r, err = c.trial.UseEnvelope(ctx, c.by(role), e)
+		r, err = c.trial.UseEnvelope(ctx, c.by(role), e, stratum)
 		return err
 	})
 	if err != nil {
@@ -50,9 +54,10 @@ func (s *randomizationService) RecordContingencyAllocation(ctx context.Context, 
 	return &loddv1.RecordContingencyAllocationResponse{Participant: string(id), Receipt: receipt(r)}, nil
 }
 
-// checkWitness demands somebody of the trial who isn't the caller. An envelope
-// that is recorded already needs no more: a repeat gets the same answer, whatever
-// became of the witness.
+// checkWitness demands somebody of the trial who isn't the caller and never was an
+// assessor in it: who opens an envelope knows an arm. An envelope that is recorded
+// already needs no more: a repeat gets the same answer, whatever became of the
+// witness.
 func (s *randomizationService) checkWitness(c *command, e trial.ContingencyUsed) error {
 	recorded := false
 	if err := c.trial.View(func(st *trial.State) error {
@@ -65,10 +70,13 @@ func (s *randomizationService) checkWitness(c *command, e trial.ContingencyUsed)
 	fits := false
 	s.people.View(func(p *people.State) { // an account that is disabled holds no role
 		fits = e.Witness != c.access.User &&
-			slices.ContainsFunc(p.Grants(e.Witness, c.at), func(g people.Grant) bool { return g.Trial == string(c.trial.ID()) })
+			slices.ContainsFunc(p.Grants(e.Witness, c.at), func(g people.Grant) bool { return g.Trial == string(c.trial.ID()) }) &&
+			!slices.ContainsFunc(p.Tenures(string(c.trial.ID())), func(t people.Tenure) bool {
+				return t.User == e.Witness && t.Role == string(trial.Assessor)
+			})
 	})
 	if !fits {
-		return rpcerr.Field("witness", errors.New("is no account, other than yours, that is active and has a role in this trial; two people open an envelope"))
+		return rpcerr.Field("witness", errors.New("is no account, other than yours, that is active, has a role in this trial and never was an assessor in it; two people open an envelope, and then know an arm"))
 	}
 	return nil
 }

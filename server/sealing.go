@@ -66,6 +66,7 @@ func (s sealing) String() string {
 		rest = rest[n:]
 	}
 	line("Abandoned before", "%s", s.abandoned())
+	s.envelopes(line)
 	line("Log key", "%s", s.logKey)
 	line("Export key", "%s", s.exportKey)
 	b.WriteString(`
@@ -81,6 +82,20 @@ above; the allocations that follow from it must be those of the trial.
 Print this record, sign and date it, and keep it in the trial master file.
 `)
 	return b.String()
+}
+
+// envelopes says how many backup envelopes there are, who can open them, and how
+// many were taken out of use; nothing if there are none.
+func (s sealing) envelopes(line func(name, format string, args ...any)) {
+	for _, p := range s.Printed {
+		line("Envelopes printed", "%d for each stratum, sealed to the age recipients with", p.Envelopes)
+		for i, digest := range p.Recipients {
+			line(fmt.Sprintf("SHA-256 of recipient %d", i+1), "%x", digest)
+		}
+	}
+	for _, e := range s.Spoiled {
+		line("Envelopes spoiled", "%d of %s", e.Envelopes, e.Stratum)
+	}
 }
 
 // entropy says whose entropy makes the seed.
@@ -113,6 +128,10 @@ func (s sealing) standing() string {
 	const abandoned = `The record becomes void if the
 sealing is abandoned before enrolment opens; the next record counts it then.
 `
+	settled := "This record doesn't change any more. "
+	if len(s.Printed) > 0 {
+		settled = "The lines on envelopes change when more are printed\nor one is spoiled, and nothing else does any more. "
+	}
 	switch {
 	case s.Awaits:
 		return `The seed of the sequences will be made of the server's bytes, which the
@@ -121,8 +140,8 @@ once more, when those are there; enrolment doesn't open before. ` + abandoned
 	case len(s.Entropy) > 0:
 		return `The seed of the sequences is made of the server's bytes, which the commitment
 bound before, and of the trial statistician's above, so that neither side alone
-could choose it. This record doesn't change any more. ` + abandoned
+could choose it. ` + settled + abandoned
 	default:
-		return `This record doesn't change any more. ` + abandoned
+		return settled + abandoned
 	}
 }

@@ -28,6 +28,12 @@ func TestScriptsReadTheSealingRecord(t *testing.T) {
 	}{
 		{trial.Sealing{}, alone, "the sealing record and " + well},
 		{trial.Sealing{Entropy: dice, Contributor: "tor"}, contributed, "the sealing record and " + well},
+		{
+			trial.Sealing{
+				Entropy: dice, Contributor: "tor", Printed: []trial.ContingencyPrinted{{Envelopes: 3, Recipients: [2][32]byte{{1}, {2}}}},
+				Spoiled: []trial.SpoiledEnvelopes{{Stratum: "OSL", Envelopes: 1}},
+			}, contributed, "the sealing record and " + well,
+		},
 		{trial.Sealing{Awaits: true}, contributed, ownEntropy + well},
 		{trial.Sealing{}, contributed, fmt.Sprintf("entropy %x, want none: the contribution to the seed isn't that of the sealing record", dice)},
 	} {

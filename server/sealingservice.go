@@ -88,3 +88,18 @@ func (s *sealingService) PrintContingency(ctx context.Context, req *loddv1.Print
 	}
 	return resp, nil
 }
+
+func (s *sealingService) SpoilEnvelope(ctx context.Context, req *loddv1.SpoilEnvelopeRequest) (*loddv1.SpoilEnvelopeResponse, error) {
+	c, err := s.command(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	reason := parse(&c.faults, "reason", req.GetReason(), trial.ParseCode)
+	if err := c.faults.err(); err != nil {
+		return nil, err
+	}
+	a, err := c.trial.Do(ctx, c.by(c.access.Role()), trial.EnvelopeSpoiled{
+		Stratum: trial.Stratum(req.GetStratum()), Envelope: int(req.GetEnvelope()), Reason: reason,
+	})
+	return &loddv1.SpoilEnvelopeResponse{Receipt: receipt(a.Receipt)}, err
+}

@@ -140,7 +140,7 @@ func (a *app) root() *cobra.Command {
 		a.joinCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand(), a.sessionCommand(),
 		a.inviteCommand(), a.accountCommand(), a.roleCommand(), a.peopleCommand(),
 		a.protocolCommand(), a.trialCommand(),
-		a.screeningCommand(), a.participantCommand(), a.randomizeCommand(), a.contingencyCommand(), a.teamCommand(),
+		a.screeningCommand(), a.participantCommand(), a.randomizeCommand(), a.contingencyCommand(), a.teamCommand(), a.contactCommand(), a.eventCommand(),
 		a.worklistCommand(), a.assessmentCommand(), a.unblindingCommand(), a.formCommand(), a.visitCommand(), a.reviewCommand(),
 		a.lockCommand(), a.exportCommand(), a.unsealCommand(), a.verifyCommand(), a.auditCommand(), a.witnessCommand(),
 		a.versionCommand(),

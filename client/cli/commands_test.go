@@ -39,6 +39,7 @@ func TestCommands(t *testing.T) {
 		"GetSealingRecord": &loddv1.GetSealingRecordResponse{
 			Commitment: "c0ffee", Sealed: at, Custodian: "cus", Entropy: []byte("dice"), Contributor: "ts", Abandoned: 1, Text: "SEALING RECORD\n", Svg: "<svg/>\n",
 		},
+		"SpoilEnvelope":               &loddv1.SpoilEnvelopeResponse{Receipt: receipt},
 		"RecordContingencyAllocation": &loddv1.RecordContingencyAllocationResponse{Participant: "OSL-0007", Receipt: receipt},
 
 		"OpenEnrolment":  &loddv1.OpenEnrolmentResponse{Receipt: receipt},
@@ -124,6 +125,23 @@ func TestCommands(t *testing.T) {
 			{Number: 41, Participant: "OSL-7", Person: "ola", Visit: "m6", On: "2026-11-20", How: "relative", Timing: "before-assessment"},
 		}},
 		"AssessImpact": &loddv1.AssessImpactResponse{Receipt: receipt},
+		"ReportAdverseEvent": func(req proto.Message) any {
+			r := proto.Clone(receipt).(*loddv1.Receipt)
+			if req.(*loddv1.ReportAdverseEventRequest).GetParticipant() == "OSL-9" {
+				r.List = "IPS/delivery" // as a treatment team gets it
+			}
+			return &loddv1.ReportAdverseEventResponse{Receipt: r, Number: 3}
+		},
+		"ListAdverseEvents": &loddv1.ListAdverseEventsResponse{Events: []*loddv1.AdverseEvent{
+			{Number: 1, Participant: "OSL-7", On: "2026-11-20", Category: "admission", Serious: true, Reporter: "site", At: at, Text: "A broken leg", RelatedToProcedures: "unrelated", Expected: true},
+			{Number: 3, Participant: "OSL-9", On: "2026-11-20", Category: "other-social", Reporter: "treatment-team", At: at, Text: "Lost the flat"},
+			{Number: 4, Participant: "OSL-8", On: "2026-11-21", Category: "death", Serious: true, Reporter: "site", At: at},
+		}},
+		"AssessAdverseEvent": &loddv1.AssessAdverseEventResponse{Receipt: receipt}, "AssessRelatedness": &loddv1.AssessRelatednessResponse{Receipt: receipt},
+		"RecordContact": &loddv1.RecordContactResponse{Receipt: receipt},
+		"ListContacts": &loddv1.ListContactsResponse{Contacts: []*loddv1.Contact{
+			{On: "2026-11-20", Kind: "employer", Minutes: 45, By: "ina", At: at}, {On: "2026-11-21", Kind: "message", By: "ina", At: at},
+		}},
 		"TakeLock":     &loddv1.TakeLockResponse{Lock: lock, Receipt: receipt},
 		"ListLocks":    &loddv1.ListLocksResponse{Locks: []*loddv1.Lock{lock}},
 		"ListEntries": []proto.Message{
@@ -167,8 +185,9 @@ func TestCommands(t *testing.T) {
 		{"randomize", []string{
 			"randomize prepare --screening OSL-0007", "randomize prepare --screening OSL-0007 # nb", "randomize commit 30313233-3435-4637-b839-616263646566 --confirm OSL-0007",
 			"randomize commit 30313233-3435-4637-b839-616263646566 --confirm OSL-0007 # nb", "randomize status 30313233-3435-4637-b839-616263646566", "randomize status OSL-0007",
-			"contingency record OSL-0007 --envelope 3 --witness tove --on 2026-11-20 --reason server-down --confirm OSL-0007",
-			"contingency record OSL-0007 --envelope 3 --witness tove --reason network-down --confirm OSL-0007 # nb", "team list", "team list # nb",
+			"contingency record OSL-0007 --stratum OSL/sex=f --envelope 3 --witness tove --on 2026-11-20 --reason server-down --confirm OSL-0007",
+			"contingency record OSL-0007 --stratum OSL/sex=f --envelope 3 --witness tove --reason network-down --confirm OSL-0007 # nb",
+			"contingency spoil OSL/sex=f 3 --reason opened-by-mistake", "contingency spoil OSL/sex=f 4 --reason damaged # nb", "team list", "team list # nb",
 		}},
 		{"form", []string{
 			"worklist list", "worklist list --overdue --due 30d # nb", "form show job", "form show job # nb", "form export-template job",
@@ -191,6 +210,15 @@ func TestCommands(t *testing.T) {
 			"assessment broken-blind OSL-7 --how participant --timing during-assessment --visit m6 --on 2026-11-20 --text weather",
 			"assessment broken-blind OSL-7 --how seen --timing after-assessment --person ola # nb",
 			"unblinding broken", "unblinding broken # nb", "unblinding assess 41 --impact possible --measure reassigned", "unblinding assess 41 --impact serious --measure training # nb",
+		}},
+		{"event", []string{
+			"event report OSL-7 --category admission --serious --on 2026-11-20 --text Broken", "event report OSL-9 --category other-social --text Evicted # nb",
+			"event report OSL-7 --category ips --text Broken", "event report OSL-7 --category relapse", "event list", "event list # nb",
+			"event assess 3 --related unrelated --expected", "event assess 3 --related possible # nb", "event assess x --related possible",
+			"event assess 4294967299 --related possible", "event relatedness 3 --related related", "event relatedness 3 --related related # nb",
+		}},
+		{"contact", []string{
+			"contact add OSL-9 --kind employer --minutes 45 --on 2026-11-20", "contact add OSL-9 --kind message # nb", "contact list OSL-9", "contact list OSL-9 # nb",
 		}},
 		{"offline", []string{"version"}},
 	} {

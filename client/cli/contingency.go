@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"filippo.io/age"
@@ -18,7 +19,7 @@ import (
 
 func (a *app) contingencyCommand() *cobra.Command {
 	return noun("contingency", "Backup envelopes for when the server can't be reached",
-		a.contingencyPrint(), a.contingencyOpen(), a.contingencyRecord())
+		a.contingencyPrint(), a.contingencyOpen(), a.contingencyRecord(), a.contingencySpoil())
 }
 
 func (a *app) contingencyPrint() *cobra.Command {
@@ -143,11 +144,15 @@ Envelopes / Konvolutter:  1-%d
 
 Only if the server can't be reached. Two people open the lowest number that is
 left, fill in its line, and record it with "lodd contingency record" once the
-server is back. No envelope is opened to look.
+server is back, with the stratum as it stands here. No envelope is opened to
+look. One that was opened by mistake, damaged or lost is named to the list
+custodian before the next one is recorded.
 
 Bare hvis tjeneren ikke kan nås. To personer åpner det laveste nummeret som er
 igjen, fyller ut linjen og registrerer det med «lodd contingency record» når
-tjeneren er tilbake. Ingen konvolutt åpnes for å se.
+tjeneren er tilbake, med stratumet slik det står her. Ingen konvolutt åpnes for å
+se. En som ble åpnet ved en feil, skadet eller borte, meldes til forvalteren
+før den neste registreres.
 
 `, visible(trial), visible(stratum), envelopes)
 	rule := strings.Repeat("-", 5) + strings.Repeat("+"+strings.Repeat("-", 17), 3) + "+" + strings.Repeat("-", 21) + "\n"
@@ -168,8 +173,13 @@ eligibility and baseline must be recorded, as for any other randomization. No ar
 is asked for: the server knows what is in the envelope. Type the number from the
 signed consent form once more, or give it with --confirm.
 
+The stratum is what stands on the envelope and must be the participant's. Envelopes
+of a stratum are recorded in the order of their numbers; the list custodian names
+one that can't be used (lodd contingency spoil). The witness has a role in the
+trial and never was an assessor in it: who opens an envelope knows an arm.
+
 Repeating it is safe: every repeat gives the same answer.`,
-		example: "  lodd contingency record OSL-0007 --envelope 1 --witness tove --on 2026-11-22 --reason server-down",
+		example: "  lodd contingency record OSL-0007 --stratum OSL/sex=female --envelope 1 --witness tove --on 2026-11-22 --reason server-down",
 	}, func(c trialCall) error {
 		var err error
 		if req.Confirm, err = a.typed(c.ctx, req.GetConfirm(), "ask.confirm"); err != nil {
@@ -184,14 +194,40 @@ Repeating it is safe: every repeat gives the same answer.`,
 			return err
 		}
 		return a.write(receiptOf("contingency-allocation", answer.GetReceipt(), "participant", answer.GetParticipant(),
-			"envelope", req.GetEnvelope(), "witness", req.GetWitness(), "reason", code(req.GetReason())))
+			"stratum", req.GetStratum(), "envelope", req.GetEnvelope(), "witness", req.GetWitness(), "reason", code(req.GetReason())))
 	})
+	required(cmd, &req.Stratum, "stratum", "the `STRATUM` as it stands on the envelope")
 	cmd.Flags().Int32Var(&req.Envelope, "envelope", 0, "the `NUMBER` on the envelope")
 	required(cmd, &req.Witness, "witness", "the `ACCOUNT` of the second person who opened it")
 	cmd.Flags().StringVar(&req.On, "on", "", "the date on which it was opened, `YYYY-MM-DD`; default today")
 	required(cmd, &req.Reason, "reason", "`server-down|network-down|other`")
 	cmd.Flags().StringVar(&req.Confirm, "confirm", "", "screening `NUMBER`, typed from the signed consent form")
 	mustRequire(cmd, "envelope")
+	return cmd
+}
+
+func (a *app) contingencySpoil() *cobra.Command {
+	var reason string
+	cmd := a.inTrial(spec{
+		use: "spoil STRATUM NUMBER", short: "Take a backup envelope out of use, as the list custodian", args: cobra.ExactArgs(2),
+		long: `Take a backup envelope out of use, for good, as the list custodian: it was opened by
+mistake, is damaged or lost, and allocates nobody. The next one of its stratum can
+be recorded then. The sealing record tells how many of each stratum were spoiled.`,
+		example: "  lodd contingency spoil OSL/sex=female 3 --reason opened-by-mistake",
+	}, func(c trialCall) error {
+		number, err := strconv.ParseInt(c.args[1], 10, 32)
+		if err != nil {
+			return &usageError{a.words.say("error.envelope-number", c.args[1])}
+		}
+		answer, err := c.Sealing().SpoilEnvelope(c.ctx, &loddv1.SpoilEnvelopeRequest{
+			TrialId: c.trial, RequestId: c.request, Stratum: c.args[0], Envelope: int32(number), Reason: reason,
+		})
+		if err != nil {
+			return a.exists(err, "error.spoiled", "hint.spoiled")
+		}
+		return a.write(receiptOf("spoiled-envelope", answer.GetReceipt(), "stratum", c.args[0], "envelope", number, "reason", code(reason)))
+	})
+	required(cmd, &reason, "reason", "`opened-by-mistake|damaged|lost|other`")
 	return cmd
 }
 

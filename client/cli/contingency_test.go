@@ -231,7 +231,7 @@ func TestContingencyPrintRefuses(t *testing.T) {
 // The number is typed from the consent form, also for an envelope.
 func TestContingencyRecordIsConfirmed(t *testing.T) {
 	w := newWorld(t, map[string]any{"RecordContingencyAllocation": &loddv1.RecordContingencyAllocationResponse{Participant: "OSL-7"}})
-	line := []string{"contingency", "record", "OSL-7", "--envelope", "1", "--witness", "tove", "--reason", "server-down", "--yes"}
+	line := []string{"contingency", "record", "OSL-7", "--stratum", "OSL", "--envelope", "1", "--witness", "tove", "--reason", "server-down", "--yes"}
 	if o := w.run(line...); o.code != exitUsage || len(w.fake.calls) != 0 {
 		t.Errorf("exit %d, %v", o.code, w.fake.calls)
 	}
@@ -240,5 +240,26 @@ func TestContingencyRecordIsConfirmed(t *testing.T) {
 	w.mustRun(line...)
 	if req := w.fake.calls[0].req.(*loddv1.RecordContingencyAllocationRequest); req.GetConfirm() != "OSL-7" || req.GetParticipant() != "OSL-7" || len(console.asked) != 1 {
 		t.Errorf("%v, asked %q", req, console.asked)
+	}
+}
+
+// What is no number of an envelope isn't sent; who spoils one twice is told so.
+func TestContingencySpoilRefuses(t *testing.T) {
+	refusal, err := status.New(codes.AlreadyExists, "it exists already").WithDetails(&errdetails.ErrorInfo{Reason: "EXISTS", Domain: "lodd"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, map[string]any{"SpoilEnvelope": refusal.Err()})
+	for _, number := range []string{"one", "", "1.5", "9999999999"} {
+		o := w.run("contingency", "spoil", "OSL", number, "--reason", "lost")
+		if o.code != exitUsage || !strings.Contains(o.stderr, "is no number of an envelope") || len(w.fake.calls) != 0 {
+			t.Errorf("%q: exit %d, %s", number, o.code, o.stderr)
+		}
+	}
+	if o := w.run("contingency", "spoil", "OSL", "1", "--reason", "lost"); o.code != exitConflict || !strings.Contains(o.stderr, "out of use already") {
+		t.Errorf("twice: exit %d, %s", o.code, o.stderr)
+	}
+	if req := w.fake.calls[0].req.(*loddv1.SpoilEnvelopeRequest); req.GetStratum() != "OSL" || req.GetEnvelope() != 1 || req.GetReason() != "lost" {
+		t.Errorf("asked for %v", req)
 	}
 }

@@ -83,10 +83,10 @@ TRUKKET ARM / ALLOCATED ARM
 
 To personer åpner konvolutten sammen, og bare når programmet ikke kan nås. Ta
 konvoluttene i stratumet i rekkefølge. Før den inn i programmet så snart det
-svarer igjen.
+svarer igjen, med stratumet slik det står her.
 Two people open the envelope together, and only when the program can't be
 reached. Take the envelopes of the stratum in their order. Enter it in the
-program as soon as it answers again.
+program as soon as it answers again, with the stratum as it stands here.
 
 Deltaker / Participant:      ______________________________
 

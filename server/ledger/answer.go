@@ -21,7 +21,9 @@ func (t *Trial) finish(ctx context.Context, b *appending, batch []*call) {
 			continue
 		}
 		var earlier entry.Entry
-		c.receipt, earlier, c.err = t.receipt(ctx, c.at)
+		if c.receipt, earlier, c.err = t.receipt(ctx, c.at); c.err == nil {
+			earlier.Event, c.err = t.takenIn(ctx, earlier.Event)
+		}
 		c.receipt.Repeated = true
 		if c.err == nil && !sameCommand(c, earlier) {
 			c.err = ErrReused
@@ -86,6 +88,9 @@ func open(e trial.Event) trial.Event {
 		return e
 	case trial.DesignSealed:
 		e.Commitment = [32]byte{} // seed and salt are drawn anew each time
+		return e
+	case trial.AdverseEventReported:
+		e.Number, e.Sealed = 0, nil // counted when it is decided
 		return e
 	case trial.Locked:
 		return trial.Locked{} // filled in when it is decided

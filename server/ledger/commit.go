@@ -32,7 +32,7 @@ type call struct {
 	follow trial.Event
 
 	events   []trial.Event
-	at       place // of the first event, or of the earlier request's
+	at       place // of the first event that names the caller, or of the earlier request's
 	repeated bool
 	receipt  Receipt
 	err      error
@@ -41,7 +41,8 @@ type call struct {
 
 // An Answer is what became of a command.
 type Answer struct {
-	// Receipt is of the first entry. It is empty if the command needed none.
+	// Receipt is of the first entry that names the caller. It is empty if the
+	// command needed none.
 	Receipt Receipt
 	// Events are what was appended, for a repeated request the first event.
 	Events []trial.Event
@@ -241,8 +242,8 @@ func (t *Trial) decide(ctx context.Context, b *appending, c *call) error {
 	} else if err != nil {
 		return err
 	}
-	for i, e := range events {
-		if i == 0 {
+	for _, e := range events {
+		if c.at.in == "" && c.by.of(e) == c.by {
 			in := t.state.Compartment(e)
 			c.at = place{in, b.next(t.state, in)}
 		}

@@ -97,3 +97,36 @@ func (t *Trial) envelopes(n int, at int64) (arms map[trial.Stratum][]int, p *tri
 func sheetName(id trial.ID, number int, s trial.Stratum) string {
 	return fmt.Sprintf("contingency-%s-%03d-%s.txt.age.age", id, number, strings.NewReplacer("/", "_", "=", "-").Replace(string(s)))
 }
+
+// UseEnvelope enrols a participant whose backup envelope two people opened, and
+// on which the stratum stands. Whoever enters the same envelope for the same
+// participant again, and however often, gets the receipt of the one allocation.
+//
+// Beside the errors of [Trial.Do] it fails with a [trial.Invalid] for an envelope
+// of another stratum, and for one that isn't the next of its stratum: who may
+// choose among the envelopes may choose the arm.
+func (t *Trial) UseEnvelope(ctx context.Context, by Caller, e trial.ContingencyUsed, stratum trial.Stratum) (Receipt, error) {
+	return t.allocate(e.Participant, &call{
+		ctx: ctx, by: by, done: make(chan struct{}), proposal: e,
+		unless: func(s *trial.State) error { return due(s, e, stratum) },
+	})
+}
+
+// due reports why an envelope isn't the one that is to be used now. Whether the
+// participant may have any, and the envelope is there, is for the rules.
+func due(s *trial.State, e trial.ContingencyUsed, stratum trial.Stratum) error {
+	p, ok := s.Participant(e.Participant)
+	if !ok {
+		return nil
+	}
+	own := s.Protocol().StratumOf(p)
+	if stratum != own {
+		return &trial.Invalid{Field: "stratum", Problem: fmt.Sprintf("%q, but the participant's is %q; compare what stands on the envelope with the participant's site and levels", stratum, own)}
+	}
+	next := s.NextEnvelope(own)
+	if p.Randomized() || next == 0 || e.Envelope <= next || e.Envelope > s.Envelopes() {
+		return nil
+	}
+	return &trial.Invalid{Field: "envelope", Problem: fmt.Sprintf("%d, but number %d is next in stratum %q; record whom that one allocated first, or if it allocated nobody, let the list custodian record it as spoiled",
+		e.Envelope, next, own)}
+}

@@ -93,27 +93,20 @@ func (t *Trial) sameAnswers(ctx context.Context, p trial.ParticipantID, plain []
 // Randomize commits a prepared randomization. Whoever asks, and however often,
 // gets the receipt of the one randomization that the participant has.
 func (t *Trial) Randomize(ctx context.Context, by Caller, e trial.Randomized) (Receipt, error) {
-	return t.allocate(ctx, by, e.Participant, e)
-}
-
-// UseEnvelope enrols a participant whose backup envelope two people opened.
-// Whoever enters the same envelope for the same participant again, and however
-// often, gets the receipt of the one allocation.
-func (t *Trial) UseEnvelope(ctx context.Context, by Caller, e trial.ContingencyUsed) (Receipt, error) {
-	return t.allocate(ctx, by, e.Participant, e)
+	return t.allocate(e.Participant, &call{ctx: ctx, by: by, done: make(chan struct{}), proposal: e})
 }
 
 // allocate carries out a command that allocates, and returns the receipt of the
 // one allocation that the participant has.
-func (t *Trial) allocate(ctx context.Context, by Caller, id trial.ParticipantID, e trial.Event) (Receipt, error) {
-	a, err := t.Do(ctx, by, e)
+func (t *Trial) allocate(id trial.ParticipantID, c *call) (Receipt, error) {
+	a, err := t.do(c)
 	if err != nil {
 		return Receipt{}, err
 	}
 	if len(a.Events) > 0 {
 		return a.Receipt, nil
 	}
-	r, ok, err := t.Randomization(ctx, id)
+	r, ok, err := t.Randomization(c.ctx, id)
 	if err == nil && !ok {
 		err = fmt.Errorf("participant %s: %w", id, trial.ErrNotRandomized)
 	}

@@ -75,6 +75,8 @@ func sealedFor(e trial.Event) (trial.ParticipantID, bool) {
 		return e.Participant, true
 	case trial.BlindBroken:
 		return e.Participant, len(e.Sealed) > 0
+	case trial.AdverseEventReported:
+		return e.Participant, len(e.Sealed) > 0
 	default:
 		return "", false
 	}

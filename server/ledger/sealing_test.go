@@ -210,31 +210,44 @@ func TestEnvelopesNeverMoveTheSequence(t *testing.T) {
 	checkEnvelopes(t, w, printed)
 }
 
-// checkEnvelopes uses three envelopes of a stratum, the second last, between
-// randomizations.
+// checkEnvelopes uses three envelopes of a stratum, between randomizations; one
+// before the last is spoiled.
 func checkEnvelopes(t *testing.T, w *world, printed map[trial.Stratum][]trial.ArmID) {
 	t.Helper()
-	for i, envelope := range []int{1, 3, 2} {
+	const stratum = "OSLO/sex=f"
+	for i, envelope := range []int{1, 2, 4} {
 		for j := range 5 {
 			w.do(trial.Coordinator, w.readyIn(trial.ParticipantID(fmt.Sprintf("P%d-%d", i, j)), "OSLO", "f"))
 		}
 		p := trial.ParticipantID(fmt.Sprintf("E%d", envelope))
 		w.readyIn(p, "OSLO", "f")
 		use := trial.ContingencyUsed{Participant: p, Envelope: envelope, On: date("2020-03-01"), Witness: "liv", Reason: "server-down"}
-		first, err := w.trial().UseEnvelope(t.Context(), w.as(trial.Coordinator), use)
+		if envelope == 4 {
+			for name, turn := range map[string]struct {
+				stratum trial.Stratum
+				field   string
+			}{"out of its turn": {stratum, "envelope"}, "of another stratum": {"OSLO/sex=m", "stratum"}} {
+				_, err := w.trial().UseEnvelope(t.Context(), w.as(trial.Coordinator), use, turn.stratum)
+				if wrong, ok := errors.AsType[*trial.Invalid](err); !ok || wrong.Field != turn.field {
+					t.Errorf("an envelope %s: %v", name, err)
+				}
+			}
+			w.do(trial.Custodian, trial.EnvelopeSpoiled{Stratum: stratum, Envelope: 3, Reason: "lost"})
+		}
+		first, err := w.trial().UseEnvelope(t.Context(), w.as(trial.Coordinator), use, stratum)
 		if err != nil {
 			t.Fatal(err)
 		}
 		w = w.reopen()
 		use.Witness = "per"
-		if again, err := w.trial().UseEnvelope(t.Context(), w.as(trial.Coordinator), use); err != nil || !again.Repeated || again.Leaf != first.Leaf {
+		if again, err := w.trial().UseEnvelope(t.Context(), w.as(trial.Coordinator), use, stratum); err != nil || !again.Repeated || again.Leaf != first.Leaf {
 			t.Errorf("entered again: %+v, %v", again, err)
 		}
-		if got, want := arms(w)[p], printed["OSLO/sex=f"][envelope-1]; got != want {
+		if got, want := arms(w)[p], printed[stratum][envelope-1]; got != want {
 			t.Errorf("envelope %d has %s on record, %s is printed", envelope, got, want)
 		}
 		use.Envelope = 0
-		if _, err := w.trial().UseEnvelope(t.Context(), w.as(trial.Coordinator), use); err == nil {
+		if _, err := w.trial().UseEnvelope(t.Context(), w.as(trial.Coordinator), use, stratum); err == nil {
 			t.Error("envelope 0 was entered")
 		}
 	}

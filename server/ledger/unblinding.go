@@ -49,7 +49,8 @@ type Proof func() error
 // the participant's: it explains what the caller did, and stays when the
 // participant's data are destroyed.
 //
-// Source: ICH E6(R3) (2025), 4.1.2: unblinding is justified and recorded.
+// Source: ICH E6(R3) (2025), annex 1, 2.11 and 4.1.4: an unblinding is justified and
+// documented, that of an emergency too.
 func (t *Trial) Unblind(ctx context.Context, by Caller, e trial.Unblinded, text string, proof Proof) (Opened, error) {
 	padded, err := vault.Pad([]byte(text), reasonSize)
 	if err != nil {

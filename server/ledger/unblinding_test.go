@@ -210,8 +210,8 @@ func TestApproveDisclosureFindsTheProposal(t *testing.T) {
 	}
 }
 
-// What was said of a broken blind is under the participant's own key: it is gone
-// with the data, and its key is missed if that is gone without an entry.
+// What was said of a broken blind is under the participant's own key, and gone with
+// the data.
 func TestBrokenBlindIsSealedForTheParticipant(t *testing.T) {
 	w := recruiting(t, &storetest.Memory{})
 	w.randomize("P1")

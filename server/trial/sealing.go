@@ -3,6 +3,7 @@ package trial
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -26,11 +27,26 @@ type Sealing struct {
 	Entropy     []byte // the contribution, nil if there is none
 	Contributor string
 	Abandoned   int // sealings before this one
+	Printed     []ContingencyPrinted
+	Spoiled     []SpoiledEnvelopes // of the strata that have some, by name
+}
+
+// SpoiledEnvelopes is how many backup envelopes of a stratum are spoiled.
+type SpoiledEnvelopes struct {
+	Stratum   Stratum
+	Envelopes int
 }
 
 // Sealing returns the present sealing, if there is one. The caller must not
 // change it.
-func (s *State) Sealing() (Sealing, bool) { return s.sealing, s.sealed }
+func (s *State) Sealing() (Sealing, bool) {
+	out := s.sealing
+	for stratum, numbers := range s.spoiledEnvelopes {
+		out.Spoiled = append(out.Spoiled, SpoiledEnvelopes{stratum, len(numbers)})
+	}
+	slices.SortFunc(out.Spoiled, func(a, b SpoiledEnvelopes) int { return strings.Compare(string(a.Stratum), string(b.Stratum)) })
+	return out, s.sealed
+}
 
 // Envelopes returns how many backup envelopes each stratum has.
 func (s *State) Envelopes() int { return s.envelopes }
@@ -135,6 +151,7 @@ func (s *State) applySealing(m Meta, e Event) {
 		s.sealing = Sealing{Abandoned: s.sealing.Abandoned + 1}
 	case ContingencyPrinted:
 		s.envelopes = e.Envelopes
+		s.sealing.Printed = append(s.sealing.Printed, e)
 	case EnvelopeSpoiled:
 		s.spoiledEnvelopes[e.Stratum] = append(s.spoiledEnvelopes[e.Stratum], e.Envelope)
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/lodd-rct/lodd/server/trial"
 )
 
@@ -120,6 +122,22 @@ func TestSpoiledEnvelopesRefuse(t *testing.T) {
 		{"the use of a spoiled one", then(ready, spoiled(alcohol, 1)), use, invalid("envelope")},
 	})
 	tell(t, then(ready, spoiled("OSLO/drug=other", 1), use)...) // another stratum's
+}
+
+// A sealing tells what was printed of it, and how many envelopes of which stratum
+// are spoiled; the next sealing begins anew.
+func TestSealingTellsOfItsEnvelopes(t *testing.T) {
+	before := then(sealed, printed(2), printed(3), spoiled("OSLO/drug=other", 2), spoiled("OSLO/drug=alcohol", 1), spoiled("OSLO/drug=other", 1))
+	got, _ := tell(t, before...).Sealing()
+	if diff := cmp.Diff([]trial.ContingencyPrinted{printed(2), printed(3)}, got.Printed); diff != "" {
+		t.Errorf("printed (-want +got)\n%s", diff)
+	}
+	if diff := cmp.Diff([]trial.SpoiledEnvelopes{{Stratum: "OSLO/drug=alcohol", Envelopes: 1}, {Stratum: "OSLO/drug=other", Envelopes: 2}}, got.Spoiled); diff != "" {
+		t.Errorf("spoiled (-want +got)\n%s", diff)
+	}
+	if got, _ := tell(t, then(before, abandon)...).Sealing(); got.Printed != nil || got.Spoiled != nil {
+		t.Errorf("after the sealing was abandoned: %+v", got)
+	}
 }
 
 // The next envelope is the lowest that is neither used nor spoiled. Those of an

@@ -34,6 +34,10 @@ func (p *Protocol) combine(out []Stratum, who Participant) []Stratum {
 	return out
 }
 
+// StratumOf returns the stratum of a participant, whatever was corrected after
+// the randomization.
+func (p *Protocol) StratumOf(who *Participant) Stratum { return who.stratum(p.Factors) }
+
 // LevelIndexes returns a participant's site and levels of the factors as
 // indexes into the protocol's, -1 for one that it doesn't have. They are the
 // levels by which the participant is randomized, whatever was corrected later.
