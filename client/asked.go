@@ -155,6 +155,8 @@ func kindOfParticipant(req any) string {
 		return randomized
 	case *loddv1.SubmitFormRequest:
 		return "form_submitted"
+	case *loddv1.SignFormRequest:
+		return "form_signed"
 	case *loddv1.CorrectFormRequest:
 		return "form_corrected"
 	case *loddv1.RecordMissedVisitRequest:

@@ -64,15 +64,12 @@ func TestHealthHasABucketOfItsOwn(t *testing.T) {
 // about here.
 func TestOnlySigningInNeedsNoSession(t *testing.T) {
 	for _, m := range everyMethod() {
-		switch p := permissionOf(m); p {
-		case loddv1.Permission_PERMISSION_PUBLIC:
-			if m.Parent().Name() != "SessionService" {
-				t.Errorf("%s is for everybody", m.FullName())
-			}
-		case loddv1.Permission_PERMISSION_FOLLOW:
-			if m.Parent().Name() != "FollowService" {
-				t.Errorf("%s is for machines", m.FullName())
-			}
+		p := permissionOf(m)
+		if p == loddv1.Permission_PERMISSION_PUBLIC && m.Parent().Name() != "SessionService" {
+			t.Errorf("%s is for everybody", m.FullName())
+		}
+		if p == loddv1.Permission_PERMISSION_FOLLOW && m.Parent().Name() != "FollowService" {
+			t.Errorf("%s is for machines", m.FullName())
 		}
 	}
 	var served []string

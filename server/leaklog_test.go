@@ -78,7 +78,7 @@ func TestLeakL17PanicsTellNoArm(t *testing.T) {
 		"a value":   func() { panic(struct{ arm string }{arms[1]}) },
 		"a message": func() { panic(&loddv1.Arm{Id: arms[1]}) },
 		"an index":  func() { arm := len(arms) + 4711; _ = arms[arm] },
-		"a nil map": func() { var none map[string]int; none[arms[1]]++ },
+		"a nil map": func() { none := map[string]map[string]int{}; none[arms[0]][arms[1]]++ },
 	} {
 		t.Run(name, func(t *testing.T) {
 			act := func() {}

@@ -99,8 +99,15 @@ func TestStreamsOfMachinesCountForThemselves(t *testing.T) {
 		machine bool
 		want    bool
 	}{
-		{"kari", false, true}, {"kari", false, true}, {"kari", false, false}, {"ola", false, true}, {"per", false, false},
-		{" 10.0.0.1", true, true}, {" 10.0.0.1", true, true}, {" 10.0.0.1", true, false}, {" 10.0.0.2", true, true},
+		{"kari", false, true},
+		{"kari", false, true},
+		{"kari", false, false},
+		{"ola", false, true},
+		{"per", false, false},
+		{" 10.0.0.1", true, true},
+		{" 10.0.0.1", true, true},
+		{" 10.0.0.1", true, false},
+		{" 10.0.0.2", true, true},
 	} {
 		if got := s.enter(tt.who, tt.machine); got != tt.want {
 			t.Errorf("%d: %s is let in: %v", i, tt.who, got)

@@ -95,7 +95,21 @@ func TestCommands(t *testing.T) {
 		}},
 		"CheckForm":         &loddv1.CheckFormResponse{Shown: []string{"work"}, Warnings: problem},
 		"SubmitForm":        &loddv1.SubmitFormResponse{Receipt: receipt, Timing: "in-window", Warnings: problem},
-		"ReadForm":          &loddv1.ReadFormResponse{Values: `{"hours":{"missing":"refused"}}`, On: "2026-10-28", Corrections: []*loddv1.Correction{{At: at, By: "kari", Reason: "typing error", Changes: change}}, Held: []string{"note"}},
+		"ReadForm":          &loddv1.ReadFormResponse{Values: `{"hours":{"missing":"refused"}}`, On: "2026-10-28", Corrections: []*loddv1.Correction{{At: at, By: "kari", Reason: "typing error", Changes: change}}, Held: []string{"note"}, Version: 43, Signatures: []*loddv1.Signature{
+			{Name: "Ola Blind", By: "ola", Meaning: "authorship", At: at, Void: true}, {Name: "Ola Blind", By: "ola", Meaning: "authorship", At: at},
+		}},
+		"SignForm": func(req proto.Message) any {
+			r := req.(*loddv1.SignFormRequest)
+			return &loddv1.SignFormResponse{Receipt: receipt, Signature: &loddv1.Signature{Name: "Ola Blind", Meaning: r.GetMeaning(), At: at}}
+		},
+		"HandOver": &loddv1.HandOverResponse{Roles: []*loddv1.GrantedRole{{User: "kari", Role: "assessor", Site: "OSL", From: at}}},
+		"ReviewAccess": &loddv1.ReviewAccessResponse{On: "2026-11-20", People: []*loddv1.PersonAccess{
+			{User: "kari", FullName: "Kari List", SecondFactor: true, Roles: []*loddv1.GrantedRole{{User: "kari", Role: "treatment-team", Site: "OSL", Team: "ips", From: at}}, Permissions: []string{"read_trial", "unblind"}, Unblinded: true, LastSignIn: at},
+			{User: "ola", FullName: "Ola Blind", Disabled: true},
+		}},
+		"ListProposals": &loddv1.ListProposalsResponse{Proposals: []*loddv1.WaitingProposal{
+			{Act: "recovery", Subject: "ola", By: "ada", Expires: at}, {Act: "disclosure", TrialId: "IPS", Subject: "OSL-7", To: "aud", By: "per", Expires: at},
+		}},
 		"CorrectForm":       &loddv1.CorrectFormResponse{Receipt: receipt, Changes: change},
 		"RecordMissedVisit": &loddv1.RecordMissedVisitResponse{Receipt: receipt},
 		"ListHeldText": &loddv1.ListHeldTextResponse{Texts: []*loddv1.HeldText{
@@ -142,8 +156,8 @@ func TestCommands(t *testing.T) {
 		"ListContacts": &loddv1.ListContactsResponse{Contacts: []*loddv1.Contact{
 			{On: "2026-11-20", Kind: "employer", Minutes: 45, By: "ina", At: at}, {On: "2026-11-21", Kind: "message", By: "ina", At: at},
 		}},
-		"TakeLock":     &loddv1.TakeLockResponse{Lock: lock, Receipt: receipt},
-		"ListLocks":    &loddv1.ListLocksResponse{Locks: []*loddv1.Lock{lock}},
+		"TakeLock":  &loddv1.TakeLockResponse{Lock: lock, Receipt: receipt},
+		"ListLocks": &loddv1.ListLocksResponse{Locks: []*loddv1.Lock{lock}},
 		"ListEntries": []proto.Message{
 			&loddv1.ListEntriesResponse{List: "IPS/conduct", Index: 0, At: at, Actor: "kari", Role: "coordinator", Kind: "screened", Detail: `{"site":"OSL"}`, LeafHash: []byte{1, 2}},
 			&loddv1.ListEntriesResponse{List: "IPS/conduct", Index: 1, At: at, Actor: "kari", Role: "coordinator", Kind: "randomized"},
@@ -159,6 +173,8 @@ func TestCommands(t *testing.T) {
 		{"people", []string{
 			"invite create --administrator --hours 5", "account list", "account list # nb", "account list -o csv", "account disable ola --reason left --yes",
 			"role grant ola assessor --site OSL", "role grant per treatment-team --team ips", "role revoke ola assessor --site OSL --reason left", "role list", "role list # nb",
+			"role grant ola coordinator --until 2026-12-31", "role grant ola coordinator --until tomorrow", "people handover ola kari --reason left",
+			"people review --on 2026-11-20", "people review # nb", "people proposals", "people proposals # nb",
 		}},
 		{"trial", []string{
 			"protocol show ips", "protocol show ips --design", "trial create -f - < id: IPS", "trial seal -f - -y < blocks: [4]", "trial open", "trial close -y",
@@ -193,6 +209,8 @@ func TestCommands(t *testing.T) {
 			"worklist list", "worklist list --overdue --due 30d # nb", "form show job", "form show job # nb", "form export-template job",
 			`form validate job - < {"work":"yes","hours":99}`, `form submit OSL-7 m6 job - --on 2026-10-28 < {"work":"yes","hours":99}`, "form read OSL-7 m6 job", "form read OSL-7 m6 job # nb",
 			`form correct OSL-7 m6 job - --reason typo < {"hours":null}`,
+			"form sign OSL-7 m6 job --password-stdin < seven green bottles", "form sign OSL-7 m6 job --meaning review --password-stdin < seven green bottles # nb",
+			"form sign OSL-7 m6 job --meaning whim",
 		}},
 		{"export", []string{"lock take", "lock take # nb", "export list", "export list # nb", "audit list", "audit list --list IPS/conduct --participant OSL-7 -o csv", "audit list # nb"}},
 		{"review", []string{

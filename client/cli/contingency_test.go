@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"filippo.io/age"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -245,7 +246,7 @@ func TestContingencyRecordIsConfirmed(t *testing.T) {
 
 // What is no number of an envelope isn't sent; who spoils one twice is told so.
 func TestContingencySpoilRefuses(t *testing.T) {
-	refusal, err := status.New(codes.AlreadyExists, "it exists already").WithDetails(&errdetails.ErrorInfo{Reason: "EXISTS", Domain: "lodd"})
+	refusal, err := status.New(codes.AlreadyExists, "it exists already").WithDetails(&errdetails.ErrorInfo{Domain: "lodd.v1", Reason: "EXISTS"})
 	if err != nil {
 		t.Fatal(err)
 	}

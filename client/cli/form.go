@@ -13,8 +13,8 @@ import (
 )
 
 func (a *app) formCommand() *cobra.Command {
-	return noun("form", "Show, fill in, read and correct forms",
-		a.formShow(), a.formTemplate(), a.formValidate(), a.formSubmit(), a.formRead(), a.formCorrect())
+	return noun("form", "Show, fill in, read, correct and sign forms",
+		a.formShow(), a.formTemplate(), a.formValidate(), a.formSubmit(), a.formRead(), a.formCorrect(), a.formSign())
 }
 
 // answerable reports whether people answer an item: the others are shown or
@@ -191,7 +191,7 @@ func (a *app) formRead() *cobra.Command {
 			corrections = append(corrections, correctionJSON{stamp(x.GetAt()), x.GetBy(), x.GetReason(), changesOf(x.GetChanges())})
 		}
 		return a.write(one("answers", "participant", c.args[0], "visit", c.args[1], "form", c.args[2], "on", answer.GetOn(),
-			"values", rawObject(answer.GetValues()), "calculated", rawObject(answer.GetCalculated()), "corrections", corrections))
+			"values", rawObject(answer.GetValues()), "calculated", rawObject(answer.GetCalculated()), "corrections", corrections, "signatures", a.signaturesOf(answer)))
 	})
 }
 

@@ -128,8 +128,10 @@ func TestLeakL17DurationsAreRounded(t *testing.T) {
 		return shown
 	}
 	for _, pair := range [][2]time.Duration{
-		{time.Microsecond, 900 * time.Microsecond}, {6 * time.Millisecond, 19 * time.Millisecond},
-		{2100 * time.Millisecond, 9 * time.Second}, {time.Hour, 2 * time.Hour},
+		{time.Microsecond, 900 * time.Microsecond},
+		{6 * time.Millisecond, 19 * time.Millisecond},
+		{2100 * time.Millisecond, 9 * time.Second},
+		{time.Hour, 2 * time.Hour},
 	} {
 		a, b := of(pair[0]), of(pair[1])
 		if !slices.Equal(a, b) || len(a) < 10 {
