@@ -73,6 +73,11 @@ type Forecast struct {
 	// nil for one site, and SharedOwn also if it is too much to compute.
 	SharedAll, SharedOwn *Guesses
 
+	// OwnSite is how an observer does of [Minimization] who sees arms and levels of
+	// the own site only, and knows how many others were randomized in between. It
+	// is nil for other designs, for one site, and if it is too much to compute.
+	OwnSite *Guesses
+
 	// Imbalance is how far the arms are from their ratio after the last
 	// participant.
 	Imbalance Imbalance
@@ -84,8 +89,10 @@ type Forecast struct {
 //
 // [Minimization] is always simulated, with participants who come with each level
 // of a factor with equal chances, whatever their other levels are: the plan's
-// sites and strata aren't used, for the design has its own, and the observer
-// sees arms and levels of the whole trial. A [List] is refused: what is likely
+// sites and strata aren't used, for the design has its own, the first factor
+// being the site, and the observer sees arms and levels of the whole trial. That
+// of one site can't weigh all pasts that may be; it guesses by some of them, so
+// that a perfect one might do a little better. A [List] is refused: what is likely
 // in it depends on how it was drawn.
 //
 // The error wraps [ErrDesign] if the design can't be used; another one says

@@ -42,6 +42,7 @@ func (t *trials) forecast(p Plan) Forecast {
 		f.Imbalance.Chances = append(f.Imbalance.Chances, ImbalanceChance{ahead, float64(count) / float64(n)})
 	}
 	f.Imbalance.sort()
+	f.OwnSite = t.ownSite(p.Participants)
 	return f
 }
 
@@ -52,10 +53,8 @@ func (t *trials) run(participants int) (correct, ahead float64) {
 	s := newMinimized(t.design, t.random)
 	levels, counts := make([]int, len(t.design.Factors)), make([]int, len(t.design.Ratio))
 	for range participants {
-		for i, f := range t.design.Factors {
-			levels[i] = int(t.random.below(uint64(f.Levels)))
-		}
-		correct += t.likeliest(s.best(levels))
+		t.participant(levels)
+		correct += slices.Max(t.next(s, levels))
 		arm := int(s.draw(t.random, levels))
 		s.count(levels, arm)
 		counts[arm]++
@@ -63,9 +62,17 @@ func (t *trials) run(participants int) (correct, ahead float64) {
 	return correct / float64(participants), aheadOf(counts, t.design.Ratio)
 }
 
-// likeliest returns the chance of the likeliest arm, if the best ones are
-// preferred in the given proportion.
-func (t *trials) likeliest(best []int) float64 {
+// participant draws the levels of the next participant.
+func (t *trials) participant(levels []int) {
+	for i, f := range t.design.Factors {
+		levels[i] = int(t.random.below(uint64(f.Levels)))
+	}
+}
+
+// next returns the chances of the arms of a participant with the given levels:
+// of the best ones, one is preferred in proportion to the ratio.
+func (t *trials) next(s *minimized, levels []int) []float64 {
+	best := s.best(levels)
 	chances := make([]float64, len(best))
 	for preferred, r := range best {
 		if r == 0 {
@@ -76,5 +83,5 @@ func (t *trials) likeliest(best []int) float64 {
 			chances[arm] += float64(r) / float64(sum(best)) * float64(part) / float64(sum(parts))
 		}
 	}
-	return slices.Max(chances)
+	return chances
 }

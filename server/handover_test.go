@@ -103,6 +103,10 @@ func TestARoleEndsByItself(t *testing.T) {
 		return err
 	}
 	refused(t, grant(w.clock.now()), codes.InvalidArgument, "") // no end in the past
+	_, err := w.people().GrantRole(w.as("cus"), &loddv1.GrantRoleRequest{
+		TrialId: "T1", User: "temp", Role: "custodian", Expires: timestamppb.New(w.clock.now().Add(time.Hour)),
+	})
+	refused(t, err, codes.InvalidArgument, "") // or nobody could give a role one day
 	end := w.clock.now().Add(time.Hour)
 	w.must(grant(end))
 	w.must(grant(end)) // a repeat is no entry

@@ -125,6 +125,9 @@ func (s *peopleService) GrantRole(ctx context.Context, req *loddv1.GrantRoleRequ
 	saw := err
 	e := people.Granted{Grant: g}
 	if req.GetExpires() != nil {
+		if g.Role == string(trial.Custodian) {
+			return nil, rpcerr.Field("expires", errors.New("a custodian's role has no end, or one day nobody could give a role; hand it over instead"))
+		}
 		e.Expires = req.GetExpires().AsTime().Truncate(time.Millisecond)
 	}
 	return &loddv1.GrantRoleResponse{}, s.do(ctx, func(p *people.State) (people.Event, error) {

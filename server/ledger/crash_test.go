@@ -7,15 +7,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/lodd-rct/lodd/audit/store"
 	"github.com/lodd-rct/lodd/audit/store/bolt"
+	"github.com/lodd-rct/lodd/server/ledger"
 	"github.com/lodd-rct/lodd/server/trial"
 )
 
 // childEnv names the file on which the test program runs as a server that will
-// be killed; with _AT beside, whether before or after the write.
+// be killed; with _AT beside, whether before or after the write, and of what if it
+// isn't a randomization.
 const childEnv = "LODD_LEDGER_CHILD"
 
 // crashing is a store that stops for ever at the next append once it is armed,
@@ -39,15 +42,27 @@ func (c *crashing) Append(ctx context.Context, parts ...store.Part) error {
 	select {}
 }
 
-// child randomizes P1 and stops before or after the randomization is durable.
+// reported is the request id of the adverse event that a child reports.
+var reported = trial.RequestID{15: 250}
+
+// child randomizes P1, or reports an adverse event, and stops before or after that
+// is durable.
 func child(path, at string) {
 	testing.Main(func(_, _ string) (bool, error) { return true, nil }, []testing.InternalTest{{Name: "Child", F: func(t *testing.T) {
 		db, err := bolt.Open(path, bolt.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &crashing{Store: db, after: at == "after"}
+		when, what, _ := strings.Cut(at, " ")
+		s := &crashing{Store: db, after: when == "after"}
 		w := recruiting(t, s)
+		if what == "report" {
+			w.randomize("P1")
+			s.armed = true
+			by := ledger.Caller{Actor: string(trial.TreatmentTeam), Role: trial.TreatmentTeam, Request: reported}
+			r, _, err := w.trial().ReportAdverseEvent(t.Context(), by, relapse(trial.FromTeam), fell)
+			t.Fatalf("the server went on: %+v, %v", r, err)
+		}
 		commit := w.ready("P1")
 		s.armed = true
 		r, err := w.trial().Randomize(t.Context(), w.as(trial.Coordinator), commit)
