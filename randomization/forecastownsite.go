@@ -40,7 +40,7 @@ func (t *trials) ownSite(participants int) *Guesses {
 		return nil
 	}
 	var correct mean
-	for range max(few, min(enough, feasible/work)) {
+	for range max(few, min(enough, feasible/2/work)) {
 		if share, ok := t.watch(participants); ok {
 			correct.add(share)
 		}

@@ -5,8 +5,6 @@ import (
 	"math"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/lodd-rct/lodd/randomization"
 )
 
@@ -80,15 +78,14 @@ func TestForecastOfOneSiteIsThatOfAllTrials(t *testing.T) {
 		correct /= anybody
 		got := forecast(t, design, alone(n))
 		own := got.OwnSite.Correct
-		if math.Abs(own.Value-correct) > 2*own.Error+.002 || own.Error > .005 {
+		if math.Abs(own.Value-correct) > 2*own.Error+.001 || own.Error > .005 {
 			t.Errorf("%v: correct guesses %+v, want %g; who sees all has %g", tt, own, correct, got.Observer.Correct.Value)
 		}
-		t.Logf("%v: %+v, best %g, all %g", tt, own, correct, got.Observer.Correct.Value)
 	}
 }
 
 // Who sees one of many sites guesses worse than who sees all, and better than
-// blindly; a forecast is the same at each call. With one site there is no other.
+// blindly. With one site there is no other.
 func TestOneSiteSeesLessOfMinimization(t *testing.T) {
 	t.Parallel()
 	longForecast(t)
@@ -101,11 +98,8 @@ func TestOneSiteSeesLessOfMinimization(t *testing.T) {
 			t.Errorf("%d sites: own site %+v, all sites %+v, fewer sites %g", sites, own, f.Observer.Correct, last)
 		}
 		last = own.Value
-		if again := forecast(t, design, alone(40)); sites == 2 && !cmp.Equal(f, again) {
-			t.Errorf("another call gives another forecast:\n%s", cmp.Diff(f, again))
-		}
 	}
-	if f := forecast(t, minimization([]int{1, 1}, randomization.Range, 1, 1, 2, 1), alone(40)); f.OwnSite != nil {
+	if f := forecast(t, minimization([]int{1, 1}, randomization.Range, 1, 1, 2, 1), alone(2)); f.OwnSite != nil {
 		t.Errorf("one site: %+v", f.OwnSite)
 	}
 	if f := forecast(t, randomization.BigStick{Tolerance: 3}, randomization.Plan{Participants: 40, Sites: 2, Strata: 1}); f.OwnSite != nil {
