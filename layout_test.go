@@ -59,7 +59,7 @@ var layout = map[string][]string{
 	"server/instrument":  {"cel.dev/cel-go"},
 	"server/protocol":    {"server/trial", "server/instrument", "randomization", "randomization/table", "github.com/goccy/go-yaml"},
 	"server/ledger": {
-		"server/trial", "server/trial/entry", "server/people", "server/instrument", "server/vault", "server/export", "server/envelope", "server/freetext",
+		"server/trial", "server/trial/entry", "server/people", "server/proposal", "server/instrument", "server/vault", "server/export", "server/envelope", "server/freetext",
 		"audit", "audit/ahead", "audit/store", "randomization", "golang.org/x/mod/sumdb/tlog",
 	},
 	"server/envelope": {"server/trial", "filippo.io/age"},

@@ -7,8 +7,6 @@ import (
 	"iter"
 	"time"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/server/trial"
 	"github.com/lodd-rct/lodd/server/trial/entry"
@@ -145,4 +143,4 @@ func (r *replay) waiting() (at int64, why string) {
 }
 
 // sign adds an entry to those of a form that can be signed.
-func (r *replay) sign(f form, leaf tlog.Hash) { r.forms[f] = append(r.forms[f], leaf[:]...) }
+func (r *replay) sign(f form, leaf [32]byte) { r.forms[f] = append(r.forms[f], leaf[:]...) }

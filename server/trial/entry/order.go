@@ -3,8 +3,6 @@ package entry
 import (
 	"iter"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"github.com/lodd-rct/lodd/server/trial"
 )
 
@@ -15,7 +13,7 @@ type Placed struct {
 	Entry
 	// Leaf is the leaf hash of the entry as it is stored, if it is one that is
 	// signed; only package replay says it.
-	Leaf tlog.Hash
+	Leaf [32]byte
 }
 
 // Meta returns what the entry says about itself.
