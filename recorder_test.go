@@ -28,6 +28,7 @@ type rpcKey struct{}
 // An rpc is one call and what was sent in answer.
 type rpc struct {
 	method, user, login string
+	answered            bool // and not refused
 	sent                []string
 }
 
@@ -52,13 +53,15 @@ func (r *recorder) seen() map[string][]string {
 	return out
 }
 
-// methods returns the methods that were called.
+// methods returns the methods that were called and answered.
 func (r *recorder) methods() map[string]bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := map[string]bool{}
 	for _, c := range r.calls {
-		out[c.method] = true
+		if c.answered {
+			out[c.method] = true
+		}
 	}
 	return out
 }
@@ -79,11 +82,14 @@ func (r *recorder) HandleRPC(ctx context.Context, s stats.RPCStats) {
 		if req, ok := s.Payload.(*loddv1.LoginRequest); ok {
 			call.login = req.GetUser()
 		}
+	case *stats.OutHeader:
+		r.note(call, fmt.Sprint("header ", s.Header))
 	case *stats.OutPayload:
 		r.answer(call, s)
 	case *stats.OutTrailer:
 		r.note(call, fmt.Sprint("trailer ", s.Trailer))
 	case *stats.End:
+		call.answered = s.Error == nil
 		r.note(call, fmt.Sprintf("end %v %q", status.Code(s.Error), status.Convert(s.Error).Message()))
 	}
 }

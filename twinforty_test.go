@@ -56,7 +56,7 @@ forms:
     after: mood
     items:
       - {id: guess, type: choice, label: {nb: Hvilken?, en: Which?}, required: true, reveals: true, options: [
-          {id: new, label: {nb: Ny, en: New}}, {id: as-before, label: {nb: Som før, en: As before}}, {id: unknown, label: {nb: Vet ikke, en: Unknown}}]}
+          {code: new, label: {nb: Ny, en: New}}, {code: as-before, label: {nb: Som før, en: As before}}, {code: unknown, label: {nb: Vet ikke, en: Unknown}}]}
 `
 
 // fortyPeople is everybody of the trial, and the first their role.
@@ -72,17 +72,21 @@ var fortyRecipients = []string{
 	"age1jn4a5eau73zw2ep5r27teq2a035z974c2s5400araqljuktwmfhsxr33pj", "age138t9jjy7f8g8xzgq73y0j0n9eg3fcq4hlt0nsja9qc88la76lu6q72dsgh",
 }
 
-// fortyArms are the arms of the lists of both sites, as the list says them: one
-// more than there are participants, so that one of them can be another.
-func fortyArms(swapAll bool, swapOne string) map[string]string {
+// fortyRows are the arms of the list of Oslo, n for the new one, and backwards
+// those of Bergen: one row more than participants, so that the list of each site
+// is out of ratio by one, also if the seventh is in the other arm.
+const fortyRows = "nbbnbnnbnbbnnbnbnbnbn"
+
+// fortyArms returns the arm of each row, by the number of the participant who gets
+// it. All are swapped, or one is.
+func fortyArms(all bool, one string) map[string]string {
 	arms := map[string]string{}
-	for _, site := range []string{"BGO", "OSL"} {
-		for n := 1; n <= 21; n++ {
-			p := fmt.Sprintf("%s-%02d", site, n)
-			if first := (n*n+n/3)%2 == 0 == (n <= 14); first != swapAll != (p == swapOne) {
+	for i := range fortyRows {
+		for site, row := range map[string]byte{"OSL": fortyRows[i], "BGO": fortyRows[len(fortyRows)-1-i]} {
+			p := fmt.Sprintf("%s-%02d", site, i+1)
+			arms[p] = "as-before"
+			if swapped := all != (p == one); (row == 'n') != swapped {
 				arms[p] = "new"
-			} else {
-				arms[p] = "as-before"
 			}
 		}
 	}
@@ -94,7 +98,7 @@ func fortyList(arms map[string]string) []byte {
 	var out strings.Builder
 	out.WriteString("stratum,arm\n")
 	for _, site := range []string{"BGO", "OSL"} {
-		for n := 1; n <= 21; n++ {
+		for n := 1; n <= len(fortyRows); n++ {
 			fmt.Fprintf(&out, "%s,%s\n", site, arms[fmt.Sprintf("%s-%02d", site, n)])
 		}
 	}
@@ -107,6 +111,7 @@ type forty struct {
 	clock   *clock
 	arms    map[string]string
 	numbers []string // of the participants
+	left    bool     // turid has left, and iris came
 }
 
 func (s *forty) wait(d time.Duration) {
@@ -122,6 +127,9 @@ func (s *forty) wait(d time.Duration) {
 func (s *forty) team(p string) string {
 	for _, who := range fortyPeople {
 		if who[1] == "treatment-team" && who[2] == p[:3] && who[3] == s.arms[p] {
+			if who[0] == "turid" && s.left {
+				return "iris"
+			}
 			return who[0]
 		}
 	}
@@ -220,9 +228,17 @@ func (s *forty) enrol(n int) {
 	must(tove.Randomization().CommitRandomization(s.ctx, &loddv1.CommitRandomizationRequest{TrialId: fortyTrial, IntentId: intent, Confirm: p}))
 }
 
+// teams signs all treatment teams in: in which order doesn't hang on an arm.
+func (s *forty) teams() {
+	for _, user := range []string{"ina", "tom", "ivar", "turid", "iris"} {
+		s.as(user)
+	}
+}
+
 // treat lets each team see its people and meet each of them once, and one of them
 // hand its people over.
 func (s *forty) treat() {
+	s.teams()
 	for _, p := range s.numbers {
 		team := s.as(s.team(p))
 		must(team.Delivery().RecordContact(s.ctx, &loddv1.RecordContactRequest{TrialId: fortyTrial, RequestId: s.id(), Participant: p, On: s.day, Kind: "meeting", Minutes: 45}))
@@ -234,6 +250,7 @@ func (s *forty) treat() {
 	}
 	must(s.as(s.team("OSL-07")).Delivery().ListContacts(s.ctx, &loddv1.ListContactsRequest{TrialId: fortyTrial, Participant: "OSL-07"}))
 	must(s.as("kari").People().HandOver(s.ctx, &loddv1.HandOverRequest{TrialId: fortyTrial, From: "turid", To: "iris", Reason: "has left"}))
+	s.left = true
 }
 
 // end takes a lock, and what the blinded roles may have of it.

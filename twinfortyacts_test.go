@@ -37,6 +37,7 @@ func (s *forty) followUp() {
 
 // safety reports events of both kinds of reporters and has them judged.
 func (s *forty) safety() {
+	s.teams()
 	for n, reporter := range []string{"tove", s.team("OSL-07"), s.team("BGO-03")} {
 		must(s.as(reporter).Safety().ReportAdverseEvent(s.ctx, &loddv1.ReportAdverseEventRequest{
 			TrialId: fortyTrial, RequestId: s.id(), Participant: []string{"OSL-02", "OSL-07", "BGO-03"}[n], On: s.day, Category: "relapse", Serious: n == 1, Text: "Drakk igjen en helg.",
@@ -71,7 +72,7 @@ func (s *forty) unblind() {
 	}
 	must(s.as("per").Unblinding().ListUnblindings(s.ctx, &loddv1.ListUnblindingsRequest{TrialId: fortyTrial}))
 	must(s.as("oda").Unblinding().ReportBrokenBlind(s.ctx, &loddv1.ReportBrokenBlindRequest{
-		TrialId: fortyTrial, RequestId: s.id(), Participant: "OSL-07", How: "participant-told", Timing: "after-assessment", Text: "Sa det på telefonen.",
+		TrialId: fortyTrial, RequestId: s.id(), Participant: "OSL-07", How: "participant", Timing: "after-assessment", Text: "Sa det på telefonen.",
 	}))
 	broken := must(s.as("per").Unblinding().ListBrokenBlinds(s.ctx, &loddv1.ListBrokenBlindsRequest{TrialId: fortyTrial})).GetReports()[0].GetNumber()
 	must(s.as("per").Unblinding().AssessImpact(s.ctx, &loddv1.AssessImpactRequest{TrialId: fortyTrial, RequestId: s.id(), Number: broken, Impact: "possible", Measure: "reassigned"}))

@@ -121,6 +121,7 @@ func (s *sequel) seal() {
 		recipients = append(recipients, must(age.GenerateX25519Identity()).Recipient().String())
 	}
 	must(s.as("kari").Sealing().PrintContingency(s.ctx, &loddv1.PrintContingencyRequest{TrialId: secondTrial, RequestId: s.id(), Envelopes: 3, Recipients: recipients}))
+	must(s.as("kari").Sealing().SpoilEnvelope(s.ctx, &loddv1.SpoilEnvelopeRequest{TrialId: secondTrial, RequestId: s.id(), Stratum: "OSL/sex=female", Envelope: 3, Reason: "damaged"}))
 	must(s.as("kari").Trials().OpenEnrolment(s.ctx, &loddv1.OpenEnrolmentRequest{TrialId: secondTrial, RequestId: s.id()}))
 }
 
@@ -184,6 +185,7 @@ func lookAtChanges(ctx context.Context, c *client.Client, id string, participant
 	_, _ = c.Sealing().ContributeEntropy(ctx, &loddv1.ContributeEntropyRequest{TrialId: id, RequestId: request(), Entropy: []byte("1"), Commitment: "0"})
 	_, _ = c.Sealing().AbandonSealing(ctx, &loddv1.AbandonSealingRequest{TrialId: id, RequestId: request(), Reason: "other", Confirm: id})
 	_, _ = c.Sealing().PrintContingency(ctx, &loddv1.PrintContingencyRequest{TrialId: id, RequestId: request(), Envelopes: 1})
+	_, _ = c.Sealing().SpoilEnvelope(ctx, &loddv1.SpoilEnvelopeRequest{TrialId: id, RequestId: request(), Stratum: "OSL/sex=female", Envelope: 2, Reason: "no reason"})
 	_, _ = c.Unsealing().GetUnsealing(ctx, &loddv1.GetUnsealingRequest{TrialId: id})
 	_, _ = c.Unsealing().FreezeAnalysisPlan(ctx, &loddv1.FreezeAnalysisPlanRequest{TrialId: id, RequestId: request(), Digest: make([]byte, 31), Version: "9"})
 	_, _ = c.Unsealing().ProposeUnsealing(ctx, &loddv1.ProposeUnsealingRequest{TrialId: id, RequestId: request()})

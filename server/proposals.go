@@ -45,7 +45,7 @@ func (s *peopleService) ListProposals(ctx context.Context, _ *loddv1.ListProposa
 func recoveries(p *people.State, user string, at time.Time) (out []*loddv1.WaitingProposal) {
 	for _, a := range p.Accounts() {
 		proposed, live := p.Recovery(a.User, at)
-		if live && proposed.By != user && approves(p, user, a.User, at) {
+		if live && proposed.By != user && p.ApprovesRecovery(user, a.User, at) {
 			out = append(out, &loddv1.WaitingProposal{
 				Act: "recovery", Subject: a.User, By: proposed.By, Expires: timestamppb.New(proposed.Expires),
 			})

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -14,7 +13,6 @@ import (
 	"github.com/lodd-rct/lodd/server/people"
 	"github.com/lodd-rct/lodd/server/proposal"
 	"github.com/lodd-rct/lodd/server/rpcerr"
-	"github.com/lodd-rct/lodd/server/trial"
 )
 
 // ProposeRecovery is safe to repeat: what is proposed already stays as it is.
@@ -50,7 +48,7 @@ func (s *peopleService) ProposeRecovery(ctx context.Context, req *loddv1.Propose
 func (s *peopleService) ApproveRecovery(ctx context.Context, req *loddv1.ApproveRecoveryRequest) (*loddv1.ApproveRecoveryResponse, error) {
 	by, user := authz.FromContext(ctx).User, req.GetUser()
 	var err error
-	s.people.View(func(p *people.State) { err = s.mayRecover(p, by, user) })
+	s.people.View(func(p *people.State) { err = mayRecover(p, by, user, s.now()) })
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +62,7 @@ func (s *peopleService) ApproveRecovery(ctx context.Context, req *loddv1.Approve
 	}
 	e := people.RecoveryApproved{User: user, CodeHash: [32]byte(digest)}
 	err = s.people.Do(ctx, ledger.Caller{Actor: by}, func(p *people.State, at time.Time) ([]people.Event, error) {
-		if err := s.mayRecover(p, by, user); err != nil {
+		if err := mayRecover(p, by, user, at); err != nil {
 			return nil, err
 		}
 		e.Expires = at.Add(people.RecoveryLife)
@@ -76,35 +74,14 @@ func (s *peopleService) ApproveRecovery(ctx context.Context, req *loddv1.Approve
 	return &loddv1.ApproveRecoveryResponse{Code: code, Expires: timestamppb.New(e.Expires)}, nil
 }
 
-// mayRecover reports why somebody can't approve a recovery. Whoever may not
-// approve learns nothing about the account.
-func (k *core) mayRecover(p *people.State, by, user string) error {
-	at := k.now()
-	if !approves(p, by, user, at) {
+// mayRecover reports why somebody can't approve a recovery at an instant. Whoever
+// may not approve learns nothing about the account.
+func mayRecover(p *people.State, by, user string, at time.Time) error {
+	if !p.ApprovesRecovery(by, user, at) {
 		return rpcerr.ErrDenied
 	}
 	waiting, _ := p.Recovery(user, at)
 	return waiting.Approve(by, at)
-}
-
-// approves reports whether by is the second person for a recovery of user: a
-// custodian of a trial in which the user holds a role. Where there is no other
-// custodian than the user, it is another administrator.
-func approves(p *people.State, by, user string, at time.Time) bool {
-	if a, ok := p.Account(user); !ok || a.Disabled || by == user {
-		return false
-	}
-	another := false
-	for _, g := range p.Grants(user, at) {
-		if p.Holds(by, g.Trial, string(trial.Custodian), at) {
-			return true
-		}
-		another = another || slices.ContainsFunc(p.HeldAt(g.Trial, at), func(held people.Grant) bool {
-			return held.Role == string(trial.Custodian) && held.User != user
-		})
-	}
-	a, _ := p.Account(by)
-	return a.Administrator && !another
 }
 
 // Recover keeps the password and then appends the entry that uses up the code,

@@ -32,7 +32,8 @@ simulated, and two standard errors are told. The same question always has the
 same answer.
 
 Minimization has neither strata nor sequences: its factors and how many levels
-each has stand in the file, and the observer knows the levels, too. Of a
+each has stand in the file, and the observer knows the levels, too. An observer of
+one site knows its arms and levels, and when somebody came to the others. Of a
 statistician's own list nothing is foretold: show the design that it was drawn by.
 
 Like the randomization file itself, what this prints is for the list custodian.`,
@@ -135,7 +136,7 @@ func (v designView) record() result {
 	for _, g := range []struct {
 		name string
 		of   *randomization.Guesses
-	}{{"shared_all", f.SharedAll}, {"shared_own", f.SharedOwn}} {
+	}{{"own_site", f.OwnSite}, {"shared_all", f.SharedAll}, {"shared_own", f.SharedOwn}} {
 		if g.of != nil {
 			r.columns = append(r.columns, g.name+"_correct", g.name+"_correct_error", g.name+"_certain", g.name+"_certain_error")
 			r.rows[0] = append(r.rows[0], g.of.Correct.Value, g.of.Correct.Error, g.of.Certain.Value, g.of.Certain.Error)

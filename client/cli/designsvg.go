@@ -47,6 +47,7 @@ func (v designView) svg() string {
 	}{
 		{say("note.design-blind"), &blind},
 		{v.observer(), &f.Observer},
+		{say("note.design-own-levels"), f.OwnSite},
 		{say("note.design-shared-own"), f.SharedOwn},
 	} {
 		if row.of != nil {

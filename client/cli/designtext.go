@@ -28,6 +28,7 @@ func (v designView) text() string {
 	if !v.minimizes() {
 		v.guesses(w, say("note.design-own"), &f.Observer)
 	}
+	v.guesses(w, say("note.design-own-levels"), f.OwnSite)
 	v.guesses(w, say("note.design-shared-all"), f.SharedAll)
 	v.guesses(w, say("note.design-shared-own"), f.SharedOwn)
 	writeCells(w, nil)
@@ -119,7 +120,10 @@ func (v designView) advice() []string {
 	if f.SharedOwn != nil {
 		sentences = append(sentences, say("note.design-separate", v.bare(f.SharedOwn.Correct)))
 	}
-	predictable := f.Observer.Correct.Value-f.Blind > muchGuessed || f.Observer.Certain.Value > muchCertain
+	if f.OwnSite != nil {
+		sentences = append(sentences, say("note.design-one-site", v.bare(f.OwnSite.Correct)))
+	}
+	predictable := v.much(f.Observer)
 	unbalanced := f.Imbalance.Quantile(.95) > muchUnbalanced*float64(v.plan.Participants)
 	much, far := "note.design-predictable", "note.design-unbalanced"
 	if v.minimizes() {
@@ -128,6 +132,9 @@ func (v designView) advice() []string {
 	if predictable {
 		sentences = append(sentences, say(much))
 	}
+	if f.OwnSite != nil && v.much(*f.OwnSite) {
+		sentences = append(sentences, say("note.design-predictable-own"))
+	}
 	if unbalanced {
 		sentences = append(sentences, say(far))
 	}
@@ -135,6 +142,11 @@ func (v designView) advice() []string {
 		sentences = append(sentences, say("note.design-fits"))
 	}
 	return append(sentences, v.fit()...)
+}
+
+// much reports whether an observer does so well that it matters.
+func (v designView) much(g randomization.Guesses) bool {
+	return g.Correct.Value-v.forecast.Blind > muchGuessed || g.Certain.Value > muchCertain
 }
 
 // balance says how far apart the arms can get.

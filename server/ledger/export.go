@@ -62,21 +62,23 @@ type past struct {
 	mistakes map[trial.ParticipantID][]export.Mistake
 }
 
-// foldTo folds the trial up to a lock. Allocations are in a compartment that a
-// lock doesn't name; those that belong to it are the ones that were decided
-// before it. They are applied as they stand, sealed: without them the state
-// could not check that every randomization has one.
+// foldTo folds the trial up to a lock. Allocations, and who reported an adverse
+// event for a treatment team, are in compartments that a lock doesn't name; those
+// that belong to it are the ones that were decided before it. They are applied as
+// they stand, sealed: without them the state could not check that every
+// randomization and every such event has one.
 func (t *Trial) foldTo(ctx context.Context, lock trial.Lock) (past, error) {
 	at := past{&trial.State{}, map[trial.ParticipantID]map[trial.VisitID]trial.Code{}, map[trial.ParticipantID][]export.Mistake{}}
 	to := Position{
 		trial.Conduct: lock.Conduct, trial.Outcome: lock.Outcome,
 		trial.Allocation: t.config.Log.Len(t.List(trial.Allocation)),
+		trial.Delivery:   t.config.Log.Len(t.List(trial.Delivery)),
 	}
 	for l, err := range t.Replay(ctx, to) {
 		if err != nil {
 			return past{}, err
 		}
-		if l.In == trial.Allocation && l.ConductSize > lock.Conduct {
+		if (l.In == trial.Allocation || l.In == trial.Delivery) && l.ConductSize > lock.Conduct {
 			break // everything before the lock has been yielded
 		}
 		e, ok := l.Event.(trial.Event)

@@ -185,6 +185,23 @@ func TestEventTexts(t *testing.T) {
 	}
 }
 
+// What teams report before and after a lock doesn't keep it from being exported.
+func TestEventsOfTeamsDoNotDisturbLocks(t *testing.T) {
+	w := recruiting(t, &storetest.Memory{})
+	w.randomize("P1")
+	for range 3 {
+		w.report(trial.TreatmentTeam, fell)
+		w.report(trial.Coordinator, fell)
+		w.do(trial.TreatmentTeam, trial.ContactRecorded{Participant: "P1", On: date("2020-03-01"), Kind: "phone"})
+		w.do(trial.Monitor, trial.Locked{})
+	}
+	for n := 1; n <= 3; n++ {
+		if src, err := w.trial().AtLock(t.Context(), n); err != nil || len(src.Participants) != 1 {
+			t.Errorf("lock %d: %v, %v", n, src.Participants, err)
+		}
+	}
+}
+
 // A text has one size in the log, however long it is and whoever reports it.
 func TestEventTextsAreOfOneSize(t *testing.T) {
 	w := recruiting(t, &storetest.Memory{})

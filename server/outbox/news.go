@@ -58,21 +58,11 @@ func gone(p *people.State, user string, at time.Time) bool {
 	return !ok || a.Disabled && !at.Before(a.DisabledAt)
 }
 
-// helpers returns who may approve that an account gets a new password: the
-// custodians of the trials in which it holds a role, or, if it holds none, the
-// administrators.
+// helpers returns who may approve that an account gets a new password.
 func helpers(p *people.State, user string, at time.Time) []string {
 	var users []string
-	grants := p.Grants(user, at)
-	for _, own := range grants {
-		for _, g := range p.HeldAt(own.Trial, at) {
-			if g.Role == string(trial.Custodian) {
-				users = append(users, g.User)
-			}
-		}
-	}
 	for _, a := range p.Accounts() {
-		if len(grants) == 0 && a.Administrator {
+		if p.ApprovesRecovery(a.User, user, at) {
 			users = append(users, a.User)
 		}
 	}

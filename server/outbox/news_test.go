@@ -51,8 +51,9 @@ func TestEntriesTellThoseWhoAreConcerned(t *testing.T) {
 		"corrected text":  {"IPS/conduct", "tove", trial.FormCorrected{Participant: "Q", Held: []trial.Code{"why"}}, all{outbox.TextHeld: addresses("rita")}},
 		"contact":         {"IPS/delivery", "ina", trial.ContactRecorded{Participant: "P"}, all{}},
 		"recovery":        {"system", "ada", people.RecoveryProposed{User: "olav"}, all{outbox.Proposed: addresses("kari")}},
+		"of the only one": {"system", "ada", people.RecoveryProposed{User: "kari"}, all{outbox.Proposed: addresses("eva")}},
 		"no role":         {"system", "ada", people.RecoveryProposed{User: "eva"}, all{}},
-		"other admin":     {"system", "ada", people.RecoveryProposed{User: "otto"}, all{outbox.Proposed: addresses("eva")}},
+		"other admin":     {"system", "dag", people.RecoveryProposed{User: "eva"}, all{outbox.Proposed: addresses("ada")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

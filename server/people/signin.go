@@ -80,6 +80,25 @@ func (s *State) Recover(user string, code [32]byte, at time.Time) error {
 	return nil
 }
 
+// ApprovesRecovery reports whether by is the second person for a recovery of user at an
+// instant: a custodian of a trial in which the user holds a role. Where there is
+// no other custodian than the user, it is another administrator.
+func (s *State) ApprovesRecovery(by, user string, at time.Time) bool {
+	if by == user || s.active(by) != nil || s.active(user) != nil {
+		return false
+	}
+	another := false
+	for _, g := range s.Grants(user, at) {
+		if s.Holds(by, g.Trial, custodian, at) {
+			return true
+		}
+		another = another || slices.ContainsFunc(s.HeldAt(g.Trial, at), func(held Grant) bool {
+			return held.Role == custodian && held.User != user
+		})
+	}
+	return s.accounts[by].Administrator && !another
+}
+
 // Identity returns the account in use that an identity is tied to. Whoever comes
 // back after the account was disabled gets another one, and ties it anew.
 func (s *State) Identity(issuer string, subject [32]byte) (Account, bool) {

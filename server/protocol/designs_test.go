@@ -41,9 +41,10 @@ func TestMinimizationBalancesSiteAndFactorsOfTheProtocol(t *testing.T) {
 			t.Errorf("%s: %v (-want +got)\n%s", tt.factors, err, diff)
 		}
 	}
-	// Without the protocol the file itself says the levels, in any order.
+	// Without the protocol the file itself says the levels, in any order: the
+	// site comes first, as it is sealed.
 	got, err := ParseRandomization("r.yaml", []byte("design: minimization\nfactors: [{id: sex, levels: 2}, {id: site, levels: 7}]"+rest), []int{2, 1})
-	want := randomization.Minimization{Ratio: []int{2, 1}, Factors: []randomization.Factor{{Levels: 2, Weight: 1}, {Levels: 7, Weight: 1}}, Measure: randomization.Variance, Favored: 4, Of: 5}
+	want := randomization.Minimization{Ratio: []int{2, 1}, Factors: []randomization.Factor{{Levels: 7, Weight: 1}, {Levels: 2, Weight: 1}}, Measure: randomization.Variance, Favored: 4, Of: 5}
 	if diff := cmp.Diff(randomization.Design(want), got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got)\n%s", err, diff)
 	}
@@ -77,9 +78,14 @@ func TestMinimizationThatDoesNotFitIsRefused(t *testing.T) {
 			t.Errorf("%s: %v\nwant %s", tt.rest, err, tt.want)
 		}
 	}
-	_, err := ParseRandomization("r.yaml", []byte("design: minimization\nfactors: [sex]\nmeasure: range\nchance: 4/5"), []int{1, 1})
-	if err == nil || !strings.HasPrefix(err.Error(), "r.yaml:2: randomization: factors: how many levels sex has isn't known without the protocol") {
-		t.Errorf("without levels or protocol: %v", err)
+	for factors, want := range map[string]string{
+		"[{id: site, levels: 2}, sex]": "how many levels sex has isn't known without the protocol",
+		"[{id: sex, levels: 2}]":       "site is missing",
+	} {
+		_, err := ParseRandomization("r.yaml", []byte("design: minimization\nfactors: "+factors+"\nmeasure: range\nchance: 4/5"), []int{1, 1})
+		if err == nil || !strings.HasPrefix(err.Error(), "r.yaml:2: randomization: factors: "+want) {
+			t.Errorf("%s without the protocol: %v", factors, err)
+		}
 	}
 }
 

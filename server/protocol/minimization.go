@@ -28,6 +28,8 @@ func readMinimization(f fields, to frame) randomization.Design {
 	}
 	if to.protocol != nil {
 		given = ofProtocol(f, given, to.protocol)
+	} else {
+		given = siteFirst(f, given)
 	}
 	for _, w := range given {
 		if w.levels == 0 {
@@ -75,6 +77,17 @@ func weighedFactors(f fields) []weighed {
 		})
 	}
 	return out
+}
+
+// siteFirst returns the factors with the site before the others, as they are
+// sealed.
+func siteFirst(f fields, given []weighed) []weighed {
+	at := slices.IndexFunc(given, func(w weighed) bool { return w.id == siteFactor })
+	if at < 0 {
+		f.bad("factors", "%s is missing: minimization balances it and every factor of the protocol", siteFactor)
+		return given
+	}
+	return slices.Concat(given[at:at+1], given[:at], given[at+1:])
 }
 
 // ofProtocol returns the site and the factors of a protocol as they are weighed.

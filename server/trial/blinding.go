@@ -65,8 +65,8 @@ func (ArmCollected) event()       {}
 
 // UnblindingReasons are the reasons for unblinding one participant.
 //
-// Source: ICH E6(R3) (2025), 2.4.7 and 4.1: unblinding is for the participant's
-// safety, recorded and explained.
+// Source: ICH E6(R3) (2025), annex 1, 2.11 and 4.1.4: an unblinding is for the
+// participant's safety, recorded and explained.
 func UnblindingReasons() []Code {
 	return []Code{"medical-emergency", "serious-adverse-event", "risk-to-others", "regulator", "other"}
 }
