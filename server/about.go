@@ -40,6 +40,20 @@ func participantOf(event any) trial.ParticipantID {
 		return e.Participant
 	case trial.Replaced:
 		return e.Participant
+	case trial.FormSigned:
+		return e.Participant
+	case trial.TextJudged:
+		return e.Participant
+	case trial.BlindBroken:
+		return e.Participant
+	case trial.Unblinded:
+		return e.Participant
+	case trial.DisclosureProposed:
+		return e.Participant
+	case trial.ContactRecorded:
+		return e.Participant
+	case trial.AdverseEventReported:
+		return e.Participant
 	default:
 		return ""
 	}

@@ -25,6 +25,8 @@ func TestParticipantOfEveryKind(t *testing.T) {
 			case f.Cardinality() == protoreflect.Repeated:
 			case f.Kind() == protoreflect.StringKind:
 				m.Set(f, protoreflect.ValueOfString("2026-03-02")) // a date wherever one is wanted
+			case f.Name() == "digest":
+				m.Set(f, protoreflect.ValueOfBytes(make([]byte, 32)))
 			case f.Kind() == protoreflect.BytesKind:
 				m.Set(f, protoreflect.ValueOfBytes(make([]byte, 16)))
 			}
