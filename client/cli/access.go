@@ -36,7 +36,7 @@ with the role: TO sees the participants of the team, FROM no longer.`,
 	return cmd
 }
 
-// reviewCommand is the periodic review of who has access.
+// accessReviewCommand is the periodic review of who has access.
 func (a *app) accessReviewCommand() *cobra.Command {
 	var on string
 	cmd := a.inTrial(spec{

@@ -93,9 +93,9 @@ func TestCommands(t *testing.T) {
 			{Id: "hours", Type: "decimal", Label: text, Unit: "h/week", Min: &one, Max: &ninety},
 			{Id: "sum", Type: "calc", Label: text},
 		}},
-		"CheckForm":         &loddv1.CheckFormResponse{Shown: []string{"work"}, Warnings: problem},
-		"SubmitForm":        &loddv1.SubmitFormResponse{Receipt: receipt, Timing: "in-window", Warnings: problem},
-		"ReadForm":          &loddv1.ReadFormResponse{Values: `{"hours":{"missing":"refused"}}`, On: "2026-10-28", Corrections: []*loddv1.Correction{{At: at, By: "kari", Reason: "typing error", Changes: change}}, Held: []string{"note"}, Version: 43, Signatures: []*loddv1.Signature{
+		"CheckForm":  &loddv1.CheckFormResponse{Shown: []string{"work"}, Warnings: problem},
+		"SubmitForm": &loddv1.SubmitFormResponse{Receipt: receipt, Timing: "in-window", Warnings: problem},
+		"ReadForm": &loddv1.ReadFormResponse{Values: `{"hours":{"missing":"refused"}}`, On: "2026-10-28", Corrections: []*loddv1.Correction{{At: at, By: "kari", Reason: "typing error", Changes: change}}, Held: []string{"note"}, Version: 43, Signatures: []*loddv1.Signature{
 			{Name: "Ola Blind", By: "ola", Meaning: "authorship", At: at, Void: true}, {Name: "Ola Blind", By: "ola", Meaning: "authorship", At: at},
 		}},
 		"SignForm": func(req proto.Message) any {

@@ -25,6 +25,7 @@ var wantCodes = map[string]int{
 	"OUTCOME_UNKNOWN": 10, "DISK_FULL": 1, "BUSY": 1, "SIGN_IN": 3, "SLOW_DOWN": 3, "DIRECT_IDENTIFIER": 7, "GIVE_AWAY": 7,
 	"NOT_IN_WINDOW": 6, "FENCED": 6, "SAME_PERSON": 6, "NOT_READY": 6, "NOT_PROPOSED": 6, "UNSEALED": 6, "NOT_UNSEALED": 6,
 	"AWAITS_ENTROPY": 6, "NO_CONTRIBUTION": 6, "LIST_USED_UP": 6, "BLIND_BROKEN": 6, "CHANGED": 6,
+	"CODE_NEEDED": 3, "FACTOR_NEEDED": 3, "STEP_UP": 3, "NO_PROVIDER": 6,
 }
 
 // Every reason has an exit code, and words that say what was wrong and what to

@@ -41,7 +41,7 @@ func (a *app) begin(ctx context.Context, c *client.Client, how proving, req *lod
 			who, device, err = c.LoginOIDC(ctx, &loddv1.LoginOIDCRequest{IdToken: token, Nonce: nonce, Code: code}, known)
 			answer, req.User = who.GetSession(), first(who.GetUser(), req.GetUser())
 			if client.HasReason(err, loddv1.ErrorReason_ERROR_REASON_SIGN_IN) {
-				err = &rewordedError{err, a.words.say("error.identity"), a.words.say("hint.identity")}
+				err = &rewordedError{err, a.words.say("error.not-tied"), a.words.say("hint.not-tied")}
 			}
 			return err
 		}
