@@ -19,8 +19,8 @@ type limitsConfig struct {
 	StrangersPerSecond int `toml:"strangers_per_second"`
 	StrangersBurst     int `toml:"strangers_burst"`
 	// CostlyPerMinute and CostlyBurst are the calls of one costly method by an
-	// account: downloads, lists of the log, locks, printing. The defaults are 120 and
-	// 100.
+	// account: downloads, lists of the log, locks, printing, passwords. The defaults
+	// are six tenths of PerSecond and a tenth of Burst, so 120 and 100.
 	CostlyPerMinute int `toml:"costly_per_minute"`
 	CostlyBurst     int `toml:"costly_burst"`
 	// Streams and StreamsPerUser are how many downloads may be open, of all accounts

@@ -43,11 +43,21 @@ func (r *recorder) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.C
 }
 
 // seen returns what each account was sent.
-func (r *recorder) seen() map[string][]string {
+func (r *recorder) seen() map[string][]string { return r.seenBetween(0, r.len()) }
+
+// len returns how many calls there were so far.
+func (r *recorder) len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.calls)
+}
+
+// seenBetween returns what each account was sent in some of the calls.
+func (r *recorder) seenBetween(from, to int) map[string][]string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := map[string][]string{}
-	for _, c := range r.calls {
+	for _, c := range r.calls[from:to] {
 		out[c.user] = append(out[c.user], c.sent...)
 	}
 	return out
@@ -106,6 +116,10 @@ func (r *recorder) answer(call *rpc, s *stats.OutPayload) {
 	case *loddv1.DownloadExportResponse:
 		// Bundles hold signed heads, which are hiding; compareExports looks inside.
 		r.note(call, fmt.Sprintf("export %s of %d bytes, piece of %d", m.GetFileName(), m.GetSizeBytes(), len(m.GetChunk())))
+		return
+	case *loddv1.SealDesignResponse:
+		// Its receipt and record hash the commitment, which is hiding.
+		r.note(call, fmt.Sprintf("sealing of %d bytes", s.WireLength))
 		return
 	case *loddv1.DownloadRevealResponse:
 		// It tells every arm, at a time when all may be told; until then and in all

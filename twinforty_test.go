@@ -59,12 +59,13 @@ forms:
           {code: new, label: {nb: Ny, en: New}}, {code: as-before, label: {nb: Som før, en: As before}}, {code: unknown, label: {nb: Vet ikke, en: Unknown}}]}
 `
 
-// fortyPeople is everybody of the trial, and the first their role.
+// fortyPeople is everybody of the trial with role, site and team. The names of
+// treatment teams have one length, since what they write bears them.
 var fortyPeople = [][4]string{
 	{"kari", "custodian"}, {"tove", "coordinator"}, {"olav", "assessor"}, {"oda", "assessor"}, {"mona", "monitor"}, {"per", "investigator"},
 	{"pia", "investigator"}, {"stine", "statistician"}, {"dag", "dsmb"}, {"aud", "auditor"}, {"arvid", "auditor"}, {"rita", "reviewer"}, {"hanne", "clinician"},
 	{"ina", "treatment-team", "OSL", "new"}, {"tom", "treatment-team", "OSL", "as-before"},
-	{"ivar", "treatment-team", "BGO", "new"}, {"turid", "treatment-team", "BGO", "as-before"}, {"iris"}, {"gro"},
+	{"eva", "treatment-team", "BGO", "new"}, {"jon", "treatment-team", "BGO", "as-before"}, {"ida"}, {"gro"},
 }
 
 // fortyRecipients are the public keys of two people who would open envelopes.
@@ -111,7 +112,7 @@ type forty struct {
 	clock   *clock
 	arms    map[string]string
 	numbers []string // of the participants
-	left    bool     // turid has left, and iris came
+	left    bool     // jon has left, and ida came
 }
 
 func (s *forty) wait(d time.Duration) {
@@ -127,8 +128,8 @@ func (s *forty) wait(d time.Duration) {
 func (s *forty) team(p string) string {
 	for _, who := range fortyPeople {
 		if who[1] == "treatment-team" && who[2] == p[:3] && who[3] == s.arms[p] {
-			if who[0] == "turid" && s.left {
-				return "iris"
+			if who[0] == "jon" && s.left {
+				return "ida"
 			}
 			return who[0]
 		}
@@ -230,7 +231,7 @@ func (s *forty) enrol(n int) {
 
 // teams signs all treatment teams in: in which order doesn't hang on an arm.
 func (s *forty) teams() {
-	for _, user := range []string{"ina", "tom", "ivar", "turid", "iris"} {
+	for _, user := range []string{"ina", "tom", "eva", "jon", "ida"} {
 		s.as(user)
 	}
 }
@@ -249,7 +250,7 @@ func (s *forty) treat() {
 		}
 	}
 	must(s.as(s.team("OSL-07")).Delivery().ListContacts(s.ctx, &loddv1.ListContactsRequest{TrialId: fortyTrial, Participant: "OSL-07"}))
-	must(s.as("kari").People().HandOver(s.ctx, &loddv1.HandOverRequest{TrialId: fortyTrial, From: "turid", To: "iris", Reason: "has left"}))
+	must(s.as("kari").People().HandOver(s.ctx, &loddv1.HandOverRequest{TrialId: fortyTrial, From: "jon", To: "ida", Reason: "has left"}))
 	s.left = true
 }
 
@@ -258,5 +259,6 @@ func (s *forty) end() {
 	must(s.as("tove").Participants().RecordWithdrawal(s.ctx, &loddv1.RecordWithdrawalRequest{TrialId: fortyTrial, RequestId: s.id(), Participant: "OSL-09", Scope: "intervention", Reason: "burden"}))
 	must(s.as("mona").Exports().TakeLock(s.ctx, &loddv1.TakeLockRequest{TrialId: fortyTrial, RequestId: s.id()}))
 	must(s.as("mona").DownloadExport(s.ctx, &loddv1.DownloadExportRequest{TrialId: fortyTrial, RequestId: s.id(), Lock: 1}, io.Discard, nil))
+	must(s.as("kari").People().RevokeRole(s.ctx, &loddv1.RevokeRoleRequest{TrialId: fortyTrial, User: "arvid", Role: "auditor", Reason: "has left"}))
 	must(s.as("aud").People().ReviewAccess(s.ctx, &loddv1.ReviewAccessRequest{TrialId: fortyTrial, On: s.day}))
 }

@@ -98,7 +98,7 @@ func (w *world) badRequests() []bypass {
 	const invalid = codes.InvalidArgument
 	id, err := age.GenerateX25519Identity()
 	w.must(err)
-	print := func(recipients ...string) func() error {
+	printing := func(recipients ...string) func() error {
 		return func() error {
 			_, err := w.sealing().PrintContingency(w.as("cus"), &loddv1.PrintContingencyRequest{TrialId: "T1", RequestId: w.id(), Envelopes: 2, Recipients: recipients})
 			return err
@@ -127,9 +127,9 @@ func (w *world) badRequests() []bypass {
 		}
 	}
 	return []bypass{
-		{"error.recipients", "one recipient", print(id.Recipient().String()), invalid, "recipients"},
-		{"error.recipients", "one person twice", print(id.Recipient().String(), id.Recipient().String()), invalid, "recipients"},
-		{"error.recipient", "no recipient", print(id.Recipient().String(), "age1notakey"), invalid, "recipients"},
+		{"error.recipients", "one recipient", printing(id.Recipient().String()), invalid, "recipients"},
+		{"error.recipients", "one person twice", printing(id.Recipient().String(), id.Recipient().String()), invalid, "recipients"},
+		{"error.recipient", "no recipient", printing(id.Recipient().String(), "age1notakey"), invalid, "recipients"},
 		{"error.of", "a duplicate of nobody", duplicate("duplicate", ""), invalid, "of"},
 		{"error.of", "an error of somebody", duplicate("not-eligible", "S-2"), invalid, "of"},
 		{"error.one-of", "no reason for unblinding", unblind(func(r *loddv1.UnblindRequest) { r.Reason = "curiosity" }), invalid, "reason"},

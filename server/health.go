@@ -53,6 +53,7 @@ func (k *core) gauges(open *streams) telemetry.Gauges {
 		Serving: k.serving,
 		Streams: open.count,
 		Sessions: func() (n int) {
+			at := k.now()
 			var users []string
 			k.people.View(func(s *people.State) {
 				for _, a := range s.Accounts() {
@@ -60,7 +61,7 @@ func (k *core) gauges(open *streams) telemetry.Gauges {
 				}
 			})
 			for _, u := range users {
-				n += len(k.sessions.List(u, k.now()))
+				n += len(k.sessions.List(u, at))
 			}
 			return n
 		},

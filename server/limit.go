@@ -83,8 +83,8 @@ type bucket struct {
 // limit returns a [check] that refuses a caller's requests beyond the limits.
 // Strangers have buckets of their own: however many hosts call, no account is
 // forgotten for them. What they may call is costly, and their buckets are as small;
-// only who asks for the server's health has another one, so that a host which
-// guesses passwords doesn't make a server look ill.
+// a host has one for each class of methods, so that one which guesses passwords
+// doesn't make a server look ill.
 func limit(l Limits, now func() time.Time) check {
 	l = l.withDefaults()
 	accounts := newMeter(float64(l.PerSecond), l.Burst, now)

@@ -193,7 +193,14 @@ func oidcJoining(t *testing.T, p *openidtest.Provider) {
 	}
 	refused(t, join(&loddv1.JoinRequest{IdToken: token, Nonce: nonce, Password: password}), codes.InvalidArgument, "")
 	refused(t, join(&loddv1.JoinRequest{IdToken: token}), codes.Unauthenticated, "SIGN_IN")
+	left, err := w.store.Get(t.Context(), "cred/admin") // what a crash left of somebody who wanted the name
+	w.must(err)
+	w.must(w.store.Put(t.Context(), "cred/kari", left))
 	w.must(join(&loddv1.JoinRequest{IdToken: token, Nonce: nonce}))
+	_, _, err = w.login("kari", "")
+	refused(t, err, codes.Unauthenticated, "SIGN_IN")
+	_, err = w.session().LoginOIDC(t.Context(), &loddv1.LoginOIDCRequest{IdToken: token, Nonce: nonce})
+	refused(t, err, codes.Unauthenticated, "SIGN_IN") // the token was for joining
 	refused(t, w.joinAs(w.invite(), "kari2", weakly), codes.AlreadyExists, "EXISTS")
 	w.must(w.joinAs(w.invite(), "ola", stranger))
 	for person, user := range map[string]string{"sub-1": "kari", "sub-2": "ola"} {
@@ -205,7 +212,7 @@ func oidcJoining(t *testing.T, p *openidtest.Provider) {
 	}
 
 	none := newWorld(t, nil) // a server without a provider
-	_, err := none.session().BeginOIDC(t.Context(), &loddv1.BeginOIDCRequest{})
+	_, err = none.session().BeginOIDC(t.Context(), &loddv1.BeginOIDCRequest{})
 	refused(t, err, codes.FailedPrecondition, "NO_PROVIDER")
 	_, err = none.session().LoginOIDC(t.Context(), &loddv1.LoginOIDCRequest{IdToken: token, Nonce: nonce})
 	refused(t, err, codes.FailedPrecondition, "NO_PROVIDER")

@@ -1,9 +1,9 @@
 // Package server serves the API over gRPC.
 //
 // A call walks through the interceptors in chain order: one log line, recovery,
-// session, limits, permission, direct identifiers, deadline, translation of
-// errors. A service then parses, calls the ledger, and answers: it logs nothing, knows no
-// status code, and reads no clock but for "today".
+// session, limits, what couldn't be read, second factor, permission, direct
+// identifiers, deadline, translation of errors. A service then parses, calls the
+// ledger, and answers: it logs nothing and knows no status code.
 package server
 
 import (

@@ -82,7 +82,7 @@ func signIn(t *testing.T, c openid.Config, a openid.Ask, b *openidtest.Browser) 
 
 // opener returns how a browser is opened: beside the program, as a real one.
 func opener(t *testing.T, b *openidtest.Browser) func(string) error {
-	ctx := t.Context()
+	ctx := context.WithoutCancel(t.Context()) // the browser reads to the end
 	opened := make(chan error, 1)
 	t.Cleanup(func() {
 		if err := <-opened; err != nil {

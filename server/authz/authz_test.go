@@ -95,11 +95,13 @@ func TestOnlyTheTreatmentTeamUnblinds(t *testing.T) {
 	}
 }
 
+func now() time.Time { return time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC) }
+
 // staff returns accounts with these grants, in the trials T1 and T2.
 func staff(t *testing.T, grants ...people.Grant) *people.State {
 	t.Helper()
 	s := &people.State{}
-	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	at := now()
 	apply := func(e people.Event) {
 		t.Helper()
 		if err := s.Apply(people.Meta{Index: s.Len(), At: at}, e); err != nil {
@@ -125,7 +127,7 @@ func guard(t *testing.T, s *people.State) *authz.Guard {
 		t.Fatal(err)
 	}
 	g, err := authz.New(authz.Config{
-		Now:     time.Now,
+		Now:     now,
 		Methods: methods,
 		People:  func(f func(*people.State)) { f(s) },
 		Trial:   func(id string) bool { return id == "T1" || id == "T2" },

@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -41,7 +40,7 @@ func TestOnlyListedMachinesFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	config := authz.Config{
-		Now:     time.Now,
+		Now:     now,
 		Methods: methods, Trial: func(string) bool { return true },
 		People:    func(f func(*people.State)) { f(&people.State{}) },
 		Followers: []authz.Pin{pin("first"), pin("second")},

@@ -21,7 +21,7 @@ type char struct {
 // what nobody sees: soft hyphens, joiners, other format and control characters.
 //
 // Source: Unicode Standard Annex #15 (Unicode Normalization Forms), form KD;
-// ISO/IEC 10646 general category Cf.
+// Unicode Standard, section 4.5, general categories Cf, Mn and Me.
 func fold(text string) []char {
 	chars := make([]char, 0, len(text))
 	var it norm.Iter

@@ -27,10 +27,10 @@ func (t *Trial) Sign(ctx context.Context, by Caller, p Place, s Signing, proof P
 	if err != nil {
 		return Answer{}, err
 	}
-	if s.Meaning == "authorship" && writer != by.Actor {
+	if s.Meaning == trial.Authorship && writer != by.Actor {
 		return Answer{}, &trial.Invalid{Field: "meaning", Problem: "authorship is signed by whoever wrote the form as it stands; sign the review"}
 	}
-	if s.Meaning == "review" && writer == by.Actor {
+	if s.Meaning == trial.Review && writer == by.Actor {
 		return Answer{}, &trial.Invalid{Field: "meaning", Problem: "a review is signed by another than who wrote the form; sign the authorship"}
 	}
 	return t.doProven(ctx, by, trial.FormSigned{

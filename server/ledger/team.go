@@ -73,7 +73,7 @@ func (t *Trial) armOf(s *trial.State, p *trial.Participant) (trial.Arm, error) {
 // InTeam reports whether a participant is of one of the teams: whoever isn't
 // there, or has no arm yet, is of none.
 func (t *Trial) InTeam(id trial.ParticipantID, teams []Team) (yes bool, err error) {
-	return yes, t.View(func(s *trial.State) error {
+	err = t.View(func(s *trial.State) error {
 		p, ok := s.Participant(id)
 		if !ok || !p.Randomized() {
 			return nil
@@ -82,6 +82,7 @@ func (t *Trial) InTeam(id trial.ParticipantID, teams []Team) (yes bool, err erro
 		yes = err == nil && slices.Contains(teams, Team{p.Site, a.ID})
 		return err
 	})
+	return yes, err
 }
 
 // A Contact is a contact of a team with a participant.

@@ -80,9 +80,9 @@ func (s *State) Recover(user string, code [32]byte, at time.Time) error {
 	return nil
 }
 
-// ApprovesRecovery reports whether by is the second person for a recovery of user at an
-// instant: a custodian of a trial in which the user holds a role. Where there is
-// no other custodian than the user, it is another administrator.
+// ApprovesRecovery reports whether by is the second person for a recovery of user
+// at an instant: a custodian of a trial in which the user holds a role. Where
+// there is no other custodian than the user, it is another administrator.
 func (s *State) ApprovesRecovery(by, user string, at time.Time) bool {
 	if by == user || s.active(by) != nil || s.active(user) != nil {
 		return false

@@ -30,10 +30,17 @@ type TextJudged struct {
 func (FormSigned) event() {}
 func (TextJudged) event() {}
 
+// What a signature can mean.
+const (
+	Authorship Code = "authorship"
+	Review     Code = "review"
+	Approval   Code = "approval"
+)
+
 // Meanings are what a signature can mean.
 //
 // Source: 21 CFR part 11 (1997), section 11.50 (a)(3).
-func Meanings() []Code { return []Code{"authorship", "review", "approval"} }
+func Meanings() []Code { return []Code{Authorship, Review, Approval} }
 
 // A Signature is a signature under one form at one visit.
 type Signature struct {
@@ -116,7 +123,7 @@ func (s *State) checkSigned(m Meta, e FormSigned) error {
 		return err
 	}
 	role := m.Role
-	if e.Meaning == "approval" {
+	if e.Meaning == Approval {
 		role = Coordinator
 	}
 	visit, form, err := s.place(e.Visit, e.Form, role)
@@ -129,7 +136,7 @@ func (s *State) checkSigned(m Meta, e FormSigned) error {
 	}
 	last := p.lastVersion(visit, form)
 	return first(
-		when(e.Meaning == "approval" && m.Role != Investigator, &Invalid{"meaning", "approval is the investigator's"}),
+		when(e.Meaning == Approval && m.Role != Investigator, &Invalid{"meaning", "approval is the investigator's"}),
 		when(last < 0, ErrNotSubmitted),
 		when(last != e.At, ErrChanged),
 		when(e.Name == "" || e.Digest == [32]byte{}, &Invalid{"name", "or digest is missing"}),

@@ -31,7 +31,7 @@ type Permission int32
 const (
 	// PERMISSION_UNSPECIFIED is no permission; a method may not carry it.
 	Permission_PERMISSION_UNSPECIFIED Permission = 0
-	// PERMISSION_PUBLIC needs no session: signing in and joining.
+	// PERMISSION_PUBLIC needs no session: signing in, joining and recovery.
 	Permission_PERMISSION_PUBLIC Permission = 1
 	// PERMISSION_SESSION needs a session and no role.
 	Permission_PERMISSION_SESSION Permission = 2
@@ -54,7 +54,7 @@ const (
 	Permission_PERMISSION_CONDUCT Permission = 10
 	// PERMISSION_MONITOR allows locks and pooled exports.
 	Permission_PERMISSION_MONITOR Permission = 11
-	// PERMISSION_UNBLIND allows seeing an arm. No other permission does.
+	// PERMISSION_UNBLIND allows seeing the arms of the caller's team.
 	Permission_PERMISSION_UNBLIND Permission = 12
 	// PERMISSION_VERIFY allows checkpoints and proofs of the compartments that
 	// the caller's role reads, and the list of the caller's own entries.
@@ -73,10 +73,10 @@ const (
 	// PERMISSION_UNSEAL allows one of the two steps that unseal a trial.
 	Permission_PERMISSION_UNSEAL Permission = 18
 	// PERMISSION_REVEAL allows reading the allocations of a trial that two people
-	// have unsealed, and nothing before that. No other permission does.
+	// have unsealed, and nothing before that.
 	Permission_PERMISSION_REVEAL Permission = 19
-	// PERMISSION_EMERGENCY allows unblinding one participant, which is recorded
-	// and told to others.
+	// PERMISSION_EMERGENCY allows unblinding one participant at a time, which is
+	// recorded and told to others.
 	Permission_PERMISSION_EMERGENCY Permission = 20
 	// PERMISSION_COLLECT allows reading an arm that somebody opened for the
 	// caller.
@@ -231,7 +231,8 @@ var (
 // Extension fields to descriptorpb.MessageOptions.
 var (
 	// unblinding marks a message that tells an arm. Only a method that needs
-	// PERMISSION_UNBLIND may reach one.
+	// PERMISSION_UNBLIND, PERMISSION_EMERGENCY, PERMISSION_COLLECT or
+	// PERMISSION_REVEAL may reach one.
 	//
 	// optional bool unblinding = 50002;
 	E_Unblinding = &file_lodd_v1_options_proto_extTypes[1]

@@ -966,7 +966,7 @@ type ReviewAccessRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// trial_id names the trial.
 	TrialId string `protobuf:"bytes,1,opt,name=trial_id,json=trialId,proto3" json:"trial_id,omitempty"`
-	// on is the day in the trial's time zone, YYYY-MM-DD; empty for now.
+	// on is the day in the trial's time zone, YYYY-MM-DD; empty for today.
 	On            string `protobuf:"bytes,2,opt,name=on,proto3" json:"on,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -65,8 +65,9 @@ type PeopleServiceClient interface {
 	// somebody who has lost password or second factor. It is good for seven days.
 	ProposeRecovery(ctx context.Context, in *ProposeRecoveryRequest, opts ...grpc.CallOption) (*ProposeRecoveryResponse, error)
 	// ApproveRecovery is the second one, by a custodian of a trial in which the
-	// account holds a role, or, if it holds none, by another administrator. The
-	// answer carries a one-time code, once, for the person in question.
+	// account holds a role, or, where there is no other custodian than the person
+	// in question, by another administrator. It needs a fresh step-up. The answer
+	// carries a one-time code, once, for that person.
 	ApproveRecovery(ctx context.Context, in *ApproveRecoveryRequest, opts ...grpc.CallOption) (*ApproveRecoveryResponse, error)
 	// ListProposals lists what waits for a second person, out of what the caller
 	// may approve: recoveries, disclosures and unsealings.
@@ -222,8 +223,9 @@ type PeopleServiceServer interface {
 	// somebody who has lost password or second factor. It is good for seven days.
 	ProposeRecovery(context.Context, *ProposeRecoveryRequest) (*ProposeRecoveryResponse, error)
 	// ApproveRecovery is the second one, by a custodian of a trial in which the
-	// account holds a role, or, if it holds none, by another administrator. The
-	// answer carries a one-time code, once, for the person in question.
+	// account holds a role, or, where there is no other custodian than the person
+	// in question, by another administrator. It needs a fresh step-up. The answer
+	// carries a one-time code, once, for that person.
 	ApproveRecovery(context.Context, *ApproveRecoveryRequest) (*ApproveRecoveryResponse, error)
 	// ListProposals lists what waits for a second person, out of what the caller
 	// may approve: recoveries, disclosures and unsealings.

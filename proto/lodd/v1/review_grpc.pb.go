@@ -32,7 +32,8 @@ const (
 // ReviewService is for unblinded reviewers: texts with words that could give an
 // arm away are held until one of them has read and released them.
 type ReviewServiceClient interface {
-	// ListHeldText lists the held texts that nobody has judged.
+	// ListHeldText lists the held texts that nobody has judged, the first 100 of
+	// them.
 	ListHeldText(ctx context.Context, in *ListHeldTextRequest, opts ...grpc.CallOption) (*ListHeldTextResponse, error)
 	// JudgeText releases a held text, or withholds it for ever. It is judged
 	// once.
@@ -74,7 +75,8 @@ func (c *reviewServiceClient) JudgeText(ctx context.Context, in *JudgeTextReques
 // ReviewService is for unblinded reviewers: texts with words that could give an
 // arm away are held until one of them has read and released them.
 type ReviewServiceServer interface {
-	// ListHeldText lists the held texts that nobody has judged.
+	// ListHeldText lists the held texts that nobody has judged, the first 100 of
+	// them.
 	ListHeldText(context.Context, *ListHeldTextRequest) (*ListHeldTextResponse, error)
 	// JudgeText releases a held text, or withholds it for ever. It is judged
 	// once.

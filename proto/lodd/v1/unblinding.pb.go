@@ -141,7 +141,8 @@ type UnblindResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// receipt is of the entry.
 	Receipt *Receipt `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
-	// arm is the participant's arm; unset if it is for a clinician.
+	// arm is the participant's arm; unset if it is for a clinician, or not told any
+	// more.
 	Arm           *Arm `protobuf:"bytes,2,opt,name=arm,proto3" json:"arm,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -701,7 +702,7 @@ type CollectResponse struct {
 	Receipt *Receipt `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
 	// participant is the screening number.
 	Participant string `protobuf:"bytes,2,opt,name=participant,proto3" json:"participant,omitempty"`
-	// arm is the participant's arm.
+	// arm is the participant's arm; unset if it is not told any more.
 	Arm           *Arm `protobuf:"bytes,3,opt,name=arm,proto3" json:"arm,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

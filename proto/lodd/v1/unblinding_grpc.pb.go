@@ -41,20 +41,21 @@ const (
 // those who may know that one took place.
 type UnblindingServiceClient interface {
 	// Unblind opens the arm of one participant in an emergency, at any hour. It
-	// needs a fresh step-up. The answer holds the arm once, or, if it is for a
-	// clinician, never. It is safe to repeat with the same request_id.
+	// needs a fresh step-up. The answer holds the arm, or, if it is for a clinician,
+	// never. It is safe to repeat with the same request_id: the arm is told once
+	// more within 15 minutes, and not later.
 	Unblind(ctx context.Context, in *UnblindRequest, opts ...grpc.CallOption) (*UnblindResponse, error)
 	// ProposeDisclosure asks to show a third person, for example an auditor, the
 	// arm of one participant. It is good for seven days.
 	ProposeDisclosure(ctx context.Context, in *ProposeDisclosureRequest, opts ...grpc.CallOption) (*ProposeDisclosureResponse, error)
-	// ApproveDisclosure is the second person's step. It is refused with
-	// SAME_PERSON and NOT_PROPOSED.
+	// ApproveDisclosure is the second person's step. It needs a fresh step-up. It
+	// is refused with SAME_PERSON and NOT_PROPOSED.
 	ApproveDisclosure(ctx context.Context, in *ApproveDisclosureRequest, opts ...grpc.CallOption) (*ApproveDisclosureResponse, error)
 	// ListWaiting lists the arms that were opened for the caller and that the
 	// caller has not collected. It shows none.
 	ListWaiting(ctx context.Context, in *ListWaitingRequest, opts ...grpc.CallOption) (*ListWaitingResponse, error)
 	// Collect shows an arm that was opened for the caller, once. It needs a fresh
-	// step-up. It is safe to repeat with the same request_id.
+	// step-up. It is safe to repeat as Unblind is.
 	Collect(ctx context.Context, in *CollectRequest, opts ...grpc.CallOption) (*CollectResponse, error)
 	// ListUnblindings tells that unblindings took place: how many, and to those
 	// who may know it when, by whom and of whom. It never shows an arm.
@@ -176,20 +177,21 @@ func (c *unblindingServiceClient) AssessImpact(ctx context.Context, in *AssessIm
 // those who may know that one took place.
 type UnblindingServiceServer interface {
 	// Unblind opens the arm of one participant in an emergency, at any hour. It
-	// needs a fresh step-up. The answer holds the arm once, or, if it is for a
-	// clinician, never. It is safe to repeat with the same request_id.
+	// needs a fresh step-up. The answer holds the arm, or, if it is for a clinician,
+	// never. It is safe to repeat with the same request_id: the arm is told once
+	// more within 15 minutes, and not later.
 	Unblind(context.Context, *UnblindRequest) (*UnblindResponse, error)
 	// ProposeDisclosure asks to show a third person, for example an auditor, the
 	// arm of one participant. It is good for seven days.
 	ProposeDisclosure(context.Context, *ProposeDisclosureRequest) (*ProposeDisclosureResponse, error)
-	// ApproveDisclosure is the second person's step. It is refused with
-	// SAME_PERSON and NOT_PROPOSED.
+	// ApproveDisclosure is the second person's step. It needs a fresh step-up. It
+	// is refused with SAME_PERSON and NOT_PROPOSED.
 	ApproveDisclosure(context.Context, *ApproveDisclosureRequest) (*ApproveDisclosureResponse, error)
 	// ListWaiting lists the arms that were opened for the caller and that the
 	// caller has not collected. It shows none.
 	ListWaiting(context.Context, *ListWaitingRequest) (*ListWaitingResponse, error)
 	// Collect shows an arm that was opened for the caller, once. It needs a fresh
-	// step-up. It is safe to repeat with the same request_id.
+	// step-up. It is safe to repeat as Unblind is.
 	Collect(context.Context, *CollectRequest) (*CollectResponse, error)
 	// ListUnblindings tells that unblindings took place: how many, and to those
 	// who may know it when, by whom and of whom. It never shows an arm.
