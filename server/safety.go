@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"unicode/utf8"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
@@ -116,8 +117,22 @@ func (s *safetyService) AssessAdverseEvent(ctx context.Context, req *loddv1.Asse
 	if err != nil {
 		return nil, err
 	}
+	if err := c.trial.View(func(st *trial.State) error {
+		if ledger.KnowsArm(st, c.access.User, st.AdverseEvents()[e.Number-1].Participant) {
+			return errKnowsArm
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
 	a, err := c.trial.Do(ctx, c.by(role), e)
 	return &loddv1.AssessAdverseEventResponse{Receipt: receipt(a.Receipt)}, err
+}
+
+// errKnowsArm is the answer to an investigator to whom the participant's arm was
+// shown: the judgement is one that knows no arm.
+var errKnowsArm = &rpcerr.Refusal{
+	Code: codes.FailedPrecondition, Text: "the arm of this participant was opened for you; another investigator judges the event",
 }
 
 // errNoEvent is the answer to the number of an event that isn't there, and to

@@ -294,3 +294,21 @@ func TestErasureDestroysWhatHappened(t *testing.T) {
 	_, err = w.safety().ReportAdverseEvent(w.as(own), w.event("S-0"))
 	refused(t, err, codes.FailedPrecondition, "ERASED")
 }
+
+// The investigator's judgement knows no arm: whoever opened the participant's
+// leaves it to another.
+func TestWhoSawTheArmDoesNotJudgeTheEvent(t *testing.T) {
+	w := newUnblinding(t)
+	_, err := w.safety().ReportAdverseEvent(w.as("tc-osl"), &loddv1.ReportAdverseEventRequest{
+		TrialId: "T1", RequestId: w.id(), Participant: "S-1", Category: "admission", Text: "A broken leg",
+	})
+	w.must(err)
+	_, err = w.unblind("pi", "S-1", "")
+	w.must(err)
+	judge := func(user string) error {
+		_, err := w.safety().AssessAdverseEvent(w.as(user), &loddv1.AssessAdverseEventRequest{TrialId: "T1", RequestId: w.id(), Number: 1, Related: "possible"})
+		return err
+	}
+	refused(t, judge("pi"), codes.FailedPrecondition, "")
+	w.must(judge("pi-osl"))
+}
