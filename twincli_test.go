@@ -51,9 +51,10 @@ var (
 // prints: the fields of the schema in which they come are hiding.
 var hidingText = regexp.MustCompile(`[0-9A-Za-z+/=_-]{40,}|\b[0-9a-f]{12,}\b`)
 
-// commands lets the account of a command line call it: every other command in
-// Norwegian, and the others in English, which for the next account are the other
-// way round. With LODD_LONG=1 each is called in both.
+// commands lets the account of a command line call it. A quarter of the commands
+// are called in Norwegian and a quarter in English, the next account's being others,
+// so that each command is called in both; with LODD_LONG=1 every account calls every
+// one in both.
 func (v *fortyView) commands(t *testing.T, c commandLine) {
 	t.Helper()
 	who, err := c.story.as(c.user).Session().WhoAmI(c.story.ctx, &loddv1.WhoAmIRequest{})
@@ -66,16 +67,16 @@ func (v *fortyView) commands(t *testing.T, c commandLine) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	lines := some
+	lines, long := some, os.Getenv("LODD_LONG") == "1"
 	if slices.Contains(fortyReaders, c.user) {
 		lines = slices.Concat(reading, writing)
 	}
-	modes := [][2]string{{"nb", "table"}, {"en", "json"}}
 	turn := slices.Index(fortyReaders, c.user) + 1
+	modes := [][2]string{{"nb", "table"}, {"en", "json"}}
 	v.cli[c.user] = append(v.cli[c.user], c.run("login --user "+c.user+" --password-stdin", modes[turn%2]))
 	for i, line := range lines {
 		for n, mode := range modes {
-			if n == (i+turn)%2 || os.Getenv("LODD_LONG") == "1" {
+			if long || (i+turn)%4 == n {
 				v.cli[c.user] = append(v.cli[c.user], c.run(line, mode))
 			}
 		}

@@ -62,10 +62,25 @@ forms:
 // fortyPeople is everybody of the trial with role, site and team. The names of
 // treatment teams have one length, since what they write bears them.
 var fortyPeople = [][4]string{
-	{"kari", "custodian"}, {"tove", "coordinator"}, {"olav", "assessor"}, {"oda", "assessor"}, {"mona", "monitor"}, {"per", "investigator"},
-	{"pia", "investigator"}, {"stine", "statistician"}, {"dag", "dsmb"}, {"aud", "auditor"}, {"arvid", "auditor"}, {"rita", "reviewer"}, {"hanne", "clinician"},
-	{"ina", "treatment-team", "OSL", "new"}, {"tom", "treatment-team", "OSL", "as-before"},
-	{"eva", "treatment-team", "BGO", "new"}, {"jon", "treatment-team", "BGO", "as-before"}, {"ida"}, {"gro"},
+	{"kari", "custodian"},
+	{"tove", "coordinator"},
+	{"olav", "assessor"},
+	{"oda", "assessor"},
+	{"mona", "monitor"},
+	{"per", "investigator"},
+	{"pia", "investigator"},
+	{"stine", "statistician"},
+	{"dag", "dsmb"},
+	{"aud", "auditor"},
+	{"arvid", "auditor"},
+	{"rita", "reviewer"},
+	{"hanne", "clinician"},
+	{"ina", "treatment-team", "OSL", "new"},
+	{"tom", "treatment-team", "OSL", "as-before"},
+	{"eva", "treatment-team", "BGO", "new"},
+	{"jon", "treatment-team", "BGO", "as-before"},
+	{"ida"},
+	{"gro"},
 }
 
 // fortyRecipients are the public keys of two people who would open envelopes.

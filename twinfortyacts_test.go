@@ -27,11 +27,12 @@ func (s *forty) followUp() {
 		TrialId: fortyTrial, RequestId: s.id(), Participant: held[0].GetParticipant(), Visit: held[0].GetVisit(), Form: held[0].GetForm(), Item: held[0].GetItem(), Entry: held[0].GetEntry(),
 	}))
 	olav, p := s.as("olav").Assessments(), s.numbers[0]
+	must(olav.GetForm(s.ctx, &loddv1.GetFormRequest{TrialId: fortyTrial, Form: "mood"}))
 	must(olav.CorrectForm(s.ctx, &loddv1.CorrectFormRequest{TrialId: fortyTrial, RequestId: s.id(), Participant: p, Visit: "month-6", Form: "mood", Values: `{"glad": 4}`, Reason: "lest feil"}))
 	version := must(olav.ReadForm(s.ctx, &loddv1.ReadFormRequest{TrialId: fortyTrial, Participant: p, Visit: "month-6", Form: "mood"})).GetVersion()
 	must(olav.SignForm(s.ctx, &loddv1.SignFormRequest{
 		TrialId: fortyTrial, RequestId: s.id(), Participant: p, Visit: "month-6", Form: "mood", Version: version, Meaning: "authorship",
-		StepUp: s.sure("olav", loddv1.AssessmentService_SignForm_FullMethodName, p+"/month-6/mood"),
+		StepUp: s.sure("olav", loddv1.AssessmentService_SignForm_FullMethodName, fmt.Sprintf("%s/month-6/mood/%d/authorship", p, version)),
 	}))
 }
 
@@ -57,12 +58,12 @@ func (s *forty) unblind() {
 	for _, by := range [][2]string{{"pia", ""}, {"per", "hanne"}} {
 		must(s.as(by[0]).Unblinding().Unblind(s.ctx, &loddv1.UnblindRequest{
 			TrialId: fortyTrial, RequestId: s.id(), Participant: "OSL-07", Confirm: "OSL-07", Reason: "medical-emergency", Text: "Found unconscious at home.", Clinician: by[1],
-			StepUp: s.sure(by[0], loddv1.UnblindingService_Unblind_FullMethodName, "OSL-07"),
+			StepUp: s.sure(by[0], loddv1.UnblindingService_Unblind_FullMethodName, "OSL-07/"+by[1]),
 		}))
 	}
 	must(s.as("kari").Unblinding().ProposeDisclosure(s.ctx, &loddv1.ProposeDisclosureRequest{TrialId: fortyTrial, RequestId: s.id(), Participant: "OSL-07", To: "arvid", Reason: "inspection"}))
 	must(s.as("stine").Unblinding().ApproveDisclosure(s.ctx, &loddv1.ApproveDisclosureRequest{
-		TrialId: fortyTrial, RequestId: s.id(), Participant: "OSL-07", To: "arvid", StepUp: s.sure("stine", loddv1.UnblindingService_ApproveDisclosure_FullMethodName, "OSL-07"),
+		TrialId: fortyTrial, RequestId: s.id(), Participant: "OSL-07", To: "arvid", StepUp: s.sure("stine", loddv1.UnblindingService_ApproveDisclosure_FullMethodName, "OSL-07/arvid"),
 	}))
 	for _, user := range []string{"hanne", "arvid"} {
 		waiting := must(s.as(user).Unblinding().ListWaiting(s.ctx, &loddv1.ListWaitingRequest{TrialId: fortyTrial})).GetWaiting()[0].GetNumber()

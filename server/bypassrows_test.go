@@ -50,7 +50,7 @@ func (w *world) confirmations() []bypass {
 		}, code, "confirm"},
 		{"ask.unblind", "unblind", func() error {
 			req := w.unblindRequest("S-1", "")
-			req.Confirm, req.StepUp = "", w.sure("pi", "Unblind", "S-1")
+			req.Confirm, req.StepUp = "", w.sure("pi", "Unblind", "S-1/")
 			_, err := w.unblinding().Unblind(w.as("pi"), req)
 			return err
 		}, code, reason},
@@ -74,7 +74,7 @@ func (w *world) steppingUp() []bypass {
 		}, code, reason},
 		{check, "unblind somebody else", func() error {
 			req := w.unblindRequest("S-1", "")
-			req.StepUp = w.sure("pi", "Unblind", "S-2")
+			req.StepUp = w.sure("pi", "Unblind", "S-2/")
 			_, err := w.unblinding().Unblind(w.as("pi"), req)
 			return err
 		}, code, reason},

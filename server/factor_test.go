@@ -107,7 +107,7 @@ func TestAdministratorNeedsASecondFactor(t *testing.T) {
 // A role that can open an arm, or seals, needs a second factor from the moment
 // it is held; the others don't.
 func TestRolesThatNeedASecondFactor(t *testing.T) {
-	need := map[string]bool{"custodian": true, "treatment-team": true, "dsmb": true}
+	need := map[string]bool{"custodian": true, "treatment-team": true, "dsmb": true, "investigator": true, "auditor": true}
 	w := newUnsealed(t, nil)
 	w.config = withFactor
 	w.restart()

@@ -19,8 +19,11 @@ import (
 var (
 	showing = []string{"treatment-team", "dsmb", "reviewer", "clinician"}
 	apart   = [][2]string{
-		{"assessor", "investigator"}, {"assessor", "custodian"}, {"statistician", "custodian"},
-		{"administrator", "custodian"}, {"custodian", "coordinator"},
+		{"assessor", "investigator"},
+		{"assessor", "custodian"},
+		{"statistician", "custodian"},
+		{"administrator", "custodian"},
+		{"custodian", "coordinator"},
 	}
 )
 

@@ -14,6 +14,7 @@ import (
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 	"github.com/lodd-rct/lodd/server/authn"
 	"github.com/lodd-rct/lodd/server/authn/openid"
+	"github.com/lodd-rct/lodd/server/authz"
 	"github.com/lodd-rct/lodd/server/ledger"
 	"github.com/lodd-rct/lodd/server/people"
 	"github.com/lodd-rct/lodd/server/rpcerr"
@@ -54,9 +55,20 @@ func (c Config) verifier() (*openid.Verifier, error) {
 	return v, nil
 }
 
-// demanding are the roles that need a second factor: those of people who see an
-// arm or may be shown one, and the custodian, who gives roles and seals.
-var demanding = []trial.Role{trial.Custodian, trial.TreatmentTeam, trial.DSMB, trial.Reviewer, trial.Clinician}
+// demanding reports whether a role needs a second factor: that of whoever sees an
+// arm, may open one or be shown one, of the custodian, who gives roles and seals,
+// and of the monitoring board.
+func demanding(r trial.Role) bool {
+	return r == trial.DSMB || slices.ContainsFunc(authz.Permissions(r), func(p loddv1.Permission) bool {
+		switch p {
+		case loddv1.Permission_PERMISSION_UNBLIND, loddv1.Permission_PERMISSION_EMERGENCY, loddv1.Permission_PERMISSION_COLLECT,
+			loddv1.Permission_PERMISSION_REVIEW, loddv1.Permission_PERMISSION_SEAL:
+			return true
+		default:
+			return false
+		}
+	})
+}
 
 // demands reports whether an account needs a second factor.
 func (k *core) demands(user string) (needs bool) {
@@ -66,7 +78,7 @@ func (k *core) demands(user string) (needs bool) {
 	k.people.View(func(p *people.State) {
 		a, _ := p.Account(user)
 		needs = a.Administrator || slices.ContainsFunc(p.Grants(user, k.now()), func(g people.Grant) bool {
-			return slices.Contains(demanding, trial.Role(g.Role))
+			return demanding(trial.Role(g.Role))
 		})
 	})
 	return needs

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -26,7 +27,7 @@ func (s *assessmentService) SignForm(ctx context.Context, req *loddv1.SignFormRe
 	}
 	signing := ledger.Signing{Version: req.GetVersion(), Meaning: meaning, Name: s.printedName(c.access.User)}
 	a, err := c.trial.Sign(ctx, c.by(role), p, signing, func() error {
-		subject := string(p.Participant) + "/" + string(p.Visit) + "/" + string(p.Form)
+		subject := fmt.Sprintf("%s/%s/%s/%d/%s", p.Participant, p.Visit, p.Form, signing.Version, meaning)
 		return s.steppedUp(ctx, req.GetStepUp(), stepUpAction(loddv1.AssessmentService_SignForm_FullMethodName, req.GetTrialId(), subject))
 	})
 	if err != nil {

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -25,9 +26,10 @@ func (w *world) readMood(user string) *loddv1.ReadFormResponse {
 // fresh step-up.
 func (w *world) signing(user, meaning string) *loddv1.SignFormRequest {
 	w.t.Helper()
+	version := w.readMood(user).GetVersion()
 	return &loddv1.SignFormRequest{
 		TrialId: "T1", RequestId: w.id(), Participant: "S-1", Visit: "month-6", Form: "mood", Meaning: meaning,
-		Version: w.readMood(user).GetVersion(), StepUp: w.stepUpFor(w.as(user), signForm, "T1", "S-1/month-6/mood"),
+		Version: version, StepUp: w.stepUpFor(w.as(user), signForm, "T1", fmt.Sprintf("S-1/month-6/mood/%d/%s", version, meaning)),
 	}
 }
 

@@ -48,7 +48,7 @@ func (s *unblindingService) Unblind(ctx context.Context, req *loddv1.UnblindRequ
 				return rpcerr.Field("clinician", err)
 			}
 		}
-		return s.steppedUp(ctx, req.GetStepUp(), stepUpAction(loddv1.UnblindingService_Unblind_FullMethodName, req.GetTrialId(), string(id)))
+		return s.steppedUp(ctx, req.GetStepUp(), stepUpAction(loddv1.UnblindingService_Unblind_FullMethodName, req.GetTrialId(), string(id)+"/"+e.To))
 	})
 	if err != nil {
 		return nil, err

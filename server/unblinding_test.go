@@ -43,7 +43,7 @@ func (w *world) unblindRequest(p, clinician string) *loddv1.UnblindRequest {
 func (w *world) unblind(user, p, clinician string) (*loddv1.UnblindResponse, error) {
 	w.t.Helper()
 	req := w.unblindRequest(p, clinician)
-	req.StepUp = w.sure(user, "Unblind", p)
+	req.StepUp = w.sure(user, "Unblind", p+"/"+clinician)
 	return w.unblinding().Unblind(w.as(user), req)
 }
 
@@ -130,8 +130,9 @@ func TestUnblindIsRefused(t *testing.T) {
 		{"few words", "pi", with(func(r *loddv1.UnblindRequest) { r.Text = "  overdose      " }), codes.InvalidArgument, "", []string{"text"}},
 		{"too many words", "pi", with(func(r *loddv1.UnblindRequest) { r.Text = strings.Repeat("x", 2001) }), codes.InvalidArgument, "", []string{"text"}},
 		{"no step-up", "pi", with(func(*loddv1.UnblindRequest) {}), codes.PermissionDenied, "STEP_UP", nil},
-		{"another's step-up", "pi", with(func(r *loddv1.UnblindRequest) { r.StepUp = w.sure("pi-osl", "Unblind", "S-1") }), codes.PermissionDenied, "STEP_UP", nil},
-		{"a step-up for another", "pi", with(func(r *loddv1.UnblindRequest) { r.StepUp = w.sure("pi", "Unblind", "S-2") }), codes.PermissionDenied, "STEP_UP", nil},
+		{"another's step-up", "pi", with(func(r *loddv1.UnblindRequest) { r.StepUp = w.sure("pi-osl", "Unblind", "S-1/") }), codes.PermissionDenied, "STEP_UP", nil},
+		{"a step-up for another", "pi", with(func(r *loddv1.UnblindRequest) { r.StepUp = w.sure("pi", "Unblind", "S-2/") }), codes.PermissionDenied, "STEP_UP", nil},
+		{"a step-up for another's eyes", "pi", with(func(r *loddv1.UnblindRequest) { r.StepUp = w.sure("pi", "Unblind", "S-1/cl") }), codes.PermissionDenied, "STEP_UP", nil},
 		{"a step-up for another act", "pi", with(func(r *loddv1.UnblindRequest) { r.StepUp = w.sure("pi", "Collect", "S-1") }), codes.PermissionDenied, "STEP_UP", nil},
 		{"another site", "pi-osl", w.unblindRequest("S-B", ""), codes.NotFound, "NOT_FOUND", nil},
 		{"nobody", "pi", w.unblindRequest("S-9", ""), codes.NotFound, "NOT_FOUND", nil},
@@ -163,11 +164,12 @@ func TestUnblindIsRefused(t *testing.T) {
 // Refusals that a new step-up would not mend don't use one up.
 func TestRefusalKeepsTheStepUp(t *testing.T) {
 	w := newUnblinding(t)
-	req := w.unblindRequest("S-1", "au")
-	req.StepUp = w.sure("pi", "Unblind", "S-1")
+	req := w.unblindRequest("S-1", "cl")
+	req.StepUp = w.sure("pi", "Unblind", "S-1/cl")
+	req.Reason = "curiosity"
 	_, err := w.unblinding().Unblind(w.as("pi"), req)
 	refused(t, err, codes.InvalidArgument, "")
-	req.Clinician = "cl"
+	req.Reason = "other"
 	if _, err := w.unblinding().Unblind(w.as("pi"), req); err != nil {
 		t.Error(err)
 	}
@@ -178,7 +180,7 @@ func TestRefusalKeepsTheStepUp(t *testing.T) {
 func TestUnblindIsSafeToRepeat(t *testing.T) {
 	w := newUnblinding(t)
 	req := w.unblindRequest("S-1", "")
-	req.StepUp = w.sure("pi", "Unblind", "S-1")
+	req.StepUp = w.sure("pi", "Unblind", "S-1/")
 	w.store.WriteUnknown = true
 	w.store.FailAppend = func(...store.Part) error { return errors.Join(store.ErrUnknown, errors.New("the power went")) }
 	_, err := w.unblinding().Unblind(w.as("pi"), req)
@@ -228,7 +230,7 @@ func TestUnblindIsSafeToRepeat(t *testing.T) {
 func TestUnblindAfterErasure(t *testing.T) {
 	w := newUnblinding(t)
 	before := w.unblindRequest("S-1", "")
-	before.StepUp = w.sure("pi", "Unblind", "S-1")
+	before.StepUp = w.sure("pi", "Unblind", "S-1/")
 	_, err := w.unblinding().Unblind(w.as("pi"), before)
 	w.must(err)
 	want := w.arm("S-1")

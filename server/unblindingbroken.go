@@ -58,7 +58,7 @@ func (s *unblindingService) ReportBrokenBlind(ctx context.Context, req *loddv1.R
 
 // siteOf returns the site of a participant.
 func siteOf(t *ledger.Trial, id trial.ParticipantID) (site trial.SiteID, err error) {
-	return site, t.View(func(st *trial.State) error {
+	err = t.View(func(st *trial.State) error {
 		p, ok := st.Participant(id)
 		if !ok {
 			return errNoParticipant
@@ -66,6 +66,7 @@ func siteOf(t *ledger.Trial, id trial.ParticipantID) (site trial.SiteID, err err
 		site = p.Site
 		return nil
 	})
+	return site, err
 }
 
 // reporter fills in whose blind was broken, and returns the role in which the

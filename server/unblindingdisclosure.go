@@ -73,7 +73,7 @@ func (s *unblindingService) ApproveDisclosure(ctx context.Context, req *loddv1.A
 			return err
 		}
 		method := loddv1.UnblindingService_ApproveDisclosure_FullMethodName
-		return s.steppedUp(ctx, req.GetStepUp(), stepUpAction(method, req.GetTrialId(), req.GetParticipant()))
+		return s.steppedUp(ctx, req.GetStepUp(), stepUpAction(method, req.GetTrialId(), req.GetParticipant()+"/"+req.GetTo()))
 	})
 	return &loddv1.ApproveDisclosureResponse{Receipt: receipt(r)}, err
 }

@@ -19,7 +19,7 @@ func (w *world) proposeDisclosure(user, p, to string) (*loddv1.ProposeDisclosure
 func (w *world) approval(user, p, to string) *loddv1.ApproveDisclosureRequest {
 	w.t.Helper()
 	return &loddv1.ApproveDisclosureRequest{
-		TrialId: "T1", RequestId: w.id(), Participant: p, To: to, StepUp: w.sure(user, "ApproveDisclosure", p),
+		TrialId: "T1", RequestId: w.id(), Participant: p, To: to, StepUp: w.sure(user, "ApproveDisclosure", p+"/"+to),
 	}
 }
 
@@ -57,7 +57,7 @@ func TestTwoPeopleDisclose(t *testing.T) {
 	}
 	req := w.approval("ts", "S-1", "au")
 	token := req.GetStepUp()
-	req.StepUp = w.sure("ts", "Unblind", "S-1")
+	req.StepUp = w.sure("ts", "Unblind", "S-1/")
 	_, err = w.unblinding().ApproveDisclosure(w.as("ts"), req)
 	refused(t, err, codes.PermissionDenied, "STEP_UP")
 	req.StepUp = token

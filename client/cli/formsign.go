@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
@@ -30,7 +32,7 @@ Authorship is signed by whoever wrote the form as it stands, a review by another
 		}
 		a.note("note.signing", c.args[2], c.args[0], c.args[1], read.GetValues(), a.words.state(meaning))
 		token, err := g.stepUp(a, c.call, &loddv1.StepUpRequest{
-			Act: loddv1.AssessmentService_SignForm_FullMethodName, Trial: c.trial, Subject: c.args[0] + "/" + c.args[1] + "/" + c.args[2],
+			Act: loddv1.AssessmentService_SignForm_FullMethodName, Trial: c.trial, Subject: fmt.Sprintf("%s/%s/%s/%d/%s", c.args[0], c.args[1], c.args[2], read.GetVersion(), meaning),
 		})
 		if err != nil {
 			return err

@@ -35,7 +35,7 @@ you are then not shown the arm yourself, and stay blind.`,
 		}
 		var err error
 		req.StepUp, err = g.stepUp(a, c.call, &loddv1.StepUpRequest{
-			Act: loddv1.UnblindingService_Unblind_FullMethodName, Trial: c.trial, Subject: c.args[0],
+			Act: loddv1.UnblindingService_Unblind_FullMethodName, Trial: c.trial, Subject: c.args[0] + "/" + req.GetClinician(),
 		})
 		if err != nil {
 			return err
@@ -205,7 +205,7 @@ func (a *app) unblindingApprove() *cobra.Command {
 		long: "Approve what somebody else proposed with lodd unblinding propose: the arm then\nwaits for the account that is named. You are not shown it.",
 	}, func(c trialCall) error {
 		token, err := g.stepUp(a, c.call, &loddv1.StepUpRequest{
-			Act: loddv1.UnblindingService_ApproveDisclosure_FullMethodName, Trial: c.trial, Subject: c.args[0],
+			Act: loddv1.UnblindingService_ApproveDisclosure_FullMethodName, Trial: c.trial, Subject: c.args[0] + "/" + to,
 		})
 		if err != nil {
 			return err

@@ -125,7 +125,7 @@ func (t *Trial) opened(r Receipt, id trial.ParticipantID) (Opened, error) {
 	if r.Repeated && t.now().After(r.At.Add(ShownAgain)) {
 		return o, nil
 	}
-	return o, t.View(func(s *trial.State) error {
+	err := t.View(func(s *trial.State) error {
 		p, ok := s.Participant(id)
 		if !ok {
 			return fmt.Errorf("participant %s: %w", id, trial.ErrNotFound)
@@ -134,6 +134,7 @@ func (t *Trial) opened(r Receipt, id trial.ParticipantID) (Opened, error) {
 		o.Arm, err = t.armOf(s, p)
 		return err
 	})
+	return o, err
 }
 
 // ProposeDisclosure carries out the first of two people's steps that show a third

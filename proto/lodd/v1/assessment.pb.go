@@ -1131,7 +1131,7 @@ type SignFormRequest struct {
 	// meaning is authorship or review.
 	Meaning string `protobuf:"bytes,7,opt,name=meaning,proto3" json:"meaning,omitempty"`
 	// step_up is the token of a step-up for this act; its subject is
-	// participant/visit/form.
+	// participant/visit/form/version/meaning.
 	StepUp        string `protobuf:"bytes,8,opt,name=step_up,json=stepUp,proto3" json:"step_up,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

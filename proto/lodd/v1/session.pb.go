@@ -1210,8 +1210,10 @@ type StepUpRequest struct {
 	Act string `protobuf:"bytes,1,opt,name=act,proto3" json:"act,omitempty"`
 	// trial names the trial of the act; empty if it is in none.
 	Trial string `protobuf:"bytes,2,opt,name=trial,proto3" json:"trial,omitempty"`
-	// subject is what the act is about: its participant or its number, for SignForm
-	// participant/visit/form, and for ApproveRecovery the account.
+	// subject is all that makes the act this one and no other: for Unblind
+	// participant/clinician (which may be empty), for ApproveDisclosure
+	// participant/to, for Collect the number, for SignForm
+	// participant/visit/form/version/meaning, and for ApproveRecovery the account.
 	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
 	// password is the caller's password; empty with an id_token.
 	Password string `protobuf:"bytes,4,opt,name=password,proto3" json:"password,omitempty"`
