@@ -164,7 +164,10 @@ func (s *sequel) finish() {
 	must(s.as("mona").DownloadExport(s.ctx, &loddv1.DownloadExportRequest{TrialId: secondTrial, RequestId: s.id(), Lock: 1}, io.Discard, nil))
 	must(s.as("stine").Unsealing().FreezeAnalysisPlan(s.ctx, &loddv1.FreezeAnalysisPlanRequest{TrialId: secondTrial, RequestId: s.id(), Digest: bytes.Repeat([]byte{1}, 32), Version: "1"}))
 	must(s.as("per").Unsealing().ProposeUnsealing(s.ctx, &loddv1.ProposeUnsealingRequest{TrialId: secondTrial, RequestId: s.id()}))
-	must(s.as("kari").Unsealing().ApproveUnsealing(s.ctx, &loddv1.ApproveUnsealingRequest{TrialId: secondTrial, RequestId: s.id(), Confirm: secondTrial}))
+	step := must(s.as("kari").Session().StepUp(s.ctx, &loddv1.StepUpRequest{
+		Act: loddv1.UnsealingService_ApproveUnsealing_FullMethodName, Trial: secondTrial, Subject: secondTrial, Password: twinPassword,
+	}))
+	must(s.as("kari").Unsealing().ApproveUnsealing(s.ctx, &loddv1.ApproveUnsealingRequest{TrialId: secondTrial, RequestId: s.id(), Confirm: secondTrial, StepUp: step.GetToken()}))
 	must(s.as("stine").DownloadReveal(s.ctx, &loddv1.DownloadRevealRequest{TrialId: secondTrial, RequestId: s.id()}, io.Discard, nil))
 }
 

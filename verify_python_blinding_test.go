@@ -9,8 +9,8 @@ import (
 	"github.com/lodd-rct/lodd/server/trial"
 )
 
-// asTeam returns m with the one who enters e when a treatment team reports an
-// adverse event.
+// asTeam returns m with the one who enters e, the server, when a treatment team
+// reports an adverse event.
 func asTeam(m trial.Meta, e trial.Event) trial.Meta {
 	switch e := e.(type) {
 	case trial.AdverseEventReported:
@@ -18,7 +18,7 @@ func asTeam(m trial.Meta, e trial.Event) trial.Meta {
 			m.Actor, m.Role = trial.ServerActor, ""
 		}
 	case trial.EventTakenIn:
-		m.Actor, m.Role = "ina", trial.TreatmentTeam
+		m.Actor, m.Role = trial.ServerActor, ""
 	}
 	return m
 }
@@ -76,11 +76,11 @@ func (s *teller) learn() {
 	s.do("ola", trial.Assessor, trial.BlindBroken{Participant: "P1", Person: "ola", Visit: "month-6", On: s.today(), How: "participant", Timing: "during-assessment", Sealed: []byte("words")})
 	s.do("eva", trial.Assessor, trial.BlindBroken{Participant: "P1", Person: "eva", On: s.today(), How: "seen", Timing: "after-assessment"})
 	s.do("per", trial.Investigator, trial.ImpactAssessed{Report: s.state.Len(trial.Outcome) - 2, Impact: "possible", Measure: "reassigned"})
-	s.do("ina", trial.TreatmentTeam, trial.ContactRecorded{Participant: "P1", On: s.today(), Kind: "employer", Minutes: 45})
+	s.do("ina", trial.TreatmentTeam, trial.ContactRecorded{Sealed: []byte("with whom")})
 	s.coordinator(s.adverse(0, trial.FromSite))
 	s.do("ina", trial.TreatmentTeam, s.adverse(0, trial.FromTeam))
 	s.do("per", trial.Investigator, trial.AdverseEventAssessed{Number: 2, Related: "possible", Expected: true})
-	s.do("rita", trial.Reviewer, trial.RelatednessAssessed{Number: 1, Related: "unrelated"})
+	s.do("rita", trial.Reviewer, trial.RelatednessAssessed{Number: 1, Sealed: []byte("unrelated")})
 	s.coordinator(trial.EnvelopeSpoiled{Stratum: "BGO/sex=female", Envelope: 1, Reason: "opened-by-mistake"})
 }
 
@@ -110,18 +110,14 @@ func learningEvents(s *teller) []trial.Event {
 		broken, breaks(func(e *trial.BlindBroken) { e.Participant, e.Person = "P1", "eva" }), breaks(func(e *trial.BlindBroken) { e.Person = "" }),
 		breaks(func(e *trial.BlindBroken) { e.Visit = "month-9" }), breaks(func(e *trial.BlindBroken) { e.On = today.AddDays(1) }),
 		breaks(func(e *trial.BlindBroken) { e.How = "ips" }), breaks(func(e *trial.BlindBroken) { e.Timing = "now" }),
-		trial.ContactRecorded{Participant: "P1", On: today, Kind: "phone", Minutes: 1440},
-		trial.ContactRecorded{Participant: "P1", On: today, Kind: "phone", Minutes: 1441},
-		trial.ContactRecorded{Participant: "P1", On: today.AddDays(1), Kind: "phone"},
-		trial.ContactRecorded{Participant: "P4", On: today, Kind: "phone"},
-		trial.ContactRecorded{Participant: "P1", On: today, Kind: "dance"},
+		trial.ContactRecorded{}, trial.ContactRecorded{Sealed: []byte("with whom")},
 		s.adverse(1, trial.FromSite), s.adverse(3, trial.FromSite), s.adverse(3, trial.FromTeam),
-		trial.EventTakenIn{Number: 2},
+		trial.EventTakenIn{Number: 2, Sealed: []byte("who")}, trial.EventTakenIn{Number: 2},
 		trial.AdverseEventAssessed{Number: 2, Related: "related"},
 		trial.AdverseEventAssessed{Number: 3, Related: "related"},
 		trial.AdverseEventAssessed{Number: 1},
-		trial.RelatednessAssessed{Number: 2, Related: "related"},
-		trial.RelatednessAssessed{Related: "related"},
+		trial.RelatednessAssessed{Number: 2, Sealed: []byte("related")},
+		trial.RelatednessAssessed{Number: 2}, trial.RelatednessAssessed{Sealed: []byte("related")},
 		trial.Unblinded{Participant: "P9", Reason: "regulator", Sealed: []byte{1}},
 		trial.Unblinded{Participant: "P1", Reason: "regulator"},
 		trial.Unblinded{Participant: "P1", Reason: "regulator", To: "kari", Sealed: []byte{1}},
@@ -158,6 +154,7 @@ func TestBothVerifiersKnowWhoLearnedAnArm(t *testing.T) {
 	correct := trial.FormCorrected{Participant: "P1", Visit: "baseline", Form: "audit", Version: 1, Sealed: []byte("changes")}
 	holding, twice := correct, correct
 	holding.Held, twice.Held = []trial.Code{"work"}, []trial.Code{"work", "work"}
+	missed := trial.VisitMissed{Participant: "P1", Visit: "month-6", Reason: "moved"}
 	judge := trial.TextJudged{Participant: "P1", Visit: "baseline", Form: "audit", At: forms, Item: "work"}
 	signed := now.sign("P1", "baseline", "audit", "authorship")
 	asBefore := signed
@@ -165,7 +162,7 @@ func TestBothVerifiersKnowWhoLearnedAnArm(t *testing.T) {
 	past := now.after(correct).sign("P1", "baseline", "audit", "authorship")
 	past.At = signed.At
 	team, site := now.adverse(1, trial.FromTeam), now.adverse(1, trial.FromSite)
-	taken := trial.EventTakenIn{Number: 1}
+	taken := trial.EventTakenIn{Number: 1, Sealed: []byte("who")}
 	next := now.adverse(2, trial.FromSite)
 	type act struct {
 		by    string
@@ -197,6 +194,8 @@ func TestBothVerifiersKnowWhoLearnedAnArm(t *testing.T) {
 		"another's form after a broken blind": {[]act{{"lise", "", 0, broken}, does(eva, correct)}, true},
 		"a signature after a broken blind":    {[]act{{"lise", "", 0, broken}, does(ola, signed)}, false},
 		"another's signature after it":        {[]act{{"lise", "", 0, broken}, does(eva, signed)}, true},
+		"a missed visit after a broken blind": {[]act{{"lise", "", 0, broken}, {"ola", trial.Assessor, 30 * week, missed}}, false},
+		"another's missed visit after it":     {[]act{{"lise", "", 0, broken}, {"eva", trial.Assessor, 30 * week, missed}}, true},
 
 		"signed by two":                             {[]act{does(ola, signed), does(eva, signed)}, true},
 		"signed twice":                              {[]act{does(ola, signed), does(ola, signed)}, false},
@@ -209,15 +208,16 @@ func TestBothVerifiersKnowWhoLearnedAnArm(t *testing.T) {
 		"held and judged twice":                     {[]act{does(ola, holding), {"rita", "", 0, judge}, {"rita", "", 0, judge}}, false},
 		"held twice":                                {[]act{does(ola, twice)}, false},
 		"judged, and not held":                      {[]act{does(ola, correct), {"rita", "", 0, judge}}, false},
-		"reported by a team":                        {[]act{{trial.ServerActor, "", 0, team}, {"ina", "", 0, taken}, {"kari", "", 0, next}}, true},
+		"reported by a team":                        {[]act{{trial.ServerActor, "", 0, team}, {trial.ServerActor, "", 0, taken}, {"kari", "", 0, next}}, true},
 		"taken in by nobody":                        {[]act{{trial.ServerActor, "", 0, team}}, false},
 		"another before it is taken in":             {[]act{{trial.ServerActor, "", 0, team}, {"kari", "", 0, next}}, false},
-		"taken in twice":                            {[]act{{trial.ServerActor, "", 0, team}, {"ina", "", 0, taken}, {"ina", "", 0, taken}}, false},
-		"taken in by the server":                    {[]act{{trial.ServerActor, "", 0, team}, {trial.ServerActor, "", 0, taken}}, false},
-		"reported by a team by name":                {[]act{{"ina", "", 0, team}, {"ina", "", 0, taken}}, false},
+		"taken in twice":                            {[]act{{trial.ServerActor, "", 0, team}, {trial.ServerActor, "", 0, taken}, {trial.ServerActor, "", 0, taken}}, false},
+		"taken in by its reporter":                  {[]act{{trial.ServerActor, "", 0, team}, {"ina", trial.TreatmentTeam, 0, taken}}, false},
+		"taken in from nobody":                      {[]act{{trial.ServerActor, "", 0, team}, {trial.ServerActor, "", 0, trial.EventTakenIn{Number: 1}}}, false},
+		"reported by a team by name":                {[]act{{"ina", "", 0, team}, {trial.ServerActor, "", 0, taken}}, false},
 		"reported by a site":                        {[]act{{"kari", "", 0, site}, {"kari", "", 0, next}}, true},
 		"reported by a site, entered by the server": {[]act{{trial.ServerActor, "", 0, site}}, false},
-		"reported by a site, taken in":              {[]act{{"kari", "", 0, site}, {"ina", "", 0, taken}}, false},
+		"reported by a site, taken in":              {[]act{{"kari", "", 0, site}, {trial.ServerActor, "", 0, taken}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			told := newTeller(t)

@@ -53,6 +53,10 @@ func (s *teller) do(actor string, role trial.Role, e trial.Event) trial.RequestI
 			a.Sealed = []byte("arm")
 			e = a
 		}
+		if taken, ok := e.(trial.EventTakenIn); ok {
+			taken.Sealed = []byte("who")
+			e = taken
+		}
 		m := asTeam(m, e)
 		m.Index = s.state.Len(s.state.Compartment(e))
 		s.log = s.with(m, e)

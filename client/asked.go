@@ -43,7 +43,8 @@ const (
 )
 
 // What a treatment team reports is entered by the server, so that nobody learns
-// from it which team it was: the reporter's receipt is of the entry that says so.
+// from it which team it was: the reporter's receipt is of the entry that says so,
+// sealed, and which the server may keep to itself.
 const (
 	reported = "adverse_event_reported"
 	takenIn  = "event_taken_in"
@@ -52,11 +53,12 @@ const (
 // asked returns what a receipt was given for.
 func (c *Client) asked(req, reply any, m *loddv1.Receipt) Request {
 	kind := kindOf(req)
+	actor := c.config.User
 	if kind == reported && strings.HasSuffix(m.GetList(), "/delivery") {
-		kind = takenIn
+		kind, actor = takenIn, "server"
 	}
 	return Request{
-		ID: requestID(req), Actor: c.config.User, Kind: kind, Participant: participantOf(req, reply), Repeated: m.GetRepeatedRequest(),
+		ID: requestID(req), Actor: actor, Kind: kind, Participant: participantOf(req, reply), Repeated: m.GetRepeatedRequest(),
 	}
 }
 
@@ -205,7 +207,9 @@ func (q Request) mayBeOthers() bool {
 
 // mayBeHidden reports whether the server may keep the entry to itself: it shows
 // a person's own, and nothing to an administrator, who has no role in the trial.
-func (q Request) mayBeHidden() bool { return q.Kind == "" || q.Kind == created || q.mayBeOthers() }
+func (q Request) mayBeHidden() bool {
+	return q.Kind == "" || q.Kind == created || q.Kind == takenIn || q.mayBeOthers()
+}
 
 // answers reports why a receipt is of something else than what was asked for.
 // Entry is what the server shows of it; nil if it shows nothing.

@@ -156,7 +156,8 @@ func TestReceiptsOfOthers(t *testing.T) {
 }
 
 // The receipt of a reported adverse event is of the event, and for a treatment
-// team of the entry that says who reported it; neither stands for the other.
+// team of the server's entry that says, sealed, who reported it; neither stands
+// for the other.
 func TestReceiptsOfAdverseEvents(t *testing.T) {
 	id, err := hex.DecodeString(strings.ReplaceAll(requestOf("P3"), "-", ""))
 	if err != nil {
@@ -170,19 +171,19 @@ func TestReceiptsOfAdverseEvents(t *testing.T) {
 		return b
 	}
 	event := &logv1.Entry_AdverseEventReported{AdverseEventReported: &logv1.AdverseEventReported{Participant: "P3"}}
-	taken := &logv1.Entry_EventTakenIn{EventTakenIn: &logv1.EventTakenIn{Number: 1}}
+	taken := &logv1.Entry_EventTakenIn{EventTakenIn: &logv1.EventTakenIn{Number: 1, Sealed: []byte("who")}}
 	for _, tt := range []struct {
 		name, list string
 		entry      *logv1.Entry
 		ok         bool
 	}{
 		{"of a site", "IPS/conduct", &logv1.Entry{Actor: "kari", RequestId: id, Kind: event}, true},
-		{"of a team", "IPS/delivery", &logv1.Entry{Actor: "kari", RequestId: id, Kind: taken}, true},
+		{"of a team", "IPS/delivery", &logv1.Entry{Actor: "server", RequestId: id, Kind: taken}, true},
 		{"of a team, with the server's entry", "IPS/conduct", &logv1.Entry{Actor: "server", Kind: event}, false},
-		{"of a team, by another", "IPS/delivery", &logv1.Entry{Actor: "per", RequestId: id, Kind: taken}, false},
-		{"of a team, of another request", "IPS/delivery", &logv1.Entry{Actor: "kari", RequestId: id[:8], Kind: taken}, false},
-		{"a contact instead", "IPS/delivery", &logv1.Entry{Actor: "kari", RequestId: id, Kind: &logv1.Entry_ContactRecorded{ContactRecorded: &logv1.ContactRecorded{Participant: "P3"}}}, false},
-		{"taken in where events are", "IPS/conduct", &logv1.Entry{Actor: "kari", RequestId: id, Kind: taken}, false},
+		{"of a team, by a person", "IPS/delivery", &logv1.Entry{Actor: "kari", RequestId: id, Kind: taken}, false},
+		{"of a team, of another request", "IPS/delivery", &logv1.Entry{Actor: "server", RequestId: id[:8], Kind: taken}, false},
+		{"a contact instead", "IPS/delivery", &logv1.Entry{Actor: "server", RequestId: id, Kind: &logv1.Entry_ContactRecorded{ContactRecorded: &logv1.ContactRecorded{Sealed: []byte("who")}}}, false},
+		{"taken in where events are", "IPS/conduct", &logv1.Entry{Actor: "server", RequestId: id, Kind: taken}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, b := &Client{config: Config{User: "kari"}}, marshal(tt.entry)

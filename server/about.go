@@ -50,8 +50,6 @@ func participantOf(event any) trial.ParticipantID {
 		return e.Participant
 	case trial.DisclosureProposed:
 		return e.Participant
-	case trial.ContactRecorded:
-		return e.Participant
 	case trial.AdverseEventReported:
 		return e.Participant
 	default:

@@ -33,17 +33,19 @@ const leavesAtOnce = 1024
 // what the caller's roles work with. The numbers and sizes of the others could
 // tell what is hidden. That of allocation tells how many were randomized and
 // unblinded, and no arm; whoever opens arms, or has them opened, needs it to check
-// the receipts.
+// the receipts. Whoever assesses checks neither it nor that of delivery, by which
+// the actors tell arms, whatever other role the person was once given.
 func compartments(t *ledger.Trial, a authz.Access) []string {
 	lists := []string{t.List(trial.Conduct)}
 	if a.Holds(trial.Assessor, trial.Monitor, trial.Reviewer, trial.Auditor) {
 		lists = append(lists, t.List(trial.Outcome))
 	}
-	if a.Holds(trial.TreatmentTeam, trial.Auditor) {
+	assesses := a.Holds(trial.Assessor)
+	if a.Holds(trial.TreatmentTeam, trial.Auditor) && !assesses {
 		lists = append(lists, t.List(trial.Delivery))
 	}
-	opens := a.Holds(trial.Investigator, trial.Custodian, trial.Statistician, trial.Clinician, trial.Reviewer) && !a.Holds(trial.Assessor)
-	if opens || a.Holds(trial.Auditor) {
+	opens := a.Holds(trial.Investigator, trial.Custodian, trial.Statistician, trial.Clinician, trial.Reviewer, trial.Auditor)
+	if opens && !assesses {
 		lists = append(lists, t.List(trial.Allocation))
 	}
 	if a.Holds(trial.Auditor) {

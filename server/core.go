@@ -38,6 +38,11 @@ type core struct {
 	proving    sync.Mutex
 	enrolments *enrolments
 
+	// replacing is held while the hash of a password is replaced together with the
+	// entry that says so, and for reading while one is read: whoever has read the
+	// old hash knows the old epoch of the account.
+	replacing sync.RWMutex
+
 	// joining is held while an account is made, so that the password that is
 	// kept is that of the person who got the name. It guards bootstrap.
 	joining   sync.Mutex
@@ -185,6 +190,8 @@ func (k *core) keepCredential(ctx context.Context, name string, b []byte) error 
 
 // password returns the hash of a user's password, or nothing if there is none.
 func (k *core) password(ctx context.Context, user string) (string, error) {
+	k.replacing.RLock()
+	defer k.replacing.RUnlock()
 	hash, err := k.credential(ctx, "cred/"+user)
 	return string(hash), err
 }
@@ -195,5 +202,28 @@ func (k *core) keepPassword(ctx context.Context, user, password string) error {
 	if err != nil {
 		return err
 	}
+	k.replacing.Lock()
+	defer k.replacing.Unlock()
+	return k.keepHash(ctx, user, hash)
+}
+
+// keepHash keeps the hash of a password. The caller holds replacing.
+func (k *core) keepHash(ctx context.Context, user, hash string) error {
 	return k.keepCredential(ctx, "cred/"+user, []byte(hash))
+}
+
+// rehash keeps a new hash of a password that was just verified against kept,
+// unless another password was kept meanwhile.
+func (k *core) rehash(ctx context.Context, user, kept, password string) error {
+	hash, err := k.passwords.Hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	k.replacing.Lock()
+	defer k.replacing.Unlock()
+	now, err := k.credential(ctx, "cred/"+user)
+	if err != nil || string(now) != kept {
+		return err
+	}
+	return k.keepHash(ctx, user, hash)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,11 +43,24 @@ func TestCallsEndAtTheServersDeadline(t *testing.T) {
 // Few methods may take longer.
 func TestALockMayTakeLonger(t *testing.T) {
 	w := newTrial(t, func(c *server.Config) { c.Limits.Call = 100 * time.Millisecond })
-	w.as("dm")
-	w.store.FailAppend = func(...store.Part) error { time.Sleep(300 * time.Millisecond); return nil }
-	w.takeLock()
-	_, err := w.trials().CloseEnrolment(w.as("cus"), &loddv1.CloseEnrolmentRequest{TrialId: "T1", RequestId: w.id()})
+	dm, cus := w.as("dm"), w.as("cus")
+	entered, leave, locked := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	enter := sync.OnceFunc(func() { close(entered) })
+	w.store.FailAppend = func(...store.Part) error { enter(); <-leave; return nil } // a disk that hangs
+	lock := &loddv1.TakeLockRequest{TrialId: "T1", RequestId: w.id()}
+	go func() {
+		_, err := w.exports().TakeLock(dm, lock)
+		locked <- err
+	}()
+	select {
+	case <-entered:
+	case err := <-locked:
+		t.Fatalf("the lock never reached the disk: %v", err)
+	}
+	_, err := w.trials().CloseEnrolment(cus, &loddv1.CloseEnrolmentRequest{TrialId: "T1", RequestId: w.id()})
+	close(leave) // the lock has been on its way for longer than that call by now
 	refused(t, err, codes.DeadlineExceeded, "")
+	w.must(<-locked)
 }
 
 // Whoever opens a call and sends no request holds the server no longer than it

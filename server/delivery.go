@@ -63,7 +63,7 @@ func (s *deliveryService) RecordContact(ctx context.Context, req *loddv1.RecordC
 	if err := inTeam(c.trial, c.access, id); err != nil {
 		return nil, err
 	}
-	e := trial.ContactRecorded{
+	e := trial.Contact{
 		Participant: id,
 		Kind:        parse(&c.faults, "kind", req.GetKind(), trial.ParseCode),
 		Minutes:     int(req.GetMinutes()),
@@ -75,8 +75,8 @@ func (s *deliveryService) RecordContact(ctx context.Context, req *loddv1.RecordC
 	resp := &loddv1.RecordContactResponse{}
 	return resp, c.on(on, func(day trial.Date) error {
 		e.On = day
-		a, err := c.trial.Do(ctx, c.by(trial.TreatmentTeam), e)
-		resp.Receipt = receipt(a.Receipt)
+		r, err := c.trial.RecordContact(ctx, c.by(trial.TreatmentTeam), e)
+		resp.Receipt = receipt(r)
 		return err
 	})
 }

@@ -31,6 +31,7 @@ type enrolment struct {
 	factor  factor.Factor
 	session string
 	expires time.Time
+	epoch   int64 // of the account, when its owner proved to be it
 	tries   int
 }
 
@@ -47,21 +48,21 @@ func (e *enrolments) end(user string) {
 }
 
 // confirm returns the factor that waits in a session, if the code is one of it.
-func (e *enrolments) confirm(p authn.Principal, code string, at time.Time) (factor.Factor, error) {
+func (e *enrolments) confirm(p authn.Principal, code string, at time.Time) (enrolment, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	n, ok := e.waiting[p.User]
 	if !ok || n.session != p.Session || !at.Before(n.expires) {
-		return factor.Factor{}, rpcerr.ErrNoEnrolment
+		return enrolment{}, rpcerr.ErrNoEnrolment
 	}
 	if !n.factor.Take(code, at) {
 		if n.tries++; n.tries == enrolmentTries {
 			delete(e.waiting, p.User)
 		}
-		return factor.Factor{}, rpcerr.ErrCodeWrong
+		return enrolment{}, rpcerr.ErrCodeWrong
 	}
 	delete(e.waiting, p.User)
-	return n.factor, nil
+	return *n, nil
 }
 
 // secondFactor reports whether the account has a second factor, and fails unless
@@ -124,7 +125,10 @@ func (k *core) keepFactor(ctx context.Context, user string, f factor.Factor) err
 
 func (s *sessionService) EnrolFactor(ctx context.Context, req *loddv1.EnrolFactorRequest) (*loddv1.EnrolFactorResponse, error) {
 	p, _ := authn.FromContext(ctx)
-	if err := s.proveAgain(ctx, p.User, proof{password: req.GetPassword(), code: req.GetCode()}); err != nil {
+	a := s.knownAs(p.User)
+	if _, err := s.prove(ctx, p.User, proof{
+		password: req.GetPassword(), token: req.GetIdToken(), nonce: req.GetNonce(), code: req.GetCode(), fresh: true,
+	}); err != nil {
 		return nil, err
 	}
 	f, err := factor.New(s.config.Random)
@@ -135,50 +139,46 @@ func (s *sessionService) EnrolFactor(ctx context.Context, req *loddv1.EnrolFacto
 	if err != nil {
 		return nil, err
 	}
-	s.enrolments.begin(p.User, enrolment{factor: f, session: p.Session, expires: s.now().Add(enrolmentLife)})
+	s.enrolments.begin(p.User, enrolment{factor: f, session: p.Session, expires: s.now().Add(enrolmentLife), epoch: a.Epoch})
 	return &loddv1.EnrolFactorResponse{Secret: f.Secret(), Uri: uri}, nil
 }
 
-// proveAgain is prove for whoever is signed in. An account that signs in at the
-// identity provider alone has no password to give.
-func (k *core) proveAgain(ctx context.Context, user string, p proof) error {
-	kept, err := k.password(ctx, user)
-	if err != nil {
-		return err
+// replaces returns the decision to append an event that replaces a password or a
+// second factor, if the account is in an epoch still. In another, somebody else
+// has replaced one since the caller proved to be the owner.
+func replaces(user string, epoch int64, e people.Event) func(*people.State, time.Time) ([]people.Event, error) {
+	return func(p *people.State, _ time.Time) ([]people.Event, error) {
+		if a, ok := p.Account(user); !ok || a.Disabled || a.Epoch != epoch {
+			return nil, rpcerr.ErrSignIn
+		}
+		return []people.Event{e}, nil
 	}
-	if kept == "" && p.password == "" {
-		_, err = k.counted(ctx, user, func() (bool, error) { return k.secondFactor(ctx, user, p.code) })
-		return err
-	}
-	_, err = k.prove(ctx, user, p)
-	return err
 }
 
 // ConfirmFactor keeps the factor and then appends the entry that makes it count.
 // Whoever stole a session before loses it here.
 func (s *sessionService) ConfirmFactor(ctx context.Context, req *loddv1.ConfirmFactorRequest) (*loddv1.ConfirmFactorResponse, error) {
 	p, _ := authn.FromContext(ctx)
-	f, err := s.enrolments.confirm(p, req.GetCode(), s.now())
+	n, err := s.enrolments.confirm(p, req.GetCode(), s.now())
 	if err != nil {
 		return nil, err
 	}
-	recovery, err := f.NewRecovery(s.codes)
+	recovery, err := n.factor.NewRecovery(s.codes)
 	if err != nil {
 		return nil, err
 	}
 	s.proving.Lock()
 	defer s.proving.Unlock()
-	if err := s.keepFactor(ctx, p.User, f); err != nil {
+	if s.knownAs(p.User).Epoch != n.epoch { // the factor that is there stays
+		return nil, rpcerr.ErrNoEnrolment
+	}
+	if err := s.keepFactor(ctx, p.User, n.factor); err != nil {
 		return nil, err
 	}
-	err = s.people.Do(ctx, ledger.Caller{Actor: p.User}, func(*people.State, time.Time) ([]people.Event, error) {
-		return []people.Event{people.FactorEnrolled{}}, nil
-	})
-	if err != nil {
+	if err := s.people.Do(ctx, ledger.Caller{Actor: p.User}, replaces(p.User, n.epoch, people.FactorEnrolled{})); err != nil {
 		return nil, err
 	}
-	s.sessions.EndOthers(p.User, p.Session)
-	s.stepUps.EndAll(p.User)
+	s.endOthers(p.User, p.Session)
 	s.sessions.Strengthen(p.User, p.Session)
 	return &loddv1.ConfirmFactorResponse{RecoveryCodes: recovery}, nil
 }
@@ -190,20 +190,23 @@ func (s *sessionService) ChangePassword(ctx context.Context, req *loddv1.ChangeP
 	if err := s.newPassword(p.User, "new_password", req.GetNewPassword()); err != nil {
 		return nil, err
 	}
+	a := s.knownAs(p.User)
 	if _, err := s.prove(ctx, p.User, proof{password: req.GetOldPassword(), code: req.GetCode()}); err != nil {
 		return nil, err
 	}
-	err := s.people.Do(ctx, ledger.Caller{Actor: p.User}, func(*people.State, time.Time) ([]people.Event, error) {
-		return []people.Event{people.PasswordChanged{}}, nil
-	})
+	hash, err := s.passwords.Hash(ctx, req.GetNewPassword())
 	if err != nil {
 		return nil, err
 	}
-	if err := s.keepPassword(ctx, p.User, req.GetNewPassword()); err != nil {
+	s.replacing.Lock()
+	defer s.replacing.Unlock()
+	if err := s.people.Do(ctx, ledger.Caller{Actor: p.User}, replaces(p.User, a.Epoch, people.PasswordChanged{})); err != nil {
 		return nil, err
 	}
-	s.sessions.EndOthers(p.User, p.Session)
-	s.stepUps.EndAll(p.User)
+	if err := s.keepHash(ctx, p.User, hash); err != nil {
+		return nil, err
+	}
+	s.endOthers(p.User, p.Session)
 	return &loddv1.ChangePasswordResponse{}, nil
 }
 

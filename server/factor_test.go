@@ -104,10 +104,10 @@ func TestAdministratorNeedsASecondFactor(t *testing.T) {
 	}
 }
 
-// A role that can open an arm, or seals, needs a second factor from the moment
+// A role that can open an arm, has a say in it, or seals, needs a second factor from the moment
 // it is held; the others don't.
 func TestRolesThatNeedASecondFactor(t *testing.T) {
-	need := map[string]bool{"custodian": true, "treatment-team": true, "dsmb": true, "investigator": true, "auditor": true}
+	need := map[string]bool{"custodian": true, "treatment-team": true, "dsmb": true, "investigator": true, "auditor": true, "statistician": true}
 	w := newUnsealed(t, nil)
 	w.config = withFactor
 	w.restart()

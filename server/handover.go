@@ -39,9 +39,8 @@ func (s *peopleService) HandOver(ctx context.Context, req *loddv1.HandOverReques
 	if err := s.people.Do(ctx, by, h.decide); err != nil {
 		return nil, err
 	}
-	resp := &loddv1.HandOverResponse{}
+	resp, now := &loddv1.HandOverResponse{}, s.now()
 	s.people.View(func(p *people.State) {
-		now := s.now()
 		for _, tenure := range p.Tenures(h.trial) {
 			if tenure.User == h.to && tenure.Until.IsZero() && (tenure.Expires.IsZero() || now.Before(tenure.Expires)) {
 				resp.Roles = append(resp.Roles, grantedRole(tenure))

@@ -207,3 +207,16 @@ func TestProposalsWaitForThoseWhoMayApprove(t *testing.T) {
 		t.Errorf("after its end the custodian sees %v", got)
 	}
 }
+
+// Only who may give a role is told that an arm was opened for somebody.
+func TestNobodyProbesWhoSawAnArm(t *testing.T) {
+	w := newUnblinding(t)
+	w.must(w.join(w.invite(), "seer"))
+	w.must(w.grant("cus", "seer", "investigator", "OSL", ""))
+	w.must(w.join(w.invite(), "other"))
+	_, err := w.unblind("seer", "S-1", "")
+	w.must(err)
+	same(t, w.grant("admin", "seer", "assessor", "OSL", ""), w.grant("admin", "other", "assessor", "OSL", ""))
+	refused(t, w.grant("admin", "seer", "assessor", "OSL", ""), codes.PermissionDenied, "")
+	refused(t, w.grant("cus", "seer", "assessor", "OSL", ""), codes.FailedPrecondition, "ROLE_CONFLICT")
+}

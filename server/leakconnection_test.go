@@ -83,6 +83,9 @@ func holding(m protoreflect.MessageDescriptor, names []string, seen map[protoref
 //
 // Source: blinding.md of the design, channel L26.
 func TestLeakL26NothingIsCarriedOverToTheNextUser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("thousands of calls; run without -short")
+	}
 	answers := func(before bool) map[string]string {
 		w := newListed(t, "nsns", unlimited)
 		for i := range 4 {

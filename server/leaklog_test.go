@@ -137,3 +137,40 @@ func TestLeakL17MetricsNameNobody(t *testing.T) {
 		}
 	}
 }
+
+// The line of a call of a treatment team names neither the caller nor the request,
+// by which the database would tell of which team's arm a participant is. Its own
+// faults have a number that isn't the request's.
+func TestLeakL17LinesOfTeamsNameNobody(t *testing.T) {
+	w, own, other := newSafety(t)
+	w.enters(own, "S-0")
+	w.enters("tc-osl", "S-0")
+	_, err := w.safety().ReportAdverseEvent(w.as(other), w.event("S-0")) // refused
+	if err == nil {
+		t.Error("the team of another arm reports")
+	}
+	_, err = w.delivery().RecordContact(w.as(own), w.contact("S-0"))
+	w.must(err)
+	for _, user := range []string{own, "tc-osl"} {
+		for _, c := range everyCall(w, user) {
+			_ = c // for its line
+		}
+	}
+	lines := map[string]int{}
+	for _, line := range w.lines() {
+		method, _ := line["method"].(string)
+		if !strings.HasPrefix(method, "/lodd.v1.DeliveryService/") && method != loddv1.SafetyService_ReportAdverseEvent_FullMethodName {
+			continue
+		}
+		lines[method]++
+		if line["subject"] != "" || line["request_id"] != "" && line["level"] != "error" || line["trial_id"] == nil {
+			t.Errorf("line %v", line)
+		}
+	}
+	if len(lines) != len(loddv1.DeliveryService_ServiceDesc.Methods)+1 || lines[loddv1.SafetyService_ReportAdverseEvent_FullMethodName] < 3 {
+		t.Errorf("lines of %v", lines)
+	}
+	if _, err := w.trials().GetTrial(w.as(own), &loddv1.GetTrialRequest{TrialId: "T1"}); err != nil || w.lastLine()["subject"] != own {
+		t.Errorf("%v; the line of another call is %v", err, w.lastLine())
+	}
+}

@@ -24,6 +24,8 @@ var (
 		{"statistician", "custodian"},
 		{"administrator", "custodian"},
 		{"custodian", "coordinator"},
+		{"assessor", "auditor"},      // reads who did what in every compartment
+		{"assessor", "statistician"}, // approves who is shown an arm, and of whom
 	}
 )
 

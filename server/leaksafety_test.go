@@ -65,6 +65,9 @@ func (w *world) late(p string) *loddv1.ReportAdverseEventRequest {
 //
 // Source: blinding.md of the design, channel L5.
 func TestLeakL5HiddenWritesMoveNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("whole days of calls, in which nothing runs beside anything; run without -short")
+	}
 	without := besides(t, func(*world) {})
 	if len(without) < 500 {
 		t.Errorf("%d observations", len(without))
@@ -155,13 +158,20 @@ func listed(t *testing.T, arms string, report reporting) (map[string]string, *wo
 //
 // Source: blinding.md of the design, channel L20; product.md, ES-3.
 func TestLeakL20ReportersTellNoArm(t *testing.T) {
+	if testing.Short() {
+		t.Skip("whole days of calls, in which nothing runs beside anything; run without -short")
+	}
 	const arms = "nsns"
 	base, w := listed(t, arms, honestly)
-	if len(base) < 500 || !strings.Contains(base["pi ListAdverseEvents T1/conduct"], fmt.Sprintf("%x", "treatment-team")) {
-		t.Errorf("%d observations; an investigator reads %s", len(base), base["pi ListAdverseEvents T1/conduct"])
+	told := fmt.Sprintf("%x", "treatment-team")
+	if len(base) < 500 || !strings.Contains(base["re ListAdverseEvents T1/conduct"], told) {
+		t.Errorf("%d observations; a reviewer reads %s", len(base), base["re ListAdverseEvents T1/conduct"])
+	}
+	if read := base["pi ListAdverseEvents T1/conduct"]; read == "" || strings.Contains(read, told) {
+		t.Errorf("an investigator reads %s", read) // where one arm alone has a team, it tells the arm
 	}
 	reporters := map[string]map[string]int{}
-	for _, e := range w.eventsOf("pi") {
+	for _, e := range w.eventsOf("re") {
 		team := teamOf(arms[e.GetParticipant()[len("S-")]-'0'])
 		if reporters[team] == nil {
 			reporters[team] = map[string]int{}
@@ -195,9 +205,9 @@ func TestLeakL20ReportersTellNoArm(t *testing.T) {
 		}
 		one, _ := listed(t, arms, telling)
 		two, _ := listed(t, "snsn", telling)
-		for _, user := range []string{"pi", "tc-osl", "ds"} {
-			if key := user + " ListAdverseEvents T1/conduct"; one[key] == two[key] {
-				t.Errorf("%s notices nothing", user)
+		for user, told := range map[string]bool{"re": true, "ds": true, "pi": false, "tc-osl": false} {
+			if key := user + " ListAdverseEvents T1/conduct"; (one[key] != two[key]) != told {
+				t.Errorf("%s: told %t", user, !told)
 			}
 		}
 	})

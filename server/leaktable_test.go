@@ -63,6 +63,9 @@ func differing(a, b refusing) (calls []string) {
 //
 // Source: blinding.md of the design, channel L13.
 func TestLeakL13RefusalsTellNoArm(t *testing.T) {
+	if testing.Short() {
+		t.Skip("thousands of calls; run without -short")
+	}
 	const arms = "nsns"
 	w := newListed(t, arms, unlimited)
 	for i := range arms {

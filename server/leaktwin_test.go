@@ -137,6 +137,9 @@ func audited(t *testing.T, arms string, leak func(*world, string)) map[string]st
 //
 // Source: blinding.md of the design, channel L4.
 func TestLeakL4AuditQueriesTellNoArm(t *testing.T) {
+	if testing.Short() {
+		t.Skip("thousands of calls; run without -short")
+	}
 	const arms = "nssnnss"
 	honest := func(*world, string) {}
 	base := audited(t, arms, honest)

@@ -3,7 +3,7 @@ package server
 import (
 	"cmp"
 	"context"
-	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -113,17 +113,25 @@ func newMeter(perSecond float64, burst int, now func() time.Time) *meter {
 	return &meter{perSecond: perSecond, burst: float64(burst), now: now, buckets: map[string]bucket{}}
 }
 
-// host returns the host that calls.
+// host returns the host that calls: its address, or of one of version 6 the
+// network of 64 bits, which is the least that anybody is given and whose
+// addresses they take as they like.
+//
+// Source: RFC 6177 (2011), section 2.
 func host(ctx context.Context) string {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
 		return ""
 	}
-	host, _, err := net.SplitHostPort(p.Addr.String())
+	at, err := netip.ParseAddrPort(p.Addr.String())
 	if err != nil {
 		return p.Addr.String()
 	}
-	return host
+	address := at.Addr().Unmap().WithZone("")
+	if address.Is4() {
+		return address.String()
+	}
+	return netip.PrefixFrom(address, 64).Masked().String()
 }
 
 // take takes a token. If there is none it returns how long it will be until

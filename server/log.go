@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 	"github.com/lodd-rct/lodd/server/authn"
 	"github.com/lodd-rct/lodd/server/rpcerr"
 	"github.com/lodd-rct/lodd/server/telemetry"
@@ -71,6 +72,9 @@ func (s contextStream) RecvMsg(m any) error {
 
 // write writes the line and returns the error as the caller gets it.
 func (l callLog) write(method string, start time.Time, about *line, err error) error {
+	if ofTeam(method) {
+		about.subject, about.request = "", ""
+	}
 	if err != nil && ownFault(status.Code(err)) {
 		about.request = cmp.Or(about.request, l.number())
 		err = rpcerr.Numbered(err, about.request)
@@ -92,6 +96,15 @@ func (l callLog) write(method string, start time.Time, about *line, err error) e
 		Msg("call")
 	l.metrics.Called(telemetry.Call{Method: method, Class: classOf(method), Code: code, Elapsed: elapsed})
 	return err
+}
+
+// ofTeam reports whether a method is one by which treatment teams act on a
+// participant. Who called it isn't logged, nor the request's id: beside the database
+// the line would tell of which team's arm the participant is. Its faults have a
+// number of their own.
+func ofTeam(method string) bool {
+	service, _, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
+	return service == loddv1.DeliveryService_ServiceDesc.ServiceName || method == loddv1.SafetyService_ReportAdverseEvent_FullMethodName
 }
 
 // ownFault reports whether a caller is told nothing but a number, under which the

@@ -25,47 +25,41 @@ func (s *sessionService) BeginOIDC(context.Context, *loddv1.BeginOIDCRequest) (*
 }
 
 func (s *sessionService) LoginOIDC(ctx context.Context, req *loddv1.LoginOIDCRequest) (*loddv1.LoginOIDCResponse, error) {
-	user, second, err := s.byToken(ctx, proof{token: req.GetIdToken(), nonce: req.GetNonce(), code: req.GetCode()})
+	who, second, err := s.byToken(ctx, proof{token: req.GetIdToken(), nonce: req.GetNonce(), code: req.GetCode()})
 	if err != nil {
 		return nil, err
 	}
-	session, err := s.signIn(ctx, user, second)
+	session, err := s.signIn(ctx, who, second)
 	if err != nil {
 		return nil, err
 	}
-	return &loddv1.LoginOIDCResponse{User: user, Session: session}, nil
+	return &loddv1.LoginOIDCResponse{User: who.User, Session: session}, nil
 }
 
 // byToken returns whose token it is, and whether a second factor was given, to
 // the provider or here. A token that wants a code beside it is not used up
 // before one comes; a wrong code uses it up.
-func (k *core) byToken(ctx context.Context, p proof) (user string, second bool, err error) {
+func (k *core) byToken(ctx context.Context, p proof) (who people.Account, second bool, err error) {
 	vouched, err := k.vouched(ctx, p)
 	if err != nil {
-		return "", false, err
+		return people.Account{}, false, err
 	}
-	has := false
-	k.people.View(func(s *people.State) {
-		a, known := s.Identity(vouched.Issuer, k.subject(vouched.Identity))
-		if !known {
-			err = rpcerr.ErrIdentity
-		}
-		user, has = a.User, a.Factor
-	})
+	known := false
+	k.people.View(func(s *people.State) { who, known = s.Identity(vouched.Issuer, k.subject(vouched.Identity)) })
 	switch {
-	case err != nil:
-		return "", false, err
-	case has && !vouched.SecondFactor && p.code == "":
-		return "", false, rpcerr.ErrCodeNeeded
+	case !known:
+		return people.Account{}, false, rpcerr.ErrIdentity
+	case who.Factor && !vouched.SecondFactor && p.code == "":
+		return people.Account{}, false, rpcerr.ErrCodeNeeded
 	}
 	if err := k.provider.Take(vouched); err != nil {
-		return "", false, err
+		return people.Account{}, false, err
 	}
 	if vouched.SecondFactor {
-		return user, true, nil
+		return who, true, nil
 	}
-	second, err = k.counted(ctx, user, func() (bool, error) { return k.secondFactor(ctx, user, p.code) })
-	return user, second, err
+	second, err = k.counted(ctx, who.User, func() (bool, error) { return k.secondFactor(ctx, who.User, p.code) })
+	return who, second, err
 }
 
 // vouched returns what the provider vouches for by a token.

@@ -156,7 +156,17 @@ func oidcSecondFactor(t *testing.T, p *openidtest.Provider) {
 	_, err = w.people().CreateInvite(strong, &loddv1.CreateInviteRequest{})
 	w.must(err)
 
-	begun, err := w.session().EnrolFactor(ctx, &loddv1.EnrolFactorRequest{}) // there is no password
+	enrol := func(p openidtest.Person, fresh bool) (*loddv1.EnrolFactorResponse, error) {
+		token, nonce := w.token(p, fresh)
+		return w.session().EnrolFactor(ctx, &loddv1.EnrolFactorRequest{IdToken: token, Nonce: nonce})
+	}
+	_, err = w.session().EnrolFactor(ctx, &loddv1.EnrolFactorRequest{}) // there is no password, but a session isn't enough
+	refused(t, err, codes.Unauthenticated, "SIGN_IN")
+	_, err = enrol(weakly, false)
+	refused(t, err, codes.PermissionDenied, "STEP_UP")
+	_, err = enrol(stranger, true)
+	refused(t, err, codes.Unauthenticated, "SIGN_IN")
+	begun, err := enrol(weakly, true)
 	w.must(err)
 	_, err = w.session().ConfirmFactor(ctx, &loddv1.ConfirmFactorRequest{Code: w.totp(begun.GetSecret())})
 	w.must(err)

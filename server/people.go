@@ -134,10 +134,11 @@ func (s *peopleService) GrantRole(ctx context.Context, req *loddv1.GrantRoleRequ
 		if _, ok := p.Account(g.User); !ok {
 			return nil, &rpcerr.Refusal{Code: codes.NotFound, Text: fmt.Sprintf("there is no account %q; invite that person first", g.User)}
 		}
-		if saw != nil {
+		event, err := p.Grant(a.User, s.now(), e)
+		if err == nil && event != nil && saw != nil { // only who may give the role is told
 			return people.Refused{Grant: g}, saw
 		}
-		return p.Grant(a.User, s.now(), e)
+		return event, err
 	})
 }
 

@@ -44,8 +44,8 @@ func (s *peopleService) ListProposals(ctx context.Context, _ *loddv1.ListProposa
 // recoveries returns the proposed recoveries that a user may approve.
 func recoveries(p *people.State, user string, at time.Time) (out []*loddv1.WaitingProposal) {
 	for _, a := range p.Accounts() {
-		proposed, live := p.Recovery(a.User, at)
-		if live && proposed.By != user && p.ApprovesRecovery(user, a.User, at) {
+		if mayRecover(p, user, a.User, at) == nil {
+			proposed, _ := p.Recovery(a.User, at)
 			out = append(out, &loddv1.WaitingProposal{
 				Act: "recovery", Subject: a.User, By: proposed.By, Expires: timestamppb.New(proposed.Expires),
 			})
@@ -54,9 +54,14 @@ func recoveries(p *people.State, user string, at time.Time) (out []*loddv1.Waiti
 	return out
 }
 
-// trialsOf returns the trials in which a user holds a permission, each once.
+// trialsOf returns the trials in which a user holds a permission, each once, save
+// those in which the user assesses outcomes, or once did: proposals tell of whom an
+// arm is to be opened.
 func trialsOf(p *people.State, user string, at time.Time, need loddv1.Permission) (trials []string) {
 	for _, g := range p.Grants(user, at) {
+		if slices.ContainsFunc(p.Tenures(g.Trial), func(t people.Tenure) bool { return t.User == user && t.Role == string(trial.Assessor) }) {
+			continue
+		}
 		if slices.Contains(authz.Permissions(trial.Role(g.Role)), need) && g.Site == "" && !slices.Contains(trials, g.Trial) {
 			trials = append(trials, g.Trial)
 		}

@@ -81,6 +81,9 @@ func mayRecover(p *people.State, by, user string, at time.Time) error {
 		return rpcerr.ErrDenied
 	}
 	waiting, _ := p.Recovery(user, at)
+	if a, ok := p.Account(waiting.By); !ok || a.Disabled || !a.Administrator {
+		return proposal.ErrNone // who proposed it could not propose it now
+	}
 	return waiting.Approve(by, at)
 }
 
@@ -89,9 +92,6 @@ func mayRecover(p *people.State, by, user string, at time.Time) error {
 // has got hold of the account loses it here.
 func (s *sessionService) Recover(ctx context.Context, req *loddv1.RecoverRequest) (*loddv1.RecoverResponse, error) {
 	user := req.GetUser()
-	if err := s.newPassword(user, "password", req.GetPassword()); err != nil {
-		return nil, err
-	}
 	digest, err := s.codes.Digest(req.GetCode())
 	if err != nil {
 		return nil, people.ErrRecovery
@@ -103,7 +103,17 @@ func (s *sessionService) Recover(ctx context.Context, req *loddv1.RecoverRequest
 	if err != nil {
 		return nil, err
 	}
-	if err := s.keepPassword(ctx, user, req.GetPassword()); err != nil {
+	// The rules come after the code: they know the name of whoever has the account.
+	if err := s.newPassword(user, "password", req.GetPassword()); err != nil {
+		return nil, err
+	}
+	hash, err := s.passwords.Hash(ctx, req.GetPassword())
+	if err != nil {
+		return nil, err
+	}
+	s.replacing.Lock()
+	defer s.replacing.Unlock()
+	if err := s.keepHash(ctx, user, hash); err != nil {
 		return nil, err
 	}
 	err = s.people.Do(ctx, ledger.Caller{Actor: user}, func(p *people.State, at time.Time) ([]people.Event, error) {

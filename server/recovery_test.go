@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"testing"
@@ -73,6 +74,10 @@ func TestRecoveryByTwoPeople(t *testing.T) {
 		"no code":        w.recover("tc-osl", "hello", next),
 	} {
 		t.Run(name, func(t *testing.T) { refused(t, try, codes.FailedPrecondition, "INVITE") })
+	}
+	// Before the code is right nobody is told which password has the owner's name.
+	for _, text := range []string{"short", "tc-osl tc-osl tc-osl"} {
+		refused(t, w.recover("tc-osl", "hello", text), codes.FailedPrecondition, "INVITE")
 	}
 	w.must(w.recover("tc-osl", code, next))
 	refused(t, w.recover("tc-osl", code, next), codes.FailedPrecondition, "INVITE")
@@ -179,4 +184,44 @@ func TestApprovalWantsAStepUp(t *testing.T) {
 	late := w.stepUpFor(cus, approving, "", "tc-osl")
 	w.wait(5 * time.Minute)
 	refused(t, approve(cus, late), codes.PermissionDenied, "STEP_UP")
+}
+
+// A custodian's account isn't opened by a trial that somebody makes for it.
+func TestRecoveryByAForeignCustodian(t *testing.T) {
+	w := newStaff(t)
+	w.must(w.join(w.invite(), "cus-b"))
+	w.must(w.grant("cus", "cus-b", "custodian", "", ""))
+	w.must(w.join(w.invite(), "puppet"))
+	_, err := w.trials().CreateTrial(w.as("admin"), &loddv1.CreateTrialRequest{
+		RequestId: w.id(), FileName: "p.yaml", Protocol: bytes.Replace(w.file("protocol.yaml"), []byte("id: T1"), []byte("id: T2"), 1),
+	})
+	w.must(err)
+	for _, g := range [][3]string{{"admin", "puppet", "custodian"}, {"puppet", "cus", "monitor"}} {
+		_, err := w.people().GrantRole(w.as(g[0]), &loddv1.GrantRoleRequest{TrialId: "T2", User: g[1], Role: g[2]})
+		w.must(err)
+	}
+	w.must(w.proposeRecovery("admin", "cus"))
+	_, err = w.approveRecovery("puppet", "cus")
+	refused(t, err, codes.PermissionDenied, "")
+	_, err = w.approveRecovery("cus-b", "cus")
+	w.must(err)
+}
+
+// What a former administrator proposed is approved by nobody, nor does it wait.
+func TestRecoveryEndsWithItsProposer(t *testing.T) {
+	w := newStaff(t)
+	waits := func() int {
+		resp, err := w.people().ListProposals(w.as("cus"), &loddv1.ListProposalsRequest{})
+		w.must(err)
+		return len(resp.GetProposals())
+	}
+	w.must(w.proposeRecovery("admin2", "tc-osl"))
+	before := waits()
+	_, err := w.people().DisableAccount(w.as("admin"), &loddv1.DisableAccountRequest{User: "admin2", Reason: "stolen"})
+	w.must(err)
+	_, err = w.approveRecovery("cus", "tc-osl")
+	refused(t, err, codes.FailedPrecondition, "NOT_PROPOSED")
+	if before != 1 || waits() != 0 {
+		t.Errorf("%d waited, and %d afterwards", before, waits())
+	}
 }

@@ -68,7 +68,8 @@ func parseEventText(text string) (string, error) {
 // ListAdverseEvents lists the events of the caller's sites. Whoever assesses
 // outcomes reads none, whatever other role the person has. The judgement whether
 // an event is related to the intervention isn't in the list, which blinded people
-// read.
+// read. Whether a team reported is told to the monitoring board and to reviewers
+// alone: where one arm only has a team, it tells the arm.
 //
 // Source: product.md of the design, "People": who reported an adverse event is
 // hidden from assessors.
@@ -86,7 +87,11 @@ func (s *safetyService) ListAdverseEvents(ctx context.Context, req *loddv1.ListA
 	}
 	resp := &loddv1.ListAdverseEventsResponse{}
 	for _, e := range events {
-		resp.Events = append(resp.Events, eventMessage(e))
+		m := eventMessage(e)
+		if a.Holds(trial.DSMB, trial.Reviewer) {
+			m.Reporter = string(e.Reporter)
+		}
+		resp.Events = append(resp.Events, m)
 	}
 	return resp, nil
 }
@@ -94,7 +99,7 @@ func (s *safetyService) ListAdverseEvents(ctx context.Context, req *loddv1.ListA
 func eventMessage(e ledger.ToldEvent) *loddv1.AdverseEvent {
 	return &loddv1.AdverseEvent{
 		Number: int32(e.Number), Participant: string(e.Participant), On: e.On.String(), Category: string(e.Category), Serious: e.Serious,
-		Reporter: string(e.Reporter), At: timestamppb.New(e.At), Text: e.Text,
+		At: timestamppb.New(e.At), Text: e.Text,
 		RelatedToProcedures: string(e.ToProcedures), Expected: e.Expected,
 	}
 }
@@ -167,13 +172,10 @@ func (s *safetyService) AssessRelatedness(ctx context.Context, req *loddv1.Asses
 	if err != nil {
 		return nil, err
 	}
-	e := trial.RelatednessAssessed{
-		Number:  int(req.GetNumber()),
-		Related: parse(&c.faults, "related", req.GetRelated(), trial.ParseCode),
-	}
+	related := parse(&c.faults, "related", req.GetRelated(), trial.ParseCode)
 	if err := c.faults.err(); err != nil {
 		return nil, err
 	}
-	a, err := c.trial.Do(ctx, c.by(c.access.Role()), e)
-	return &loddv1.AssessRelatednessResponse{Receipt: receipt(a.Receipt)}, err
+	r, err := c.trial.AssessRelatedness(ctx, c.by(c.access.Role()), int(req.GetNumber()), related)
+	return &loddv1.AssessRelatednessResponse{Receipt: receipt(r)}, err
 }

@@ -130,11 +130,12 @@ func (s *sessionService) Login(ctx context.Context, req *loddv1.LoginRequest) (*
 	if err != nil {
 		user = "" // no account has such a name, and all of them share one counter
 	}
+	a := s.knownAs(user)
 	second, err := s.prove(ctx, user, proof{password: req.GetPassword(), code: req.GetCode()})
 	if err != nil {
 		return nil, err
 	}
-	return s.signIn(ctx, user, second)
+	return s.signIn(ctx, a, second)
 }
 
 // verify reports whether this is the password of an account in use. It takes as
@@ -151,7 +152,16 @@ func (k *core) verify(ctx context.Context, user, password string) (bool, error) 
 	if err != nil || !ok || !rehash {
 		return ok, err
 	}
-	return ok, k.keepPassword(ctx, user, password)
+	return ok, k.rehash(ctx, user, kept, password)
+}
+
+// knownAs returns the account of a user, or one that nobody has. What is proved
+// after it counts in no later epoch of the account than this.
+func (k *core) knownAs(user string) people.Account {
+	a := people.Account{}
+	k.people.View(func(p *people.State) { a, _ = p.Account(user) })
+	a.User = user
+	return a
 }
 
 func (k *core) active(user string) (active bool) {

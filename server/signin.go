@@ -56,13 +56,14 @@ func (c Config) verifier() (*openid.Verifier, error) {
 }
 
 // demanding reports whether a role needs a second factor: that of whoever sees an
-// arm, may open one or be shown one, of the custodian, who gives roles and seals,
-// and of the monitoring board.
+// arm, may open one or be shown one, of whoever has a say in opening one or all, of
+// the custodian, who gives roles and seals, and of the monitoring board.
 func demanding(r trial.Role) bool {
 	return r == trial.DSMB || slices.ContainsFunc(authz.Permissions(r), func(p loddv1.Permission) bool {
 		switch p {
 		case loddv1.Permission_PERMISSION_UNBLIND, loddv1.Permission_PERMISSION_EMERGENCY, loddv1.Permission_PERMISSION_COLLECT,
-			loddv1.Permission_PERMISSION_REVIEW, loddv1.Permission_PERMISSION_SEAL:
+			loddv1.Permission_PERMISSION_REVIEW, loddv1.Permission_PERMISSION_SEAL, loddv1.Permission_PERMISSION_UNSEAL,
+			loddv1.Permission_PERMISSION_REVEAL:
 			return true
 		default:
 			return false
@@ -75,9 +76,10 @@ func (k *core) demands(user string) (needs bool) {
 	if k.config.SignIn.WithoutFactor {
 		return false
 	}
+	at := k.now()
 	k.people.View(func(p *people.State) {
 		a, _ := p.Account(user)
-		needs = a.Administrator || slices.ContainsFunc(p.Grants(user, k.now()), func(g people.Grant) bool {
+		needs = a.Administrator || slices.ContainsFunc(p.Grants(user, at), func(g people.Grant) bool {
 			return demanding(trial.Role(g.Role))
 		})
 	})
@@ -117,7 +119,7 @@ type proof struct {
 func (k *core) prove(ctx context.Context, user string, p proof) (second bool, err error) {
 	if p.token != "" {
 		who, second, err := k.byToken(ctx, p)
-		if err == nil && who != user {
+		if err == nil && who.User != user {
 			err = rpcerr.ErrIdentity
 		}
 		return second, err
@@ -166,9 +168,12 @@ func (k *core) refuseSignIn(ctx context.Context, user string, refusal error) err
 	})
 }
 
-// signIn begins a session and records it. Whoever disables the account later
-// ends the session with it.
-func (k *core) signIn(ctx context.Context, user string, second bool) (*loddv1.LoginResponse, error) {
+// signIn begins a session of an account, as it was before the caller proved to
+// have it, and records it. Whoever disables the account later, or replaces its
+// password or second factor, ends the session with it; if that was done since the
+// proof, there is none to end, and the proof is worth nothing.
+func (k *core) signIn(ctx context.Context, as people.Account, second bool) (*loddv1.LoginResponse, error) {
+	user := as.User
 	token, session, err := k.sessions.New(user, k.now())
 	if err != nil {
 		return nil, err
@@ -177,7 +182,7 @@ func (k *core) signIn(ctx context.Context, user string, second bool) (*loddv1.Lo
 		k.sessions.Strengthen(user, session.ID)
 	}
 	err = k.people.Do(ctx, ledger.Caller{Actor: user}, func(p *people.State, _ time.Time) ([]people.Event, error) {
-		if a, ok := p.Account(user); !ok || a.Disabled {
+		if a, ok := p.Account(user); !ok || a.Disabled || a.Epoch != as.Epoch {
 			return nil, rpcerr.ErrSignIn
 		}
 		return []people.Event{people.SignedIn{Session: session.ID}}, nil
@@ -218,6 +223,13 @@ func (k *core) endAll(user string) {
 	k.sessions.EndAll(user)
 	k.stepUps.EndAll(user)
 	k.enrolments.end(user)
+}
+
+// endOthers ends every session of a user but the one with this id, and all
+// step-ups.
+func (k *core) endOthers(user, session string) {
+	k.sessions.EndOthers(user, session)
+	k.stepUps.EndAll(user)
 }
 
 func first(values []string) string {

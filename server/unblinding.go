@@ -15,6 +15,7 @@ import (
 	"github.com/lodd-rct/lodd/server/authz"
 	"github.com/lodd-rct/lodd/server/ledger"
 	"github.com/lodd-rct/lodd/server/people"
+	"github.com/lodd-rct/lodd/server/proposal"
 	"github.com/lodd-rct/lodd/server/rpcerr"
 	"github.com/lodd-rct/lodd/server/trial"
 )
@@ -77,9 +78,9 @@ func armMessage(o ledger.Opened) *loddv1.Arm {
 // mayLearn reports why an account can't be shown an arm that others open: it
 // must hold one of the roles now, and never have assessed outcomes of the trial.
 func (k *core) mayLearn(id, user string, roles ...trial.Role) error {
-	holds := false
+	holds, at := false, k.now()
 	k.people.View(func(p *people.State) {
-		holds = slices.ContainsFunc(roles, func(r trial.Role) bool { return p.Holds(user, id, string(r), k.now()) })
+		holds = slices.ContainsFunc(roles, func(r trial.Role) bool { return p.Holds(user, id, string(r), at) })
 	})
 	if !holds {
 		return fmt.Errorf("is no account that is %s of this trial now", strings.Join(texts(roles), " or "))
@@ -174,12 +175,14 @@ func unblindingMessage(o trial.Opening) *loddv1.Unblinding {
 	return m
 }
 
-// stillMay reports whether an account holds a permission for a whole trial now.
-// One that is disabled holds none.
-func (k *core) stillMay(id, user string, permission loddv1.Permission) (yes bool) {
-	k.people.View(func(p *people.State) {
-		yes = slices.ContainsFunc(p.Grants(user, k.now()), func(g people.Grant) bool {
-			return g.Trial == id && g.Site == "" && slices.Contains(authz.Permissions(trial.Role(g.Role)), permission)
+// stillMay reports whether whoever made a proposal has held a permission for a
+// whole trial from then on without a break. An account that is disabled
+// holds none.
+func (k *core) stillMay(id string, p proposal.Proposal, permission loddv1.Permission) (yes bool) {
+	at := k.now()
+	k.people.View(func(s *people.State) {
+		yes = s.Unbroken(p.At(), at, func(g people.Grant) bool {
+			return g.User == p.By && g.Trial == id && g.Site == "" && slices.Contains(authz.Permissions(trial.Role(g.Role)), permission)
 		})
 	})
 	return yes

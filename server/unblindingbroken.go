@@ -90,9 +90,10 @@ func (s *unblindingService) reporter(c *command, e *trial.BlindBroken, site tria
 
 // assessorsAt returns who can assess at a site now.
 func (k *core) assessorsAt(id string, site trial.SiteID) (users []string) {
+	at := k.now()
 	k.people.View(func(p *people.State) {
 		for _, a := range p.Accounts() {
-			if slices.ContainsFunc(p.Grants(a.User, k.now()), func(g people.Grant) bool {
+			if slices.ContainsFunc(p.Grants(a.User, at), func(g people.Grant) bool {
 				return g.Trial == id && g.Role == string(trial.Assessor) && (g.Site == "" || g.Site == string(site))
 			}) {
 				users = append(users, a.User)

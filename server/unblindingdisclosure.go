@@ -81,11 +81,11 @@ func (s *unblindingService) ApproveDisclosure(ctx context.Context, req *loddv1.A
 // disclosureStands refuses to approve what somebody proposed who could not
 // propose it now.
 func (s *unblindingService) disclosureStands(t *ledger.Trial, d trial.DisclosureProposed) error {
-	by := ""
+	var proposed proposal.Proposal
 	if err := t.View(func(st *trial.State) error {
 		for _, waits := range st.Disclosures(s.now()) {
 			if waits.Participant == d.Participant && waits.To == d.To {
-				by = waits.By
+				proposed = waits.Proposal
 				return nil
 			}
 		}
@@ -93,7 +93,7 @@ func (s *unblindingService) disclosureStands(t *ledger.Trial, d trial.Disclosure
 	}); err != nil {
 		return err
 	}
-	if !s.stillMay(string(t.ID()), by, loddv1.Permission_PERMISSION_UNSEAL) {
+	if !s.stillMay(string(t.ID()), proposed, loddv1.Permission_PERMISSION_UNSEAL) {
 		return proposal.ErrNone
 	}
 	return nil

@@ -162,6 +162,9 @@ func differences(a, b view) (keys []string) {
 //
 // Source: blinding.md of the design, channel L24.
 func TestLeakL24UnblindingIsNotNoticed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("whole days of calls, in which nothing runs beside anything; run without -short")
+	}
 	without := observe(t, func(*world) {})
 	with := observe(t, func(w *world) {
 		_, err := w.unblind("pi", "S-1", "")
@@ -192,6 +195,9 @@ func TestLeakL24UnblindingIsNotNoticed(t *testing.T) {
 // The comparison notices what a server would let out that noted an unblinding
 // where others read, or told the assessor.
 func TestLeakL24NoticesALeak(t *testing.T) {
+	if testing.Short() {
+		t.Skip("whole days of calls, in which nothing runs beside anything; run without -short")
+	}
 	without := observe(t, func(*world) {})
 	for name, tt := range map[string]struct {
 		leak trial.Event

@@ -4,13 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
-	"github.com/lodd-rct/lodd/server/authz"
 	"github.com/lodd-rct/lodd/server/export"
 	"github.com/lodd-rct/lodd/server/export/csv"
 	"github.com/lodd-rct/lodd/server/people"
@@ -49,6 +47,9 @@ func (s *unsealingService) ApproveUnsealing(ctx context.Context, req *loddv1.App
 	if err := s.proposerStays(ctx, req); err != nil {
 		return nil, err
 	}
+	if err := s.approvalSteppedUp(ctx, req); err != nil {
+		return nil, err
+	}
 	r, err := s.step(ctx, req, trial.Unsealed{})
 	if err != nil {
 		return nil, err
@@ -63,24 +64,31 @@ func (s *unsealingService) proposerStays(ctx context.Context, req commanding) er
 	if err != nil {
 		return err
 	}
-	by := ""
+	var proposed trial.Proposal
 	if err := t.View(func(st *trial.State) error {
-		p, _ := st.Proposal(s.now())
-		by = p.By
+		proposed, _ = st.Proposal(s.now())
 		return nil
-	}); err != nil || by == "" {
+	}); err != nil || proposed.By == "" {
 		return err // there is none: it is approved already, or is refused for that
 	}
-	stays := false
-	s.people.View(func(p *people.State) { // an account that is disabled holds no role
-		stays = slices.ContainsFunc(p.Grants(by, s.now()), func(g people.Grant) bool {
-			return g.Trial == string(t.ID()) && slices.Contains(authz.Permissions(trial.Role(g.Role)), loddv1.Permission_PERMISSION_UNSEAL)
-		})
-	})
-	if !stays {
+	if !s.stillMay(string(t.ID()), proposed, loddv1.Permission_PERMISSION_UNSEAL) {
 		return trial.ErrNotProposed
 	}
 	return nil
+}
+
+// approvalSteppedUp demands a step-up for an approval that was not carried out
+// before. Whoever asks again after a lost answer needs none.
+func (s *unsealingService) approvalSteppedUp(ctx context.Context, req *loddv1.ApproveUnsealingRequest) error {
+	c, err := s.command(ctx, req)
+	if err != nil {
+		return err
+	}
+	if done, err := c.trial.CarriedOut(ctx, c.access.User, c.request); err != nil || done {
+		return err
+	}
+	method := loddv1.UnsealingService_ApproveUnsealing_FullMethodName
+	return s.steppedUp(ctx, req.GetStepUp(), stepUpAction(method, req.GetTrialId(), req.GetTrialId()))
 }
 
 // step carries out a step that is its event.

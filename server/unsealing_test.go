@@ -15,6 +15,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/lodd-rct/lodd/audit"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
@@ -40,8 +41,16 @@ func (w *world) propose(user string) error {
 }
 
 func (w *world) approve(user string) error {
-	_, err := w.unsealing().ApproveUnsealing(w.as(user), &loddv1.ApproveUnsealingRequest{TrialId: "T1", RequestId: w.id(), Confirm: "T1"})
+	w.t.Helper()
+	_, err := w.unsealing().ApproveUnsealing(w.as(user), w.approving(user))
 	return err
+}
+
+// approving returns an approval with a fresh step-up.
+func (w *world) approving(user string) *loddv1.ApproveUnsealingRequest {
+	w.t.Helper()
+	token := w.stepUpFor(w.as(user), loddv1.UnsealingService_ApproveUnsealing_FullMethodName, "T1", "T1")
+	return &loddv1.ApproveUnsealingRequest{TrialId: "T1", RequestId: w.id(), Confirm: "T1", StepUp: token}
 }
 
 func (w *world) closeEnrolment() {
@@ -55,6 +64,33 @@ func (w *world) status() *loddv1.GetUnsealingResponse {
 	got, err := w.unsealing().GetUnsealing(w.as("au"), &loddv1.GetUnsealingRequest{TrialId: "T1"})
 	w.must(err)
 	return got
+}
+
+// A session alone unseals no trial: the second person proves anew who they are,
+// for this trial. What was carried out is told again without.
+func TestUnsealingTakesAStepUp(t *testing.T) {
+	w := newTrial(t, nil)
+	w.randomize("S-1", "OSL")
+	w.over()
+	w.must(w.propose("pi"))
+	approve := w.approving("ts")
+	bare := proto.CloneOf(approve)
+	bare.StepUp = ""
+	_, err := w.unsealing().ApproveUnsealing(w.as("ts"), bare)
+	refused(t, err, codes.PermissionDenied, "STEP_UP")
+	bare.StepUp = w.stepUpFor(w.as("ts"), loddv1.UnsealingService_ApproveUnsealing_FullMethodName, "T1", "T2")
+	_, err = w.unsealing().ApproveUnsealing(w.as("ts"), bare)
+	refused(t, err, codes.PermissionDenied, "STEP_UP")
+	if s := w.status(); s.GetUnsealed() != nil {
+		t.Fatalf("unsealed by %v", bare)
+	}
+	_, err = w.unsealing().ApproveUnsealing(w.as("ts"), approve)
+	w.must(err)
+	again, err := w.unsealing().ApproveUnsealing(w.as("ts"), approve) // the token is used up
+	w.must(err)
+	if !again.GetReceipt().GetRepeatedRequest() {
+		t.Errorf("a repeat gave %v", again)
+	}
 }
 
 // over takes the trial to where only the proposal is missing.
@@ -277,7 +313,7 @@ func TestAssessorsAreNeverShownTheReveal(t *testing.T) {
 	for _, user := range []string{"is", "was"} {
 		w.must(w.join(w.invite(), user))
 		w.must(w.grant("cus", user, "assessor", "OSL", ""))
-		w.must(w.grant("cus", user, "auditor", "", ""))
+		w.landed(user, "auditor", "")
 	}
 	_, err := w.people().RevokeRole(w.as("cus"), &loddv1.RevokeRoleRequest{TrialId: "T1", User: "was", Role: "assessor", Site: "OSL", Reason: "left"})
 	w.must(err)
@@ -301,6 +337,11 @@ func TestProposalEndsWithItsProposersRole(t *testing.T) {
 	_, err := w.people().RevokeRole(w.as("cus"), &loddv1.RevokeRoleRequest{TrialId: "T1", User: "pi", Role: "investigator", Reason: "left"})
 	w.must(err)
 	refused(t, w.approve("cus"), codes.FailedPrecondition, "NOT_PROPOSED")
+	for _, site := range []string{"OSL", ""} { // of one site, and again of the whole trial: not the role that proposed
+		w.wait(time.Second)
+		w.must(w.grant("cus", "pi", "investigator", site, ""))
+		refused(t, w.approve("cus"), codes.FailedPrecondition, "NOT_PROPOSED")
+	}
 	w.wait(7*24*time.Hour + time.Millisecond)
 	w.must(w.propose("ts"))
 	w.must(w.approve("cus"))

@@ -26,10 +26,12 @@ the app is not. Every other session of yours ends.`,
 	}, func(c call) error {
 		req := &loddv1.EnrolFactorRequest{}
 		var err error
-		if !a.vouching {
-			if req.Password, err = a.password(c.ctx, false, false); err != nil {
+		if a.vouching {
+			if req.IdToken, req.Nonce, err = a.vouched(c.ctx, c.Client, proving{}, true); err != nil {
 				return err
 			}
+		} else if req.Password, err = a.password(c.ctx, false, false); err != nil {
+			return err
 		}
 		var begun *loddv1.EnrolFactorResponse
 		err = a.withCode(c.ctx, proving{}, func(code string) (err error) {

@@ -175,6 +175,8 @@ func TestOIDCOnTheCommandLine(t *testing.T) {
 	w.fake.answers["LoginOIDC"] = codeNeeded(t, "287082", &loddv1.LoginOIDCResponse{User: "kari", Session: freshLogin})
 	w.fake.answers["StepUp"] = &loddv1.StepUpResponse{Token: "one-act"}
 	w.fake.answers["ApproveRecovery"] = &loddv1.ApproveRecoveryResponse{}
+	w.fake.answers["EnrolFactor"] = &loddv1.EnrolFactorResponse{Secret: "GEZDGNBV"}
+	w.fake.answers["ConfirmFactor"] = &loddv1.ConfirmFactorResponse{RecoveryCodes: []string{"AAAA-BBBB"}}
 	var opened []string
 	var ended []chan error
 	w.page = func(address string) error {
@@ -187,16 +189,18 @@ func TestOIDCOnTheCommandLine(t *testing.T) {
 		}()
 		return nil
 	}
-	w.console = &script{answers: []string{"287082", "287082"}}
+	w.console = &script{answers: []string{"287082", "287082", "287082"}}
 	w.mustRun("join", text, "--oidc", "--user", "kari", "--name", "Kari", "--timeout", "5s")
 	w.mustRun("login", "--oidc")
 	w.mustRun("people", "approve-recovery", "ola")
+	w.mustRun("session", "factor")
 	for _, done := range ended {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
 	}
-	if len(opened) != 4 || strings.Contains(opened[2], "prompt=login") || !strings.Contains(opened[3], "prompt=login") {
+	fresh := func(address string) bool { return strings.Contains(address, "prompt=login") }
+	if len(opened) != 5 || fresh(opened[2]) || !fresh(opened[3]) || !fresh(opened[4]) {
 		t.Errorf("opened %q", opened)
 	}
 	for _, c := range w.fake.calls {

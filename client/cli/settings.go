@@ -54,7 +54,9 @@ func (a *app) prepare() error {
 	if lang != "nb" && lang != "en" {
 		return &usageError{fmt.Sprintf("--lang is nb or en, not %q", lang)}
 	}
-	a.words = newWords(lang)
+	if lang != a.words.lang {
+		a.words = newWords(lang)
+	}
 	a.settings = settings{
 		server:  first(a.flags.server, env("LODD_SERVER"), a.profile.Server),
 		pin:     first(env("LODD_PIN"), a.profile.Pin),

@@ -86,11 +86,12 @@ Somebody else has seven days to approve.`,
 
 func (a *app) unsealApprove() *cobra.Command {
 	var confirm string
+	var g again
 	cmd := a.inTrial(spec{
 		use: "approve", short: "Unseal the trial: the second of two people's steps, for good",
 		long: `Unseal the trial: the second of two people's steps, for good. From then on whoever
 may can download the design, the seed and every allocation. It cannot be undone.
-Type the trial once more, or give it with --confirm.`,
+Type the trial once more, or give it with --confirm, and prove anew who you are.`,
 		example: "  lodd unseal approve --trial IPS --confirm IPS",
 	}, func(c trialCall) error {
 		confirm, err := a.typed(c.ctx, confirm, "ask.unseal")
@@ -100,13 +101,22 @@ Type the trial once more, or give it with --confirm.`,
 		if confirm == "" {
 			return &usageError{a.words.say("error.confirm-trial")}
 		}
-		answer, err := c.Unsealing().ApproveUnsealing(c.ctx, &loddv1.ApproveUnsealingRequest{TrialId: c.trial, RequestId: c.request, Confirm: confirm})
+		token, err := g.stepUp(a, c.call, &loddv1.StepUpRequest{
+			Act: loddv1.UnsealingService_ApproveUnsealing_FullMethodName, Trial: c.trial, Subject: c.trial,
+		})
+		if err != nil {
+			return err
+		}
+		answer, err := c.Unsealing().ApproveUnsealing(c.ctx, &loddv1.ApproveUnsealingRequest{
+			TrialId: c.trial, RequestId: c.request, Confirm: confirm, StepUp: token,
+		})
 		if err != nil {
 			return a.withMissing(c, err)
 		}
 		return a.write(receiptOf("unsealing", answer.GetReceipt(), "trial", c.trial, "state", code("unsealed")))
 	})
 	cmd.Flags().StringVar(&confirm, "confirm", "", "the `TRIAL` once more")
+	g.register(cmd)
 	return cmd
 }
 

@@ -205,17 +205,27 @@ func TestUnsealDownload(t *testing.T) {
 
 // What cannot be undone asks for the trial once more.
 func TestUnsealApproveAsks(t *testing.T) {
-	w := newWorld(t, map[string]any{"ApproveUnsealing": &loddv1.ApproveUnsealingResponse{}})
+	w := newWorld(t, map[string]any{
+		"StepUp":           &loddv1.StepUpResponse{Token: "proof"},
+		"ApproveUnsealing": &loddv1.ApproveUnsealingResponse{},
+	})
 	if o := w.run("unseal", "approve", "--yes"); o.code != exitUsage || !strings.Contains(o.stderr, "--confirm") {
 		t.Errorf("exit %d, %s", o.code, o.stderr)
 	}
-	person := &script{answers: []string{"IPS"}}
+	person := &script{answers: []string{"IPS", "seven green bottles stand"}}
 	w.console = person
 	w.run("unseal", "approve")
-	if len(w.fake.calls) != 1 || w.fake.calls[0].req.(*loddv1.ApproveUnsealingRequest).GetConfirm() != "IPS" {
-		t.Errorf("sent %v", w.fake.calls)
+	if len(w.fake.calls) != 2 {
+		t.Fatalf("sent %v", w.fake.calls)
 	}
-	if len(person.asked) != 1 || !strings.Contains(person.asked[0], "cannot be undone") {
+	step, sent := w.fake.calls[0].req.(*loddv1.StepUpRequest), w.fake.calls[1].req.(*loddv1.ApproveUnsealingRequest)
+	if step.GetAct() != loddv1.UnsealingService_ApproveUnsealing_FullMethodName || step.GetTrial() != "IPS" || step.GetSubject() != "IPS" {
+		t.Errorf("proved for %v", step)
+	}
+	if sent.GetConfirm() != "IPS" || sent.GetStepUp() != "proof" {
+		t.Errorf("sent %v", sent)
+	}
+	if len(person.asked) != 2 || person.secrets != 1 || !strings.Contains(person.asked[0], "cannot be undone") {
 		t.Errorf("asked %q", person.asked)
 	}
 }

@@ -69,6 +69,9 @@ func (s *story) unseal(ctx context.Context) error {
 	if approve.RequestId, err = s.requestID(); err != nil {
 		return err
 	}
+	if err := s.prove(ctx, c, "per", approve); err != nil {
+		return err
+	}
 	_, err = c.Unsealing().ApproveUnsealing(ctx, approve)
 	if err := refused(err, loddv1.ErrorReason_ERROR_REASON_SAME_PERSON, "the unsealing by one person"); err != nil {
 		return err
@@ -77,11 +80,22 @@ func (s *story) unseal(ctx context.Context) error {
 	if c, approve.RequestId, err = s.asking(ctx, "kari"); err != nil {
 		return err
 	}
+	if err := s.prove(ctx, c, "kari", approve); err != nil {
+		return err
+	}
 	if _, err := c.Unsealing().ApproveUnsealing(ctx, approve); err != nil {
 		return err
 	}
 	s.say("kari approved: the trial is unsealed")
 	return s.reveal(ctx)
+}
+
+// prove adds to an approval the proof of who approves.
+func (s *story) prove(ctx context.Context, c *client.Client, user string, approve *loddv1.ApproveUnsealingRequest) (err error) {
+	approve.StepUp, err = s.stepUp(ctx, c, user, &loddv1.StepUpRequest{
+		Act: loddv1.UnsealingService_ApproveUnsealing_FullMethodName, Trial: s.trial, Subject: s.trial,
+	})
+	return err
 }
 
 // refused returns nil if a step failed for a reason, else an error.

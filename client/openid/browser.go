@@ -112,10 +112,9 @@ func (r *landing) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	select {
 	case r.answers <- q:
-		_, _ = w.Write([]byte(pageDone))
 	default: // somebody reloads the page
-		_, _ = w.Write([]byte(pageDone))
 	}
+	_, _ = w.Write([]byte(pageDone))
 }
 
 // wait returns the code of the answer. The issuer must be the one that was

@@ -30,7 +30,9 @@ func Device(ctx context.Context, c Config, show func(Code)) (string, error) {
 	}
 	d, err := p.oauth.DeviceAuth(ctx, c.acr()...)
 	if err != nil {
-		_, err := idToken(nil, err)
+		if refused := asRefusal(err); refused != nil {
+			return "", refused
+		}
 		return "", fmt.Errorf("openid: ask for a code: %w", err)
 	}
 	show(Code{Address: d.VerificationURI, Code: d.UserCode, Complete: d.VerificationURIComplete, Expires: d.Expiry})

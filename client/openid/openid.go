@@ -113,10 +113,19 @@ func (c Config) secret() (string, error) {
 	return base64.RawURLEncoding.EncodeToString(b[:]), nil
 }
 
+// asRefusal returns the refusal of the provider that err holds; nil if it holds
+// none.
+func asRefusal(err error) error {
+	if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok && refused.ErrorCode != "" {
+		return &RefusedError{refused.ErrorCode}
+	}
+	return nil
+}
+
 // idToken returns the ID token of an answer.
 func idToken(t *oauth2.Token, err error) (string, error) {
-	if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok && refused.ErrorCode != "" {
-		return "", &RefusedError{refused.ErrorCode}
+	if refused := asRefusal(err); refused != nil {
+		return "", refused
 	}
 	if err != nil {
 		return "", fmt.Errorf("openid: ask for the token: %w", err)

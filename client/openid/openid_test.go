@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -274,6 +276,21 @@ func deviceRefused(t *testing.T, w *world) {
 		_ = openidtest.NewBrowser(openidtest.Person{}).Approve(t.Context(), c.Complete)
 	})
 	if r, ok := errors.AsType[*openid.RefusedError](err); !ok || r.Code != "access_denied" {
+		t.Errorf("Device = %v", err)
+	}
+}
+
+// A provider that gives out no code is told as just that, once.
+func TestProviderWithoutACode(t *testing.T) {
+	mux := http.NewServeMux()
+	s := httptest.NewServer(mux)
+	defer s.Close()
+	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"issuer": %[1]q, "authorization_endpoint": "%[1]s/auth", "token_endpoint": "%[1]s/token", "device_authorization_endpoint": "%[1]s/device"}`, s.URL)
+	})
+	mux.HandleFunc("POST /device", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	_, err := openid.Device(t.Context(), openid.Config{Issuer: s.URL, ClientID: openidtest.ClientID, Random: rand.Reader}, func(openid.Code) {})
+	if err == nil || strings.Count(err.Error(), "openid: ") != 1 || !strings.HasPrefix(err.Error(), "openid: ask for a code") || strings.Contains(err.Error(), "ask for the token") {
 		t.Errorf("Device = %v", err)
 	}
 }

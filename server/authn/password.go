@@ -34,17 +34,22 @@ const (
 // about two seconds of work. Whoever comes then would wait in vain.
 const maxWaiting = 32
 
+// A queue is of those whose hashes wait for their turn, or have it.
+type queue chan struct{}
+
 // ErrBusy is returned when too many passwords wait to be hashed.
 var ErrBusy = errors.New("authn: too many people sign in at this moment; nothing was done, try again")
 
 // Passwords hashes and checks passwords by Argon2id. All methods may be called
 // concurrently; beyond the configured number they wait their turn, and beyond
-// 32 that wait they fail with [ErrBusy].
+// 32 that wait they fail with [ErrBusy]. Whoever is signed in, so that the context
+// has a [Principal], waits among those alone, whose number strangers can't raise;
+// turns are taken by both as they come.
 type Passwords struct {
-	params params
-	random io.Reader
-	places chan struct{} // of those who wait or have their turn
-	turns  chan struct{}
+	params            params
+	random            io.Reader
+	strangers, inside queue
+	turns             chan struct{}
 }
 
 // params are the costs of a hash.
@@ -58,6 +63,15 @@ type params struct {
 // the server.
 func (p params) ok() bool {
 	return p.lanes >= 1 && p.memory >= 8*uint32(p.lanes) && p.memory <= 1<<20 && p.passes >= 1 && p.passes <= 64
+}
+
+// without returns the parameters of a hash that costs what is left of p after
+// one of other: the time is that of all passes over the memory. It returns none if
+// nothing worth a hash is left.
+func (p params) without(other params) (rest params, some bool) {
+	left := int64(p.memory)*int64(p.passes) - int64(other.memory)*int64(other.passes)
+	rest = params{memory: uint32(max(0, left/int64(p.passes))), passes: p.passes, lanes: p.lanes}
+	return rest, rest.ok()
 }
 
 // NewPasswords returns a hasher. It draws no randomness yet.
@@ -75,7 +89,11 @@ func NewPasswords(c PasswordConfig) (*Passwords, error) {
 	if c.Random == nil || c.Concurrent < 0 || !p.ok() {
 		return nil, errors.New("authn: passwords: Random is needed, MemoryKiB must be within 8 and 1048576, Passes within 1 and 64, Concurrent positive")
 	}
-	return &Passwords{p, c.Random, make(chan struct{}, c.Concurrent+maxWaiting), make(chan struct{}, c.Concurrent)}, nil
+	return &Passwords{
+		params: p, random: c.Random,
+		strangers: make(queue, c.Concurrent+maxWaiting), inside: make(queue, c.Concurrent+maxWaiting),
+		turns: make(chan struct{}, c.Concurrent),
+	}, nil
 }
 
 // Hash returns what to keep of a password: a PHC string with the parameters,
@@ -89,7 +107,7 @@ func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
 		return "", fmt.Errorf("authn: read salt: %w", err)
 	}
 	h := stored{p.params, salt, nil}
-	if err := p.compute(ctx, &h.hash, password, h); err != nil {
+	if err := p.inTurn(ctx, func() { h.hash = h.of(password) }); err != nil {
 		return "", err
 	}
 	return h.String(), nil
@@ -100,7 +118,9 @@ func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
 // changed since.
 //
 // An empty kept stands for an account that doesn't exist: it costs as much as
-// one that does, and never matches. The error is [ErrBusy] or that of ctx, or
+// one that does, and never matches. A wrong password for a hash that was cheaper
+// than today's costs what is missing, too, or the time would tell who has such a
+// hash, and so an account. The error is [ErrBusy] or that of ctx, or
 // says that kept isn't a hash.
 func (p *Passwords) Verify(ctx context.Context, kept, password string) (ok, rehash bool, err error) {
 	h := stored{p.params, make([]byte, saltSize), make([]byte, hashSize)}
@@ -112,22 +132,31 @@ func (p *Passwords) Verify(ctx context.Context, kept, password string) (ok, reha
 	if len(password) > maxBytes {
 		return false, false, nil // no account has such a password
 	}
-	var got []byte
-	if err := p.compute(ctx, &got, password, h); err != nil {
+	same := false
+	err = p.inTurn(ctx, func() {
+		same = subtle.ConstantTimeCompare(h.of(password), h.hash) == 1 && kept != ""
+		if rest, some := p.params.without(h.params); !same && some {
+			stored{rest, h.salt, nil}.of(password)
+		}
+	})
+	if err != nil {
 		return false, false, err
 	}
-	same := subtle.ConstantTimeCompare(got, h.hash) == 1 && kept != ""
 	return same, same && h.params != p.params, nil
 }
 
-// compute waits its turn and hashes the normalized password.
-func (p *Passwords) compute(ctx context.Context, hash *[]byte, password string, h stored) error {
+// inTurn waits its turn and does what costs so much.
+func (p *Passwords) inTurn(ctx context.Context, work func()) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	places := p.strangers
+	if _, ok := FromContext(ctx); ok {
+		places = p.inside
+	}
 	select {
-	case p.places <- struct{}{}:
-		defer func() { <-p.places }()
+	case places <- struct{}{}:
+		defer func() { <-places }()
 	default:
 		return ErrBusy
 	}
@@ -137,8 +166,14 @@ func (p *Passwords) compute(ctx context.Context, hash *[]byte, password string, 
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	*hash = argon2.IDKey([]byte(normalize(password)), h.salt, h.passes, h.memory, h.lanes, hashSize)
+	work()
 	return nil
+}
+
+// of returns the hash of the normalized password with the parameters and the salt
+// of s.
+func (s stored) of(password string) []byte {
+	return argon2.IDKey([]byte(normalize(password)), s.salt, s.passes, s.memory, s.lanes, hashSize)
 }
 
 // normalize makes passwords equal that look equal but were typed on different

@@ -279,3 +279,37 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	}
 }
+
+// However many strangers wait, whoever is signed in finds a place.
+func TestStrangersDontTakeThePlacesOfTheSignedIn(t *testing.T) {
+	p := passwords(t, authn.PasswordConfig{Concurrent: 1})
+	p.FillUp()
+	if _, _, err := p.Verify(t.Context(), "", phrase); !errors.Is(err, authn.ErrBusy) {
+		t.Errorf("Verify for a stranger = %v", err)
+	}
+	inside := authn.WithPrincipal(t.Context(), authn.Principal{User: "kari"})
+	if _, _, err := p.Verify(inside, "", phrase); err != nil {
+		t.Errorf("Verify for the signed-in = %v", err)
+	}
+	if _, err := p.Hash(inside, phrase); err != nil {
+		t.Errorf("Hash for the signed-in = %v", err)
+	}
+}
+
+// A wrong password for a cheap old hash and one for nobody cost the same: memory
+// times passes.
+func TestOldHashesCostWhatTodaysDo(t *testing.T) {
+	p := passwords(t, authn.PasswordConfig{MemoryKiB: 65536, Passes: 3})
+	for _, tt := range []struct{ memory, passes, wantMemory, wantPasses uint32 }{
+		{65536, 3, 0, 0},                                 // today's
+		{131072, 3, 0, 0},                                // dearer ones can't be made cheaper
+		{65536, 1, 43690, 3},                             // 64 MiB three times in all
+		{19456, 2, (65536*3 - 19456*2) / 3, 3},           // of the kind OWASP names
+		{65534, 3, 0, 0},                                 // nothing worth a hash is left
+		{64, 1, (65536*3 - 64) / 3, 3}, {65528, 3, 8, 3}, // the least
+	} {
+		if memory, passes := p.Left(tt.memory, tt.passes); memory != tt.wantMemory || passes != tt.wantPasses {
+			t.Errorf("beside %d KiB and %d passes: %d and %d", tt.memory, tt.passes, memory, passes)
+		}
+	}
+}

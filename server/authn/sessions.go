@@ -192,22 +192,18 @@ func (s *Sessions) End(token string) {
 	s.end(d)
 }
 
-// EndAll ends every session of user and returns how many there were.
-func (s *Sessions) EndAll(user string) int { return s.EndOthers(user, "") }
+// EndAll ends every session of user.
+func (s *Sessions) EndAll(user string) { s.EndOthers(user, "") }
 
-// EndOthers ends every session of user but the one with this id, and returns how
-// many there were.
-func (s *Sessions) EndOthers(user, id string) int {
+// EndOthers ends every session of user but the one with this id.
+func (s *Sessions) EndOthers(user, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := 0
 	for _, d := range slices.Clone(s.users[user]) {
 		if s.tokens[d].ID != id {
 			s.end(d)
-			n++
 		}
 	}
-	return n
 }
 
 // List returns the user's sessions at the time at, oldest first.

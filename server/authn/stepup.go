@@ -114,16 +114,13 @@ func (s *StepUps) Use(token string, a Act, at time.Time) error {
 	return nil
 }
 
-// EndAll ends the step-ups of a user and returns how many there were.
-func (s *StepUps) EndAll(user string) int {
+// EndAll ends the step-ups of a user.
+func (s *StepUps) EndAll(user string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := 0
 	for d, u := range s.tokens {
 		if u.act.User == user {
 			delete(s.tokens, d)
-			n++
 		}
 	}
-	return n
 }

@@ -103,7 +103,8 @@ func permissionOf(m protoreflect.MethodDescriptor) loddv1.Permission {
 	return p
 }
 
-// unclassified returns an error for each field of API and log without a class.
+// unclassified returns an error for each field of API and log without a class,
+// sorted by their texts: files have no fixed order.
 func unclassified() error {
 	var errs []error
 	for _, pkg := range []protoreflect.FullName{"lodd.v1", "lodd.log.v1"} {
@@ -112,6 +113,7 @@ func unclassified() error {
 			return true
 		})
 	}
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(errs...)
 }
 

@@ -90,7 +90,7 @@ func separates(rows []map[string]string, arm map[string]randomization.Arm) (colu
 // belong to reports to a monitoring board, which don't exist yet: until then no
 // export has groups at all, and there is nothing whose order could be tried
 // 1,000 times.
-func TestLeakL08NoColumnSeparatesTheArms(t *testing.T) {
+func TestLeakL8NoColumnSeparatesTheArms(t *testing.T) {
 	w := newWorld(t, "seed one")
 	for i := range 40 {
 		w.enrolAlone(person(i), []trial.SiteID{"OSLO", "-BERGEN"}[i/3%2])

@@ -22,7 +22,7 @@ func (t *Trial) finish(ctx context.Context, b *appending, batch []*call) {
 		}
 		var earlier entry.Entry
 		if c.receipt, earlier, c.err = t.receipt(ctx, c.at); c.err == nil {
-			earlier.Event, c.err = t.takenIn(ctx, earlier.Event)
+			earlier, c.err = t.takenIn(ctx, earlier)
 		}
 		c.receipt.Repeated = true
 		if c.err == nil && !sameCommand(c, earlier) {
@@ -84,6 +84,11 @@ func open(e trial.Event) trial.Event {
 		e.Sealed = nil
 		return e
 	case trial.BlindBroken:
+		e.Sealed = nil
+		return e
+	case trial.ContactRecorded:
+		return trial.ContactRecorded{}
+	case trial.RelatednessAssessed:
 		e.Sealed = nil
 		return e
 	case trial.DesignSealed:

@@ -242,8 +242,11 @@ func (t *Trial) decide(ctx context.Context, b *appending, c *call) error {
 	} else if err != nil {
 		return err
 	}
+	if err := t.sealReporter(ctx, events, c.by.Actor); err != nil {
+		return err
+	}
 	for _, e := range events {
-		if c.at.in == "" && c.by.of(e) == c.by {
+		if c.at.in == "" && c.by.of(e).Request == c.by.Request {
 			in := t.state.Compartment(e)
 			c.at = place{in, b.next(t.state, in)}
 		}

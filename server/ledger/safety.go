@@ -1,11 +1,15 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 
 	"github.com/lodd-rct/lodd/server/trial"
+	"github.com/lodd-rct/lodd/server/trial/entry"
 	"github.com/lodd-rct/lodd/server/vault"
 )
 
@@ -105,28 +109,94 @@ func (t *Trial) entered(ctx context.Context, e trial.AdverseEvent) (trial.Advers
 	return entered, nil
 }
 
-// takenIn returns the adverse event that a treatment team reported if e says
-// that somebody did; anything else is returned as it is. By it a repeated report
-// is compared with the first: the entry with the request id says nothing of
-// what was reported. The caller holds mu.
-func (t *Trial) takenIn(ctx context.Context, e any) (any, error) {
-	taken, ok := e.(trial.EventTakenIn)
+// takenIn returns, for the entry that takes in what a treatment team reported, the
+// event with its reporter as actor; any other entry is returned as it is. By it a
+// repeated report is compared with the first. The caller holds mu.
+func (t *Trial) takenIn(ctx context.Context, e entry.Entry) (entry.Entry, error) {
+	taken, ok := e.Event.(trial.EventTakenIn)
 	if !ok {
 		return e, nil
 	}
 	events := t.state.AdverseEvents()
 	if taken.Number < 1 || taken.Number > len(events) {
-		return nil, fmt.Errorf("ledger: trial %s: there is no adverse event %d", t.id, taken.Number)
+		return e, fmt.Errorf("ledger: trial %s: there is no adverse event %d", t.id, taken.Number)
 	}
-	return t.entered(ctx, events[taken.Number-1])
+	padded, err := t.config.Vault.Open(ctx, t.allocationKey(), taken.Sealed, takenContext(taken))
+	if err != nil {
+		return e, t.keyError(err)
+	}
+	reporter, err := vault.Unpad(padded)
+	if err != nil {
+		return e, err
+	}
+	e.Actor = string(reporter)
+	e.Event, err = t.entered(ctx, events[taken.Number-1])
+	return e, err
+}
+
+// reporterSize is the length to which the names of reporters are padded.
+const reporterSize = 64
+
+func takenContext(e trial.EventTakenIn) []byte { return bindTo("taken-in", strconv.Itoa(e.Number)) }
+
+// sealReporter seals who reported an event, wherever that is said in events.
+func (t *Trial) sealReporter(ctx context.Context, events []trial.Event, reporter string) error {
+	for i, e := range events {
+		taken, ok := e.(trial.EventTakenIn)
+		if !ok {
+			continue
+		}
+		padded, err := vault.Pad([]byte(reporter), reporterSize)
+		if err != nil {
+			return err
+		}
+		if taken.Sealed, err = t.config.Vault.Seal(ctx, t.allocationKey(), padded, takenContext(taken)); err != nil {
+			return err
+		}
+		events[i] = taken
+	}
+	return nil
+}
+
+// AssessRelatedness records a reviewer's judgement, which is sealed: whether an
+// event is related to the intervention hints at who had it.
+func (t *Trial) AssessRelatedness(ctx context.Context, by Caller, number int, related trial.Code) (Receipt, error) {
+	if !slices.Contains(trial.Relations(), related) {
+		return Receipt{}, &trial.Invalid{Field: "related", Problem: fmt.Sprintf("%q is unknown, want unrelated, possible or related", related)}
+	}
+	padded, err := vault.Pad([]byte(related), relatednessSize)
+	if err != nil {
+		return Receipt{}, err
+	}
+	bind := bindTo("relatedness", strconv.Itoa(number))
+	e := trial.RelatednessAssessed{Number: number}
+	if e.Sealed, err = t.config.Vault.Seal(ctx, t.allocationKey(), padded, bind); err != nil {
+		return Receipt{}, t.keyError(err)
+	}
+	a, err := t.Do(ctx, by, e)
+	if err != nil || !a.Receipt.Repeated {
+		return a.Receipt, err
+	}
+	first, _ := a.Events[0].(trial.RelatednessAssessed)
+	was, err := t.config.Vault.Open(ctx, t.allocationKey(), first.Sealed, bind)
+	if err != nil || !bytes.Equal(was, padded) {
+		return Receipt{}, reusedUnless(err)
+	}
+	return a.Receipt, nil
 }
 
 // of returns who an entry names as its actor: the server for an adverse event
 // that a treatment team reported, since everybody in the trial may read it and
-// the team tells the arm.
+// the team tells the arm, and for what says that a team reported it: both bear
+// the same time. Only the second bears the request.
 func (by Caller) of(e trial.Event) Caller {
-	if a, ok := e.(trial.AdverseEventReported); ok && a.Reporter == trial.FromTeam {
-		return Caller{Actor: trial.ServerActor}
+	switch e := e.(type) {
+	case trial.AdverseEventReported:
+		if e.Reporter == trial.FromTeam {
+			return Caller{Actor: trial.ServerActor}
+		}
+	case trial.EventTakenIn:
+		return Caller{Actor: trial.ServerActor, Request: by.Request}
 	}
 	return by
 }

@@ -54,7 +54,7 @@ func (w *world) told() []ledger.ToldEvent {
 }
 
 // A report of a treatment team is one append of two entries: in conduct the event,
-// which names nobody, and in delivery who reported it.
+// which names nobody, and in delivery who reported it, sealed.
 func TestTeamReportsInOneAppend(t *testing.T) {
 	m := &storetest.Memory{}
 	w := recruiting(t, m)
@@ -82,7 +82,7 @@ func TestTeamReportsInOneAppend(t *testing.T) {
 	if e := events[1]; e.Actor != trial.ServerActor || e.Role != "" || e.Request != (trial.RequestID{}) {
 		t.Errorf("the event names %q, %q, %v", e.Actor, e.Role, e.Request)
 	}
-	if e := taken[0]; e.Actor != by.Actor || e.Role != string(by.Role) || e.Request != by.Request || e.Event != (trial.EventTakenIn{Number: 2}) {
+	if e := taken[0]; e.Actor != trial.ServerActor || e.Role != "" || e.Request != by.Request || e.Event.(trial.EventTakenIn).Number != 2 {
 		t.Errorf("taken in: %+v", e)
 	}
 }
@@ -111,7 +111,7 @@ func TestReportsAreRepeatable(t *testing.T) {
 			}
 			checkRepeats(t, w, by, first, same, tt.others)
 			w.report(trial.TreatmentTeam, "Another fall")
-			w.do(trial.TreatmentTeam, trial.ContactRecorded{Participant: "P1", On: date("2020-03-01"), Kind: "phone"})
+			w.contact(phoned("P1"))
 			w = w.reopen()
 			checkRepeats(t, w, by, first, same, tt.others)
 			if _, n, err := w.trial().ReportAdverseEvent(t.Context(), by, relapse(tt.reporter), fell); n != 1 || err != nil {
@@ -190,7 +190,7 @@ func TestEventsOfTeamsDoNotDisturbLocks(t *testing.T) {
 	for range 3 {
 		w.report(trial.TreatmentTeam, fell)
 		w.report(trial.Coordinator, fell)
-		w.do(trial.TreatmentTeam, trial.ContactRecorded{Participant: "P1", On: date("2020-03-01"), Kind: "phone"})
+		w.contact(phoned("P1"))
 		w.do(trial.Monitor, trial.Locked{})
 	}
 	for n := 1; n <= 3; n++ {

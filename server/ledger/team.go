@@ -84,36 +84,3 @@ func (t *Trial) InTeam(id trial.ParticipantID, teams []Team) (yes bool, err erro
 	})
 	return yes, err
 }
-
-// A Contact is a contact of a team with a participant.
-type Contact struct {
-	trial.ContactRecorded
-	By string
-	At time.Time // when it was recorded
-}
-
-// Contacts returns the contacts with a participant in the order in which they
-// were recorded. It fails with [trial.ErrErased] once the participant has
-// withdrawn from the data.
-func (t *Trial) Contacts(ctx context.Context, id trial.ParticipantID) ([]Contact, error) {
-	if err := t.outOfReach(id); err != nil {
-		return nil, err
-	}
-	var indexes []int64
-	if err := t.View(func(s *trial.State) error { indexes = slices.Clone(s.Contacts(id)); return nil }); err != nil {
-		return nil, err
-	}
-	var out []Contact
-	for _, at := range indexes {
-		_, e, err := t.receipt(ctx, place{trial.Delivery, at})
-		if err != nil {
-			return nil, err
-		}
-		c, ok := e.Event.(trial.ContactRecorded)
-		if !ok {
-			return nil, fmt.Errorf("ledger: trial %s: entry %d of %s is a %T", t.id, at, trial.Delivery, e.Event)
-		}
-		out = append(out, Contact{c, e.Actor, e.At})
-	}
-	return out, nil
-}

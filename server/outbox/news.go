@@ -44,12 +44,20 @@ func (n news) users(p *people.State, id trial.ID, at time.Time) []string {
 		users = helpers(p, n.lost, at)
 	default:
 		for _, g := range p.HeldAt(string(id), at) {
-			if n.tells(g) {
+			if n.tells(g) && !(n.kind == Proposed && assessed(p, g, at)) {
 				users = append(users, g.User)
 			}
 		}
 	}
 	return slices.DeleteFunc(users, func(u string) bool { return gone(p, u, at) || slices.Contains(n.except, u) })
+}
+
+// assessed reports whether the holder of a grant had at an instant assessed
+// outcomes of its trial, or was to: that somebody may be shown an arm isn't for them.
+func assessed(p *people.State, g people.Grant, at time.Time) bool {
+	return slices.ContainsFunc(p.Tenures(g.Trial), func(t people.Tenure) bool {
+		return t.User == g.User && t.Role == string(trial.Assessor) && !t.From.After(at)
+	})
 }
 
 // gone reports whether an account was disabled at an instant.

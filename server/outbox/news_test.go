@@ -49,7 +49,7 @@ func TestEntriesTellThoseWhoAreConcerned(t *testing.T) {
 		"form":            {"IPS/outcome", "olav", trial.FormSubmitted{Participant: "P"}, all{}},
 		"held text":       {"IPS/outcome", "olav", trial.FormSubmitted{Participant: "P", Held: []trial.Code{"why"}}, all{outbox.TextHeld: addresses("rita")}},
 		"corrected text":  {"IPS/conduct", "tove", trial.FormCorrected{Participant: "Q", Held: []trial.Code{"why"}}, all{outbox.TextHeld: addresses("rita")}},
-		"contact":         {"IPS/delivery", "ina", trial.ContactRecorded{Participant: "P"}, all{}},
+		"contact":         {"IPS/delivery", "ina", trial.ContactRecorded{Sealed: []byte{1}}, all{}},
 		"recovery":        {"system", "ada", people.RecoveryProposed{User: "olav"}, all{outbox.Proposed: addresses("kari")}},
 		"of the only one": {"system", "ada", people.RecoveryProposed{User: "kari"}, all{outbox.Proposed: addresses("eva")}},
 		"no role":         {"system", "ada", people.RecoveryProposed{User: "eva"}, all{}},
@@ -94,5 +94,28 @@ func TestProposalIsToldToThoseWhoCanApprove(t *testing.T) {
 	w.log("IPS/conduct", "nobody", trial.UnsealingProposed{})
 	if diff := cmp.Diff(addresses(slices.Sorted(maps.Keys(may))...), w.round()); diff != "" || len(may) < 3 {
 		t.Error(diff)
+	}
+}
+
+// Of a proposal nobody is told who assesses outcomes of the trial, or once did,
+// though logs may hold such a role beside one that approves.
+func TestProposalIsNotToldToAssessors(t *testing.T) {
+	for name, roles := range map[string][]string{"first": {"assessor", "statistician"}, "then": {"statistician", "assessor"}} {
+		for _, ended := range []bool{false, true} {
+			w := newWorld(t)
+			w.apply(people.Invited{Invite: "invite-both", CodeHash: [32]byte{255}, Expires: w.now})
+			w.apply(people.Created{User: "both", FullName: "both", Invite: "invite-both"})
+			for _, role := range roles {
+				w.grant("IPS", people.Grant{User: "both", Role: role})
+			}
+			if ended {
+				w.apply(people.Revoked{Grant: people.Grant{User: "both", Trial: "IPS", Role: "assessor"}, Reason: "left"})
+			}
+			w.log("IPS/conduct", "nobody", trial.UnsealingProposed{})
+			w.log("IPS/allocation", "nobody", trial.DisclosureProposed{Participant: "OSL-1", To: "aud", Reason: "inspection"})
+			if to := w.round(); len(to) < 3 || slices.Contains(to, addresses("both")[0]) {
+				t.Errorf("%s, ended %t: told %q", name, ended, to)
+			}
+		}
 	}
 }

@@ -77,6 +77,7 @@ type Outbox struct {
 	cursors map[string]int64 // as they are kept
 	read    map[string]int64 // the next entry to read of each list
 	items   []*item          // what isn't told yet, as it was read
+	joining map[joint]*item  // those of items that may still be added to
 	told    map[string]bool  // the lists of items that were dropped since the cursors were kept
 	reading retry
 	sending retry
@@ -95,13 +96,22 @@ type item struct {
 	retry retry
 }
 
+// A joint is what news have in common that are told together.
+type joint struct {
+	list string
+	kind Kind
+	due  int64 // in milliseconds since 1970
+}
+
+func (it *item) joint() joint { return joint{it.list, it.kind, it.due.UnixMilli()} }
+
 // New returns an outbox. If it never was there before, all that the log holds is
 // taken to be known.
 func New(ctx context.Context, c Config) (*Outbox, error) {
 	if c.Source == nil || c.Values == nil || c.NotFound == nil || c.Sender == nil || c.Refuge == nil || c.Now == nil {
 		return nil, errors.New("outbox: incomplete config")
 	}
-	o := &Outbox{config: c, cursors: map[string]int64{}, read: map[string]int64{}, told: map[string]bool{}}
+	o := &Outbox{config: c, cursors: map[string]int64{}, read: map[string]int64{}, joining: map[joint]*item{}, told: map[string]bool{}}
 	return o, o.begin(ctx)
 }
 
@@ -215,12 +225,11 @@ func (o *Outbox) put(list string, index int64, at time.Time, n news) {
 	it := &item{list: list, index: index, kind: n.kind, due: at, news: []news{n}}
 	if n.joined {
 		it.due = at.Truncate(batch).Add(batch)
-		for _, other := range o.items {
-			if other.list == list && other.kind == n.kind && other.due.Equal(it.due) && !other.named {
-				other.add(n)
-				return
-			}
+		if other, ok := o.joining[it.joint()]; ok {
+			other.add(n)
+			return
 		}
+		o.joining[it.joint()] = it
 	}
 	o.items = append(o.items, it)
 }

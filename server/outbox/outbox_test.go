@@ -58,6 +58,23 @@ func TestNoticeIsForWhoeverHoldsTheRoleWhenItIsDue(t *testing.T) {
 	}
 }
 
+// An entry can be read after the notice of its quarter of an hour was sent.
+func TestLateEntriesAreToldByANoticeOfTheirOwn(t *testing.T) {
+	w := newWorld(t)
+	late := w.now.Add(11*time.Minute - time.Millisecond)
+	w.randomize("P1", "OSL")
+	w.now = t0.Add(11 * time.Minute)
+	for range 2 {
+		if diff := cmp.Diff(addresses("ina", "tom"), w.round()); diff != "" {
+			t.Error(diff)
+		}
+		at := w.now
+		w.now = late
+		w.randomize("P2", "OSL")
+		w.now = at
+	}
+}
+
 // What the log held before there was an outbox is no news; a trial that was made
 // since is, from its first entry.
 func TestFirstOutboxTellsNothingOfThePast(t *testing.T) {

@@ -60,6 +60,7 @@ func (it *item) ready(now time.Time) bool {
 func (o *Outbox) sendItem(ctx context.Context, it *item) error {
 	if !it.named {
 		it.left, it.named = o.users(it), true
+		delete(o.joining, it.joint())
 	}
 	var later error
 	var left []string

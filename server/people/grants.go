@@ -1,6 +1,7 @@
 package people
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -46,6 +47,25 @@ func excluded() [][2]string {
 		{administrator, custodian}, // holds the keys and would know the design
 		{custodian, coordinator},   // would know the design and enrol
 	}
+}
+
+// barred returns the role that the user holds or held and beside which g isn't
+// given any more: auditors read who did what in every compartment, and
+// statisticians approve who is shown an arm, of whom assessors must know nothing.
+// Such pairs were given before, and logs that hold them stay readable: that is why
+// [State.Conflict], which decides what the log may hold, knows nothing of them.
+func (s *State) barred(g Grant) string {
+	for _, t := range s.tenures {
+		if t.User != g.User || t.Trial != g.Trial {
+			continue
+		}
+		for _, other := range []string{auditor, statistician} {
+			if t.Role == assessor && g.Role == other || t.Role == other && g.Role == assessor {
+				return t.Role
+			}
+		}
+	}
+	return ""
 }
 
 // exclude reports whether nobody may hold both roles.
@@ -94,7 +114,7 @@ func (s *State) Grant(by string, at time.Time, e Granted) (Event, error) {
 	if by == g.User || !s.mayGrant(by, at, g) {
 		return Refused{Grant: g}, ErrNotYours
 	}
-	if c := s.Conflict(g); c != "" {
+	if c := cmp.Or(s.Conflict(g), s.barred(g)); c != "" {
 		return Refused{Grant: g, Conflict: c}, fmt.Errorf("%s: %w", c, ErrConflict)
 	}
 	return e, nil
@@ -159,6 +179,26 @@ func (s *State) Grants(user string, at time.Time) []Grant {
 		}
 	}
 	return out
+}
+
+// Unbroken reports whether at every moment from one instant to another, which is
+// now, one of the grants that count was in force.
+func (s *State) Unbroken(since, at time.Time, counts func(Grant) bool) bool {
+	at = s.present(at)
+	for _, t := range s.tenures { // by their beginnings
+		if !counts(t.Grant) || !t.At(since) {
+			continue
+		}
+		ends := t.Until
+		if ends.IsZero() || !t.Expires.IsZero() && t.Expires.Before(ends) {
+			ends = t.Expires
+		}
+		if ends.IsZero() || at.Before(ends) {
+			return true
+		}
+		since = ends
+	}
+	return false
 }
 
 // present returns at, or the time of the last entry if the clock was set back

@@ -105,6 +105,9 @@ type Account struct {
 	LastSignIn     time.Time
 	Issuer         string // the identity provider that it is tied to, or empty
 	Subject        [32]byte
+	// Epoch counts how often the password or the second factor was replaced. What
+	// was proved in one epoch proves nothing in the next.
+	Epoch int64
 }
 
 // A Meta is what an entry says about itself.
@@ -247,7 +250,11 @@ func (s *State) apply(m Meta, e Event) {
 		}
 	case FactorEnrolled, RecoveryProposed, RecoveryApproved, Recovered, IdentityLinked:
 		s.applySignIn(m, e)
-	case SignInRefused, SignedOut, Refused, PasswordChanged:
+	case PasswordChanged:
+		if a, ok := s.accounts[m.Actor]; ok {
+			a.Epoch++
+		}
+	case SignInRefused, SignedOut, Refused:
 		// They are facts for the auditor and change nothing.
 	}
 }

@@ -81,22 +81,49 @@ func (s *State) Recover(user string, code [32]byte, at time.Time) error {
 }
 
 // ApprovesRecovery reports whether by is the second person for a recovery of user
-// at an instant: a custodian of a trial in which the user holds a role. Where
-// there is no other custodian than the user, it is another administrator.
+// at an instant. For a custodian it is somebody who is custodian, too, of every
+// trial of theirs that has another one. For anybody else with a role it is a
+// custodian of one trial, the one [State.vouching] names: otherwise two people who
+// make a trial and give somebody a role there could take the account over. Where
+// there is nobody of that kind, it is another administrator.
 func (s *State) ApprovesRecovery(by, user string, at time.Time) bool {
 	if by == user || s.active(by) != nil || s.active(user) != nil {
 		return false
 	}
-	another := false
-	for _, g := range s.Grants(user, at) {
-		if s.Holds(by, g.Trial, custodian, at) {
-			return true
+	another, all := false, true
+	for _, trial := range s.vouching(user, at) {
+		if slices.ContainsFunc(s.HeldAt(trial, s.present(at)), func(g Grant) bool { return g.Role == custodian && g.User != user }) {
+			another, all = true, all && s.Holds(by, trial, custodian, at)
 		}
-		another = another || slices.ContainsFunc(s.HeldAt(g.Trial, at), func(held Grant) bool {
-			return held.Role == custodian && held.User != user
-		})
 	}
-	return s.accounts[by].Administrator && !another
+	if another {
+		return all
+	}
+	return s.accounts[by].Administrator
+}
+
+// vouching returns the trials whose custodians know a user: those in which the
+// user is a custodian, or else the one in which the user came first, of those in
+// which a role of the user shows or opens arms, if there are any.
+func (s *State) vouching(user string, at time.Time) []string {
+	held := s.Grants(user, at)
+	in := func(counts func(role string) bool) (trials []string) {
+		for _, t := range s.tenures { // in the order in which they were given
+			counted := func(g Grant) bool { return g.Trial == t.Trial && counts(g.Role) }
+			if t.User == user && !slices.Contains(trials, t.Trial) && slices.ContainsFunc(held, counted) {
+				trials = append(trials, t.Trial)
+			}
+		}
+		return trials
+	}
+	if trials := in(func(role string) bool { return role == custodian }); len(trials) > 0 {
+		return trials
+	}
+	trials := in(func(role string) bool { return !slices.Contains([]string{coordinator, assessor, monitor}, role) })
+	if len(trials) == 0 {
+		trials = in(func(string) bool { return true })
+	}
+	return trials[:min(1, len(trials))]
 }
 
 // Identity returns the account in use that an identity is tied to. Whoever comes
@@ -140,7 +167,10 @@ func (s *State) checkSignIn(m Meta, e Event) error {
 		if err := s.active(e.User); err != nil {
 			return err
 		}
-		if _, taken := s.Identity(e.Issuer, e.Subject); taken || s.accounts[e.User].Issuer != "" || e.Issuer == "" {
+		if e.Issuer == "" {
+			return errors.New("the identity has no issuer")
+		}
+		if _, taken := s.Identity(e.Issuer, e.Subject); taken || s.accounts[e.User].Issuer != "" {
 			return ErrTied
 		}
 	}
@@ -160,12 +190,14 @@ func (s *State) applySignIn(m Meta, e Event) {
 	switch e := e.(type) {
 	case FactorEnrolled:
 		s.accounts[m.Actor].Factor = true
+		s.accounts[m.Actor].Epoch++
 	case RecoveryProposed:
 		s.recoveries[e.User] = recovery{Proposal: proposal.New(m.Actor, m.At)}
 	case RecoveryApproved:
 		s.recoveries[e.User] = recovery{code: e.CodeHash, expires: e.Expires}
 	case Recovered:
 		s.accounts[m.Actor].Factor = false
+		s.accounts[m.Actor].Epoch++
 		delete(s.recoveries, m.Actor)
 	case IdentityLinked:
 		s.accounts[e.User].Issuer, s.accounts[e.User].Subject = e.Issuer, e.Subject

@@ -28,6 +28,9 @@ type Proposal struct {
 // New returns the proposal that by makes at an instant.
 func New(by string, at time.Time) Proposal { return Proposal{by, at.Add(Life)} }
 
+// At returns when p was made.
+func (p Proposal) At() time.Time { return p.Expires.Add(-Life) }
+
 // Live reports whether p can be approved at an instant: up to the end of its
 // life and including it.
 func (p Proposal) Live(at time.Time) bool { return p.By != "" && !at.After(p.Expires) }

@@ -47,6 +47,11 @@ func TestSignedFormsAndTakenInEventsAreChecked(t *testing.T) {
 			s = slices.Delete(s, i, i+1)
 			return s, at(s, find[trial.AdverseEventReported](t, s, 0))
 		}, "took in"},
+		{"an event that a person took in", func(t *testing.T, s []step) ([]step, place) {
+			i := find[trial.EventTakenIn](t, s, 0)
+			s[i].Actor = "ina"
+			return s, at(s, i)
+		}, "reporter"},
 		{"an arm collected before it was opened", func(t *testing.T, s []step) ([]step, place) {
 			i, j := find[trial.Unblinded](t, s, 0), find[trial.ArmCollected](t, s, 0)
 			s[i].Event, s[j].Event = s[j].Event, s[i].Event

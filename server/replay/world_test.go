@@ -71,8 +71,9 @@ func (s *story) do(e trial.Event) {
 		}
 		if a, ok := e.(trial.AdverseEventReported); ok && a.Reporter == trial.FromTeam {
 			m.Actor, m.Role = trial.ServerActor, ""
-		} else if _, ok := e.(trial.EventTakenIn); ok {
-			m.Actor, m.Role = "ina", trial.TreatmentTeam
+		} else if taken, ok := e.(trial.EventTakenIn); ok {
+			taken.Sealed = []byte("sealed")
+			e = taken
 		}
 		in := s.state.Compartment(e)
 		m.Index = s.state.Len(in)
@@ -181,10 +182,10 @@ func learned(t testing.TB) *story {
 	s.later(time.Hour)
 	s.do(trial.ArmCollected{Of: 4}) // after three allocations and the design
 	s.later(time.Hour)
-	s.do(trial.ContactRecorded{Participant: "P1", On: s.today(), Kind: "phone"})
+	s.do(trial.ContactRecorded{Sealed: []byte("sealed")})
 	s.later(time.Hour)
 	s.do(trial.AdverseEventReported{Participant: "P1", On: s.today(), Category: "relapse", Reporter: trial.FromTeam, Sealed: []byte("sealed")})
-	s.do(trial.RelatednessAssessed{Number: 1, Related: "possible"})
+	s.do(trial.RelatednessAssessed{Number: 1, Sealed: []byte("sealed")})
 	s.do(trial.TextJudged{Participant: "P1", Visit: "month-6", Form: "audit", At: 3, Item: "remarks", Released: true})
 	s.do(trial.BlindBroken{Participant: "P1", Person: "ola", On: s.today(), How: "seen", Timing: "after-assessment"})
 	s.do(trial.ImpactAssessed{Report: 6, Impact: "none", Measure: "training"})

@@ -129,6 +129,7 @@ func (s *State) checkMissed(m Meta, e VisitMissed) error {
 	}
 	opens := s.window(p, visit).Opens
 	return first(
+		when(s.blindBroken(m, e.Participant), ErrBlindBroken),
 		when(p.missedVisit(visit), ErrExists),
 		when(s.complete(p, visit), ErrAlreadySubmitted),
 		when(s.Today(m.At).Before(opens), ErrNotInWindow),

@@ -87,7 +87,7 @@ func TestOA06WhoeverIsUnblindedAssessesNoMore(t *testing.T) {
 			at = 1
 		}
 		for _, e := range []trial.Event{
-			submitted(tt.whom, "month-6", "audit", "2020-09-01"), changed(tt.whom, "baseline", "audit"), signed(tt.whom, "baseline", "audit", at),
+			submitted(tt.whom, "month-6", "audit", "2020-09-01"), trial.VisitMissed{Participant: tt.whom, Visit: "month-6", Reason: "moved"}, changed(tt.whom, "baseline", "audit"), signed(tt.whom, "baseline", "audit", at),
 		} {
 			_, err := h.Decide(m, e)
 			if refused := is(err, trial.ErrBlindBroken); refused != tt.refused || !refused && err != nil {

@@ -59,10 +59,10 @@ func judges(rt *rapid.T, s *trial.State, now time.Time) trial.Event {
 		changed(p, "baseline", "audit", held...), sign, sign,
 		trial.TextJudged{Participant: p, Visit: text.Visit, Form: text.Form, At: text.At, Item: text.Item},
 		event,
-		trial.EventTakenIn{Number: number},
+		trial.EventTakenIn{Number: number, Sealed: []byte{1}},
 		trial.AdverseEventAssessed{Number: number, Related: "possible"},
-		trial.RelatednessAssessed{Number: number, Related: "related"},
-		trial.ContactRecorded{Participant: p, On: s.Today(now), Kind: "phone", Minutes: 700 * number},
+		trial.RelatednessAssessed{Number: number, Sealed: []byte{1}},
+		trial.ContactRecorded{Sealed: make([]byte, number)},
 	}).Draw(rt, "judges")
 }
 

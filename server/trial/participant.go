@@ -45,7 +45,6 @@ type Participant struct {
 	missed         []uint8 // positions of visits
 	signatures     []signature
 	texts          []HeldText
-	contacts       []int64  // indexes in delivery
 	blindBroken    []string // accounts that learned the arm and must not know it
 }
 

@@ -17,8 +17,12 @@ type AdverseEventReported struct {
 	Sealed      []byte
 }
 
-// EventTakenIn says that the actor, of a treatment team, reported an event.
-type EventTakenIn struct{ Number int }
+// EventTakenIn says that a member of a treatment team reported an event. Its
+// actor is [ServerActor]: who it was is sealed, since the team tells the arm.
+type EventTakenIn struct {
+	Number int
+	Sealed []byte
+}
 
 // AdverseEventAssessed is the investigator's judgement, which knows no arm.
 type AdverseEventAssessed struct {
@@ -27,14 +31,19 @@ type AdverseEventAssessed struct {
 	Expected bool
 }
 
-// RelatednessAssessed is the unblinded reviewer's judgement.
+// RelatednessAssessed is the unblinded reviewer's judgement, one of [Relations]
+// to the intervention, which is sealed.
 type RelatednessAssessed struct {
-	Number  int
-	Related Code // to the intervention: one of [Relations]
+	Number int
+	Sealed []byte
 }
 
-// ContactRecorded is a contact of a treatment team with a participant.
-type ContactRecorded struct {
+// ContactRecorded is a contact of a treatment team. With whom is sealed: the
+// actor's team tells the arm.
+type ContactRecorded struct{ Sealed []byte }
+
+// A Contact is what a [ContactRecorded] holds.
+type Contact struct {
 	Participant ParticipantID
 	On          Date
 	Kind        Code // one of [ContactKinds]
@@ -82,20 +91,15 @@ type AdverseEvent struct {
 	At                   time.Time // when it was entered
 	ToProcedures         Code      // empty until it is assessed
 	Expected             bool
-	ToIntervention       Code // empty until it is assessed
 }
 
 // AdverseEvents returns the events in the order of their numbers. The caller
 // must not change them.
 func (s *State) AdverseEvents() []AdverseEvent { return s.events }
 
-// Contacts returns the indexes in delivery of the contacts with a participant.
-func (s *State) Contacts(id ParticipantID) []int64 {
-	if p, ok := s.participants[id]; ok {
-		return p.contacts
-	}
-	return nil
-}
+// Contacts returns the indexes in delivery of the contacts with all participants.
+// The caller must not change them.
+func (s *State) Contacts() []int64 { return s.contacts }
 
 func (s *State) checkSafety(m Meta, e Event) error {
 	switch e := e.(type) {
@@ -104,14 +108,15 @@ func (s *State) checkSafety(m Meta, e Event) error {
 	case EventTakenIn:
 		return first(
 			when(e.Number != s.untaken || e.Number < 1, fmt.Errorf("adverse event %d: %w", e.Number, ErrNotFound)),
-			when(m.Actor == ServerActor, &Invalid{"reporter", "is a member of a treatment team"}),
+			when(m.Actor != ServerActor, &Invalid{"reporter", "a treatment team's event is taken in by the server, and no other"}),
+			sealedNotEmpty(e.Sealed),
 		)
 	case AdverseEventAssessed:
 		return first(s.eventExists(e.Number), oneOf("related", e.Related, Relations()))
 	case RelatednessAssessed:
-		return first(s.eventExists(e.Number), oneOf("related", e.Related, Relations()))
+		return first(s.eventExists(e.Number), sealedNotEmpty(e.Sealed))
 	case ContactRecorded:
-		return s.checkContact(m, e)
+		return sealedNotEmpty(e.Sealed)
 	default:
 		return fmt.Errorf("trial: unknown event %T", e)
 	}
@@ -140,7 +145,13 @@ func (s *State) eventExists(number int) error {
 	return when(number < 1 || number > len(s.events), fmt.Errorf("adverse event %d: %w", number, ErrNotFound))
 }
 
-func (s *State) checkContact(m Meta, e ContactRecorded) error {
+func sealedNotEmpty(sealed []byte) error {
+	return when(len(sealed) == 0, &Invalid{"sealed", "is missing"})
+}
+
+// CheckContact reports why a contact can't be recorded now. No rule of the log
+// can look into what is sealed, so that whoever seals it asks.
+func (s *State) CheckContact(m Meta, e Contact) error {
 	p, err := s.randomized(e.Participant)
 	if err != nil {
 		return err
@@ -167,10 +178,9 @@ func (s *State) applySafety(m Meta, e Event) {
 		a := &s.events[e.Number-1]
 		a.ToProcedures, a.Expected = e.Related, e.Expected
 	case RelatednessAssessed:
-		s.events[e.Number-1].ToIntervention = e.Related
+		// What was judged is sealed.
 	case ContactRecorded:
-		p := s.participants[e.Participant]
-		p.contacts = append(p.contacts, m.Index)
+		s.contacts = append(s.contacts, m.Index)
 	}
 }
 
@@ -185,7 +195,7 @@ func (s *State) decideReported(m Meta, e AdverseEventReported) ([]Event, error) 
 		return nil, err
 	}
 	if e.Reporter == FromTeam {
-		return []Event{e, EventTakenIn{e.Number}}, nil
+		return []Event{e, EventTakenIn{Number: e.Number}}, nil
 	}
 	return []Event{e}, nil
 }

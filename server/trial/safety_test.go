@@ -14,10 +14,14 @@ func adverse(number int, reporter trial.Code) trial.AdverseEventReported {
 	}
 }
 
-func contact(change func(*trial.ContactRecorded)) trial.ContactRecorded {
-	e := trial.ContactRecorded{Participant: "P1", On: date("2020-03-01"), Kind: "meeting", Minutes: 45}
-	change(&e)
-	return e
+// taken is the taking in of an event that a treatment team reported.
+func taken(number int) trial.EventTakenIn {
+	return trial.EventTakenIn{Number: number, Sealed: []byte{1}}
+}
+
+// related is a reviewer's judgement of an event.
+func related(number int) trial.RelatednessAssessed {
+	return trial.RelatednessAssessed{Number: number, Sealed: []byte{1}}
 }
 
 func TestAdverseEventsRefuse(t *testing.T) {
@@ -40,11 +44,12 @@ func TestAdverseEventsRefuse(t *testing.T) {
 		{"a judgement of event 0", reported, trial.AdverseEventAssessed{Number: 0, Related: "possible"}, trial.ErrNotFound},
 		{"a judgement of the next event", reported, trial.AdverseEventAssessed{Number: 2, Related: "possible"}, trial.ErrNotFound},
 		{"an unknown judgement", reported, trial.AdverseEventAssessed{Number: 1, Related: "maybe"}, invalid("related")},
-		{"a review of nothing", one, trial.RelatednessAssessed{Number: 1, Related: "possible"}, trial.ErrNotFound},
-		{"an unknown review", reported, trial.RelatednessAssessed{Number: 1}, invalid("related")},
-		{"taking in nothing", one, trial.EventTakenIn{}, trial.ErrNotFound},
-		{"taking in what a site reported", reported, trial.EventTakenIn{Number: 1}, trial.ErrNotFound},
-		{"taking in twice", then(one, adverse(1, trial.FromTeam)), trial.EventTakenIn{Number: 1}, trial.ErrNotFound},
+		{"a review of nothing", one, related(1), trial.ErrNotFound},
+		{"a review of event 0", reported, related(0), trial.ErrNotFound},
+		{"a review that says nothing", reported, trial.RelatednessAssessed{Number: 1}, invalid("sealed")},
+		{"taking in nothing", one, taken(0), trial.ErrNotFound},
+		{"taking in what a site reported", reported, taken(1), trial.ErrNotFound},
+		{"taking in twice", then(one, adverse(1, trial.FromTeam)), taken(1), trial.ErrNotFound},
 	})
 }
 
@@ -66,20 +71,20 @@ func TestAdverseEventsAreNumbered(t *testing.T) {
 	}
 	for _, e := range []trial.Event{
 		trial.AdverseEventAssessed{Number: 2, Related: "possible", Expected: true},
-		trial.RelatednessAssessed{Number: 2, Related: "related"},
+		related(2),
 		trial.AdverseEventAssessed{Number: 2, Related: "unrelated"}, // a judgement can change
 	} {
 		if err := h.do(e); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if e := h.AdverseEvents()[1]; e.ToProcedures != "unrelated" || e.Expected || e.ToIntervention != "related" {
+	if e := h.AdverseEvents()[1]; e.ToProcedures != "unrelated" || e.Expected {
 		t.Errorf("%+v", e)
 	}
 }
 
 // What a treatment team reports names nobody where everybody reads: whose team
-// it was would tell the arm. Who it was stands where only teams are read.
+// it was would tell the arm. Who it was is sealed where the server takes it in.
 func TestL20TeamsReportWithoutAName(t *testing.T) {
 	h := tell(t, one...)
 	byTeam := trial.Meta{At: h.now, Actor: "ina", Role: trial.TreatmentTeam, Request: trial.RequestID{1}}
@@ -111,28 +116,57 @@ func TestL20TeamsReportWithoutAName(t *testing.T) {
 		t.Error("the next event came before somebody took in the first")
 	}
 	m.Index = 0
-	if err := h.Apply(m, trial.EventTakenIn{Number: 1}); !is(err, invalid("reporter")) {
-		t.Errorf("taken in by the server: %v", err)
+	byTeam.Index = 0
+	if err := h.Apply(byTeam, taken(1)); !is(err, invalid("reporter")) {
+		t.Errorf("taken in by a member of the team: %v", err)
 	}
-	if err := h.do(trial.EventTakenIn{Number: 1}); err != nil {
+	if err := h.Apply(m, trial.EventTakenIn{Number: 1}); !is(err, invalid("sealed")) {
+		t.Errorf("taken in from nobody: %v", err)
+	}
+	if err := h.Apply(m, taken(1)); err != nil {
 		t.Error(err)
 	}
 }
 
+// What is sealed no rule of the log can look into, so that whoever seals it asks.
 func TestContactsRefuse(t *testing.T) {
-	checkRefusals(t, []refusal{
-		{"with nobody", one, contact(func(e *trial.ContactRecorded) { e.Participant = "P9" }), trial.ErrNotFound},
-		{"before the randomization", then(opened, readied("P1")...), contact(func(*trial.ContactRecorded) {}), trial.ErrNotRandomized},
-		{"with somebody who withdrew from the data", then(one, withdrawn("P1", trial.FromData, "2020-03-01")), contact(func(*trial.ContactRecorded) {}), trial.ErrErased},
-		{"tomorrow", one, contact(func(e *trial.ContactRecorded) { e.On = date("2020-03-02") }), invalid("on")},
-		{"on a day before the randomization", one, contact(func(e *trial.ContactRecorded) { e.On = date("2020-02-29") }), invalid("on")},
-		{"an unknown kind", one, contact(func(e *trial.ContactRecorded) { e.Kind = "dance" }), invalid("kind")},
-		{"shorter than nothing", one, contact(func(e *trial.ContactRecorded) { e.Minutes = -1 }), invalid("minutes")},
-		{"longer than a day", one, contact(func(e *trial.ContactRecorded) { e.Minutes = trial.MaxMinutes + 1 }), invalid("minutes")},
-	})
-	h := tell(t, then(one, contact(func(e *trial.ContactRecorded) { e.Minutes = 0 }), trial.ArmsViewed{},
-		contact(func(e *trial.ContactRecorded) { e.Minutes = trial.MaxMinutes }))...)
-	if got := h.Contacts("P1"); !cmp.Equal(got, []int64{0, 2}) || h.Contacts("P9") != nil {
+	contact := func(change func(*trial.Contact)) trial.Contact {
+		c := trial.Contact{Participant: "P1", On: date("2020-03-01"), Kind: "meeting", Minutes: 45}
+		change(&c)
+		return c
+	}
+	same := contact(func(*trial.Contact) {})
+	for _, tt := range []struct {
+		name    string
+		history []any
+		contact trial.Contact
+		want    error
+	}{
+		{"as it should be", one, same, nil},
+		{"no time at all", one, contact(func(c *trial.Contact) { c.Minutes = 0 }), nil},
+		{"a whole day", one, contact(func(c *trial.Contact) { c.Minutes = trial.MaxMinutes }), nil},
+		{"with nobody", one, contact(func(c *trial.Contact) { c.Participant = "P9" }), trial.ErrNotFound},
+		{"before the randomization", then(opened, readied("P1")...), same, trial.ErrNotRandomized},
+		{"with somebody who withdrew from the data", then(one, withdrawn("P1", trial.FromData, "2020-03-01")), same, trial.ErrErased},
+		{"tomorrow", one, contact(func(c *trial.Contact) { c.On = date("2020-03-02") }), invalid("on")},
+		{"on a day before the randomization", one, contact(func(c *trial.Contact) { c.On = date("2020-02-29") }), invalid("on")},
+		{"an unknown kind", one, contact(func(c *trial.Contact) { c.Kind = "dance" }), invalid("kind")},
+		{"shorter than nothing", one, contact(func(c *trial.Contact) { c.Minutes = -1 }), invalid("minutes")},
+		{"longer than a day", one, contact(func(c *trial.Contact) { c.Minutes = trial.MaxMinutes + 1 }), invalid("minutes")},
+	} {
+		h := tell(t, tt.history...)
+		if err := h.CheckContact(h.meta(trial.ContactRecorded{}), tt.contact); !is(err, tt.want) {
+			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
+		}
+	}
+}
+
+// Contacts are known by their places alone.
+func TestContactsAreKnownByTheirPlaces(t *testing.T) {
+	checkRefusals(t, []refusal{{"with nothing sealed", one, trial.ContactRecorded{}, invalid("sealed")}})
+	sealed := trial.ContactRecorded{Sealed: []byte{1}}
+	h := tell(t, then(one, sealed, trial.ArmsViewed{}, sealed)...)
+	if got := h.Contacts(); !cmp.Equal(got, []int64{0, 2}) {
 		t.Errorf("contacts at %v", got)
 	}
 }

@@ -50,7 +50,8 @@ type State struct {
 	sawArm           map[string]bool
 	broken           []BrokenBlind
 	events           []AdverseEvent
-	untaken          int // the number of the event that a team reported by the entry before, or 0
+	contacts         []int64 // indexes in delivery
+	untaken          int     // the number of the event that a team reported by the entry before, or 0
 }
 
 type intent struct {

@@ -97,13 +97,15 @@ func whoever(m trial.Meta, e trial.Event) (string, trial.Role) {
 		if e.Reporter == trial.FromTeam {
 			return trial.ServerActor, ""
 		}
-	case trial.EventTakenIn, trial.ContactRecorded:
+	case trial.EventTakenIn:
+		return trial.ServerActor, ""
+	case trial.ContactRecorded:
 		return "ina", trial.TreatmentTeam
 	}
 	return m.Actor, m.Role
 }
 
-// do decides e and applies what follows. An arm is sealed as a byte.
+// do decides e and applies what follows. What the server seals is a byte.
 func (h *story) do(e trial.Event) error {
 	events, err := h.Decide(h.meta(e), e)
 	if err != nil {
@@ -113,6 +115,10 @@ func (h *story) do(e trial.Event) error {
 		if a, ok := e.(trial.Allocated); ok {
 			a.Sealed = []byte{1}
 			e = a
+		}
+		if taken, ok := e.(trial.EventTakenIn); ok {
+			taken.Sealed = []byte{1}
+			e = taken
 		}
 		m := h.meta(e)
 		m.Index = h.Len(h.Compartment(e))

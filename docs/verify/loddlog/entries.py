@@ -47,7 +47,6 @@ DATES = {
     "died": ("on",),
     "contingency_used": ("on",),
     "blind_broken": ("on",),
-    "contact_recorded": ("on",),
     "adverse_event_reported": ("on",),
 }
 

@@ -71,6 +71,7 @@ def visit_missed(trial, entry):  # F9
     demand(visit is not None and visit != BASELINE, "%r is no visit after the baseline" % entry.event["visit"])
     demand(entry.event["reason"] in MISSED, "%r is no reason" % entry.event["reason"])
     demand(person.randomized_at is not None, "the participant is not randomized")
+    still_blind(person, entry)
     opens = trial.opens(person, visit)
     demand(visit not in person.missed, "the visit is recorded as missed already")
     demand(not trial.complete(person, visit), "every form of the visit is submitted")

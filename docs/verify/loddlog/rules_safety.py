@@ -11,8 +11,6 @@ CATEGORIES = ("psychiatric-admission", "relapse", "overdose", "suicide-attempt",
               "other-social")
 SITE, TEAM = REPORTERS = ("site", "treatment-team")
 RELATIONS = ("unrelated", "possible", "related")
-CONTACTS = ("meeting", "phone", "message", "employer", "service", "other")
-MAX_MINUTES = 24 * 60
 
 
 def adverse_event_reported(trial, entry):  # A1
@@ -32,28 +30,37 @@ def adverse_event_reported(trial, entry):  # A1
 
 def event_taken_in(trial, entry):  # A2
     demand(trial.untaken and entry.event["number"] == trial.untaken, "no team reported this event just now")
-    demand(entry.actor != SERVER, "the server takes in nothing")
+    demand(entry.actor == SERVER, "the server takes in what teams report, and nobody else")
+    sealed(entry)
     trial.untaken, trial.untaken_at = 0, -1
 
 
-def assessed(trial, entry):  # A3, A4
-    demand(1 <= entry.event["number"] <= trial.adverse_events, "there is no such event")
+def adverse_event_assessed(trial, entry):  # A3
+    exists(trial, entry)
     demand(entry.event["related"] in RELATIONS, "%r is no judgement" % entry.event["related"])
 
 
+def relatedness_assessed(trial, entry):  # A4
+    exists(trial, entry)
+    sealed(entry)
+
+
 def contact_recorded(trial, entry):  # A5
-    event = entry.event
-    person = trial.randomized(event["participant"])
-    trial.past(entry, event["on"])
-    trial.after_randomization(person, event["on"])
-    demand(event["kind"] in CONTACTS, "%r is no kind of contact" % event["kind"])
-    demand(0 <= event["minutes"] <= MAX_MINUTES, "no contact takes so long")
+    sealed(entry)
+
+
+def exists(trial, entry):
+    demand(1 <= entry.event["number"] <= trial.adverse_events, "there is no such event")
+
+
+def sealed(entry):
+    demand(entry.event["sealed"], "nothing is sealed")
 
 
 RULES = {
     "adverse_event_reported": adverse_event_reported,
     "event_taken_in": event_taken_in,
-    "adverse_event_assessed": assessed,
-    "relatedness_assessed": assessed,
+    "adverse_event_assessed": adverse_event_assessed,
+    "relatedness_assessed": relatedness_assessed,
     "contact_recorded": contact_recorded,
 }

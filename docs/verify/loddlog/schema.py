@@ -160,12 +160,11 @@ TRIAL_KINDS = {
     81: ("disclosure_proposed", {1: ("participant", "string"), 2: ("to", "string"), 3: ("reason", "string")}),
     82: ("disclosure_approved", {1: ("proposal", "int64")}),
     83: ("arm_collected", {1: ("of", "int64")}),
-    84: ("contact_recorded", {1: ("participant", "string"), 2: ("on", "string"), 3: ("kind", "string"),
-                              4: ("minutes", "int32")}),
-    85: ("event_taken_in", {1: ("number", "int32")}),
+    84: ("contact_recorded", {1: ("sealed", "bytes")}),
+    85: ("event_taken_in", {1: ("number", "int32"), 2: ("sealed", "bytes")}),
     86: ("adverse_event_reported", ADVERSE_EVENT_REPORTED),
     87: ("adverse_event_assessed", {1: ("number", "int32"), 2: ("related", "string"), 3: ("expected", "bool")}),
-    88: ("relatedness_assessed", {1: ("number", "int32"), 2: ("related", "string")}),
+    88: ("relatedness_assessed", {1: ("number", "int32"), 2: ("sealed", "bytes")}),
     89: ("text_judged", TEXT_JUDGED),
 }
 

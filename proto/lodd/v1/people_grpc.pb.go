@@ -64,9 +64,11 @@ type PeopleServiceClient interface {
 	// ProposeRecovery is the first of two people's steps to a new password for
 	// somebody who has lost password or second factor. It is good for seven days.
 	ProposeRecovery(ctx context.Context, in *ProposeRecoveryRequest, opts ...grpc.CallOption) (*ProposeRecoveryResponse, error)
-	// ApproveRecovery is the second one, by a custodian of a trial in which the
-	// account holds a role, or, where there is no other custodian than the person
-	// in question, by another administrator. It needs a fresh step-up. The answer
+	// ApproveRecovery is the second one. For a custodian it is by somebody who is
+	// custodian, too, of every trial of theirs that has another one; for anybody
+	// else by a custodian of the trial in which they came first to a role that shows
+	// or opens arms, or else to any; and where there is no other custodian than the
+	// person in question, by another administrator. It needs a fresh step-up. The answer
 	// carries a one-time code, once, for that person.
 	ApproveRecovery(ctx context.Context, in *ApproveRecoveryRequest, opts ...grpc.CallOption) (*ApproveRecoveryResponse, error)
 	// ListProposals lists what waits for a second person, out of what the caller
@@ -222,9 +224,11 @@ type PeopleServiceServer interface {
 	// ProposeRecovery is the first of two people's steps to a new password for
 	// somebody who has lost password or second factor. It is good for seven days.
 	ProposeRecovery(context.Context, *ProposeRecoveryRequest) (*ProposeRecoveryResponse, error)
-	// ApproveRecovery is the second one, by a custodian of a trial in which the
-	// account holds a role, or, where there is no other custodian than the person
-	// in question, by another administrator. It needs a fresh step-up. The answer
+	// ApproveRecovery is the second one. For a custodian it is by somebody who is
+	// custodian, too, of every trial of theirs that has another one; for anybody
+	// else by a custodian of the trial in which they came first to a role that shows
+	// or opens arms, or else to any; and where there is no other custodian than the
+	// person in question, by another administrator. It needs a fresh step-up. The answer
 	// carries a one-time code, once, for that person.
 	ApproveRecovery(context.Context, *ApproveRecoveryRequest) (*ApproveRecoveryResponse, error)
 	// ListProposals lists what waits for a second person, out of what the caller

@@ -287,7 +287,9 @@ type AdverseEvent struct {
 	Category string `protobuf:"bytes,4,opt,name=category,proto3" json:"category,omitempty"`
 	// serious tells that it is serious.
 	Serious bool `protobuf:"varint,5,opt,name=serious,proto3" json:"serious,omitempty"`
-	// reporter is site or treatment-team.
+	// reporter is site or treatment-team. Only the monitoring board and reviewers
+	// are told: where one arm alone has a team, it tells the arm. It is empty for
+	// everybody else.
 	Reporter string `protobuf:"bytes,6,opt,name=reporter,proto3" json:"reporter,omitempty"`
 	// at is when it was entered.
 	At *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=at,proto3" json:"at,omitempty"`

@@ -43,8 +43,9 @@ type SafetyServiceClient interface {
 	// both stay in the log.
 	AssessAdverseEvent(ctx context.Context, in *AssessAdverseEventRequest, opts ...grpc.CallOption) (*AssessAdverseEventResponse, error)
 	// AssessRelatedness records whether an event is related to the intervention.
-	// Only unblinded reviewers do so, and only they and the monitoring board read
-	// it.
+	// Only unblinded reviewers do so. A reviewer reads their own entries of it, and
+	// auditors read all; what was judged is sealed in them. The monitoring board
+	// gets it in closed reports, which are not built yet.
 	AssessRelatedness(ctx context.Context, in *AssessRelatednessRequest, opts ...grpc.CallOption) (*AssessRelatednessResponse, error)
 }
 
@@ -112,8 +113,9 @@ type SafetyServiceServer interface {
 	// both stay in the log.
 	AssessAdverseEvent(context.Context, *AssessAdverseEventRequest) (*AssessAdverseEventResponse, error)
 	// AssessRelatedness records whether an event is related to the intervention.
-	// Only unblinded reviewers do so, and only they and the monitoring board read
-	// it.
+	// Only unblinded reviewers do so. A reviewer reads their own entries of it, and
+	// auditors read all; what was judged is sealed in them. The monitoring board
+	// gets it in closed reports, which are not built yet.
 	AssessRelatedness(context.Context, *AssessRelatednessRequest) (*AssessRelatednessResponse, error)
 	mustEmbedUnimplementedSafetyServiceServer()
 }

@@ -903,10 +903,15 @@ func (*RecoverResponse) Descriptor() ([]byte, []int) {
 // EnrolFactorRequest asks for a secret.
 type EnrolFactorRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// password proves again who the caller is; empty for an account without one.
+	// password proves again who the caller is; empty with an id_token.
 	Password string `protobuf:"bytes,1,opt,name=password,proto3" json:"password,omitempty"`
 	// code is of the second factor that the account has, if it has one.
-	Code          string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	Code string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	// id_token is of a fresh authentication with the provider, for an account
+	// that is tied to it.
+	IdToken string `protobuf:"bytes,3,opt,name=id_token,json=idToken,proto3" json:"id_token,omitempty"`
+	// nonce is that of BeginOIDC, with an id_token.
+	Nonce         string `protobuf:"bytes,4,opt,name=nonce,proto3" json:"nonce,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -951,6 +956,20 @@ func (x *EnrolFactorRequest) GetPassword() string {
 func (x *EnrolFactorRequest) GetCode() string {
 	if x != nil {
 		return x.Code
+	}
+	return ""
+}
+
+func (x *EnrolFactorRequest) GetIdToken() string {
+	if x != nil {
+		return x.IdToken
+	}
+	return ""
+}
+
+func (x *EnrolFactorRequest) GetNonce() string {
+	if x != nil {
+		return x.Nonce
 	}
 	return ""
 }
@@ -1213,7 +1232,8 @@ type StepUpRequest struct {
 	// subject is all that makes the act this one and no other: for Unblind
 	// participant/clinician (which may be empty), for ApproveDisclosure
 	// participant/to, for Collect the number, for SignForm
-	// participant/visit/form/version/meaning, and for ApproveRecovery the account.
+	// participant/visit/form/version/meaning, for ApproveUnsealing the trial, and
+	// for ApproveRecovery the account.
 	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
 	// password is the caller's password; empty with an id_token.
 	Password string `protobuf:"bytes,4,opt,name=password,proto3" json:"password,omitempty"`
@@ -1500,10 +1520,12 @@ const file_lodd_v1_session_proto_rawDesc = "" +
 	"\x04user\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\x04user\x12\x18\n" +
 	"\x04code\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x04R\x04code\x12 \n" +
 	"\bpassword\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x04R\bpassword\"\x11\n" +
-	"\x0fRecoverResponse\"P\n" +
+	"\x0fRecoverResponse\"\x8d\x01\n" +
 	"\x12EnrolFactorRequest\x12 \n" +
 	"\bpassword\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x04R\bpassword\x12\x18\n" +
-	"\x04code\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x04R\x04code\"K\n" +
+	"\x04code\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x04R\x04code\x12\x1f\n" +
+	"\bid_token\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x04R\aidToken\x12\x1a\n" +
+	"\x05nonce\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x04R\x05nonce\"K\n" +
 	"\x13EnrolFactorResponse\x12\x1c\n" +
 	"\x06secret\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x04R\x06secret\x12\x16\n" +
 	"\x03uri\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x04R\x03uri\"0\n" +

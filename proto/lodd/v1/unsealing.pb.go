@@ -263,7 +263,10 @@ type ApproveUnsealingRequest struct {
 	// request_id is a UUID.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// confirm repeats the trial_id: it cannot be undone.
-	Confirm       string `protobuf:"bytes,3,opt,name=confirm,proto3" json:"confirm,omitempty"`
+	Confirm string `protobuf:"bytes,3,opt,name=confirm,proto3" json:"confirm,omitempty"`
+	// step_up is the token of a step-up for this act. Whoever repeats a request
+	// that was carried out needs none.
+	StepUp        string `protobuf:"bytes,4,opt,name=step_up,json=stepUp,proto3" json:"step_up,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -315,6 +318,13 @@ func (x *ApproveUnsealingRequest) GetRequestId() string {
 func (x *ApproveUnsealingRequest) GetConfirm() string {
 	if x != nil {
 		return x.Confirm
+	}
+	return ""
+}
+
+func (x *ApproveUnsealingRequest) GetStepUp() string {
+	if x != nil {
+		return x.StepUp
 	}
 	return ""
 }
@@ -642,12 +652,13 @@ const file_lodd_v1_unsealing_proto_rawDesc = "" +
 	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\"\x88\x01\n" +
 	"\x18ProposeUnsealingResponse\x120\n" +
 	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt\x12:\n" +
-	"\aexpires\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa0\xb5\x18\x01R\aexpires\"\x7f\n" +
+	"\aexpires\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa0\xb5\x18\x01R\aexpires\"\x9e\x01\n" +
 	"\x17ApproveUnsealingRequest\x12\x1f\n" +
 	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\x12\x1e\n" +
-	"\aconfirm\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\aconfirm\"L\n" +
+	"\aconfirm\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\aconfirm\x12\x1d\n" +
+	"\astep_up\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x04R\x06stepUp\"L\n" +
 	"\x18ApproveUnsealingResponse\x120\n" +
 	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt\"6\n" +
 	"\x13GetUnsealingRequest\x12\x1f\n" +

@@ -45,8 +45,9 @@ type UnsealingServiceClient interface {
 	// or the trial is fenced; with EXISTS while it is proposed already; and with
 	// UNSEALED.
 	ProposeUnsealing(ctx context.Context, in *ProposeUnsealingRequest, opts ...grpc.CallOption) (*ProposeUnsealingResponse, error)
-	// ApproveUnsealing is the second person's step. It cannot be undone. It is
-	// refused with SAME_PERSON, NOT_PROPOSED, NOT_READY and UNSEALED.
+	// ApproveUnsealing is the second person's step. It needs a fresh step-up, and
+	// cannot be undone. It is refused with STEP_UP, SAME_PERSON, NOT_PROPOSED,
+	// NOT_READY and UNSEALED.
 	ApproveUnsealing(ctx context.Context, in *ApproveUnsealingRequest, opts ...grpc.CallOption) (*ApproveUnsealingResponse, error)
 	// GetUnsealing tells how far it is.
 	GetUnsealing(ctx context.Context, in *GetUnsealingRequest, opts ...grpc.CallOption) (*GetUnsealingResponse, error)
@@ -142,8 +143,9 @@ type UnsealingServiceServer interface {
 	// or the trial is fenced; with EXISTS while it is proposed already; and with
 	// UNSEALED.
 	ProposeUnsealing(context.Context, *ProposeUnsealingRequest) (*ProposeUnsealingResponse, error)
-	// ApproveUnsealing is the second person's step. It cannot be undone. It is
-	// refused with SAME_PERSON, NOT_PROPOSED, NOT_READY and UNSEALED.
+	// ApproveUnsealing is the second person's step. It needs a fresh step-up, and
+	// cannot be undone. It is refused with STEP_UP, SAME_PERSON, NOT_PROPOSED,
+	// NOT_READY and UNSEALED.
 	ApproveUnsealing(context.Context, *ApproveUnsealingRequest) (*ApproveUnsealingResponse, error)
 	// GetUnsealing tells how far it is.
 	GetUnsealing(context.Context, *GetUnsealingRequest) (*GetUnsealingResponse, error)

@@ -134,9 +134,6 @@ func New(c Config) (*Verifier, error) {
 // is kept.
 func (v *Verifier) Nonce() (string, error) { return v.nonces.make(v.config.Now().Add(nonceLife)) }
 
-// Issuer returns the provider's address.
-func (v *Verifier) Issuer() string { return v.config.Issuer }
-
 // Verify returns who signed in, by the ID token that a client brings. Nothing
 // may be done by it before [Verifier.Take]. The error is [ErrProvider],
 // [ErrToken] or [ErrStale], with the cause for the log behind it.

@@ -60,19 +60,15 @@ func setSafetyKind(pb *logv1.Entry, event trial.Event) error {
 			Serious: e.Serious, Reporter: string(e.Reporter), Sealed: e.Sealed,
 		}}
 	case trial.EventTakenIn:
-		pb.Kind = &logv1.Entry_EventTakenIn{EventTakenIn: &logv1.EventTakenIn{Number: int32(e.Number)}}
+		pb.Kind = &logv1.Entry_EventTakenIn{EventTakenIn: &logv1.EventTakenIn{Number: int32(e.Number), Sealed: e.Sealed}}
 	case trial.AdverseEventAssessed:
 		pb.Kind = &logv1.Entry_AdverseEventAssessed{AdverseEventAssessed: &logv1.AdverseEventAssessed{
 			Number: int32(e.Number), Related: string(e.Related), Expected: e.Expected,
 		}}
 	case trial.RelatednessAssessed:
-		pb.Kind = &logv1.Entry_RelatednessAssessed{RelatednessAssessed: &logv1.RelatednessAssessed{
-			Number: int32(e.Number), Related: string(e.Related),
-		}}
+		pb.Kind = &logv1.Entry_RelatednessAssessed{RelatednessAssessed: &logv1.RelatednessAssessed{Number: int32(e.Number), Sealed: e.Sealed}}
 	case trial.ContactRecorded:
-		pb.Kind = &logv1.Entry_ContactRecorded{ContactRecorded: &logv1.ContactRecorded{
-			Participant: string(e.Participant), On: e.On.String(), Kind: string(e.Kind), Minutes: int32(e.Minutes),
-		}}
+		pb.Kind = &logv1.Entry_ContactRecorded{ContactRecorded: &logv1.ContactRecorded{Sealed: e.Sealed}}
 	default:
 		return fmt.Errorf("entry: unknown event %T", event)
 	}
@@ -133,17 +129,14 @@ func safetyKind(pb *logv1.Entry) (trial.Event, error) {
 			Serious: a.GetSerious(), Reporter: trial.Code(a.GetReporter()), Sealed: a.GetSealed(),
 		}, err
 	case *logv1.Entry_EventTakenIn:
-		return trial.EventTakenIn{Number: int(k.EventTakenIn.GetNumber())}, nil
+		return trial.EventTakenIn{Number: int(k.EventTakenIn.GetNumber()), Sealed: k.EventTakenIn.GetSealed()}, nil
 	case *logv1.Entry_AdverseEventAssessed:
 		a := k.AdverseEventAssessed
 		return trial.AdverseEventAssessed{Number: int(a.GetNumber()), Related: trial.Code(a.GetRelated()), Expected: a.GetExpected()}, nil
 	case *logv1.Entry_RelatednessAssessed:
-		a := k.RelatednessAssessed
-		return trial.RelatednessAssessed{Number: int(a.GetNumber()), Related: trial.Code(a.GetRelated())}, nil
+		return trial.RelatednessAssessed{Number: int(k.RelatednessAssessed.GetNumber()), Sealed: k.RelatednessAssessed.GetSealed()}, nil
 	case *logv1.Entry_ContactRecorded:
-		c := k.ContactRecorded
-		on, err := date(c.GetOn())
-		return trial.ContactRecorded{Participant: participant(c), On: on, Kind: trial.Code(c.GetKind()), Minutes: int(c.GetMinutes())}, err
+		return trial.ContactRecorded{Sealed: k.ContactRecorded.GetSealed()}, nil
 	default:
 		return nil, fmt.Errorf("entry: unknown kind %T", k)
 	}

@@ -178,7 +178,6 @@ func TestUnmarshalRefusesWhatItDoesNotKnow(t *testing.T) {
 		{"a shorter hash of a recovery", people.RecoveryApproved{}, func(e *logv1.Entry) { e.GetRecoveryApproved().CodeHash = nil }},
 		{"a longer hash of a subject", people.IdentityLinked{}, func(e *logv1.Entry) { e.GetIdentityLinked().Subject = make([]byte, 33) }},
 		{"a role that ended before 1970", people.Granted{}, func(e *logv1.Entry) { e.GetRoleGranted().ExpiresUnixMs = -62135596800000 }},
-		{"no date of a contact", trial.ContactRecorded{}, func(e *logv1.Entry) { e.GetContactRecorded().On = "today" }},
 		{"no date of an event", trial.AdverseEventReported{}, func(e *logv1.Entry) { e.GetAdverseEventReported().On = "2026-13-01" }},
 		{"no date of a broken blind", trial.BlindBroken{}, func(e *logv1.Entry) { e.GetBlindBroken().On = "x" }},
 		{"no date", trial.Died{}, func(e *logv1.Entry) { e.GetDied().On = "tomorrow" }},

@@ -83,13 +83,13 @@ func blindingSamples() []any {
 		trial.DisclosureProposed{Participant: "P1", To: "inspector", Reason: "inspection"},
 		trial.DisclosureApproved{Proposal: 8},
 		trial.ArmCollected{Of: 9},
-		trial.ContactRecorded{Participant: "P1", On: date(2026, 11, 22), Kind: "employer", Minutes: 45},
-		trial.EventTakenIn{Number: 4},
+		trial.ContactRecorded{Sealed: sealed},
+		trial.EventTakenIn{Number: 4, Sealed: sealed},
 		trial.AdverseEventReported{
 			Number: 4, Participant: "P1", On: date(2026, 11, 22), Category: "overdose", Serious: true, Reporter: trial.FromTeam, Sealed: sealed,
 		},
 		trial.AdverseEventAssessed{Number: 4, Related: "possible", Expected: true},
-		trial.RelatednessAssessed{Number: 4, Related: "unrelated"},
+		trial.RelatednessAssessed{Number: 4, Sealed: sealed},
 	}
 }
 

@@ -2975,18 +2975,14 @@ func (x *ArmCollected) GetOf() int64 {
 	return 0
 }
 
-// ContactRecorded is a contact of a treatment team with a participant.
+// ContactRecorded is a contact of a treatment team with a participant. With
+// whom, is sealed: the entry's actor is of a team, and the team tells the arm.
 // Compartment: delivery.
 type ContactRecorded struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// participant is the screening number.
-	Participant string `protobuf:"bytes,1,opt,name=participant,proto3" json:"participant,omitempty"`
-	// on is the date, YYYY-MM-DD.
-	On string `protobuf:"bytes,2,opt,name=on,proto3" json:"on,omitempty"`
-	// kind is meeting, phone, message, employer, service or other.
-	Kind string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
-	// minutes is how long it took, 0 to 1,440.
-	Minutes       int32 `protobuf:"varint,4,opt,name=minutes,proto3" json:"minutes,omitempty"`
+	// sealed is the ciphertext of participant, date, kind and minutes, padded to
+	// one length.
+	Sealed        []byte `protobuf:"bytes,1,opt,name=sealed,proto3" json:"sealed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3021,32 +3017,11 @@ func (*ContactRecorded) Descriptor() ([]byte, []int) {
 	return file_lodd_log_v1_trial_proto_rawDescGZIP(), []int{46}
 }
 
-func (x *ContactRecorded) GetParticipant() string {
+func (x *ContactRecorded) GetSealed() []byte {
 	if x != nil {
-		return x.Participant
+		return x.Sealed
 	}
-	return ""
-}
-
-func (x *ContactRecorded) GetOn() string {
-	if x != nil {
-		return x.On
-	}
-	return ""
-}
-
-func (x *ContactRecorded) GetKind() string {
-	if x != nil {
-		return x.Kind
-	}
-	return ""
-}
-
-func (x *ContactRecorded) GetMinutes() int32 {
-	if x != nil {
-		return x.Minutes
-	}
-	return 0
+	return nil
 }
 
 // AdverseEventReported enters an adverse event. What a treatment team reports
@@ -3152,12 +3127,15 @@ func (x *AdverseEventReported) GetSealed() []byte {
 	return nil
 }
 
-// EventTakenIn says that the entry's actor, a member of a treatment team,
-// reported an adverse event. Compartment: delivery.
+// EventTakenIn says that a member of a treatment team reported an adverse event.
+// Who it was, is sealed, and the entry's actor is the server: the team tells the
+// arm. Compartment: delivery.
 type EventTakenIn struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// number is the number of the event.
-	Number        int32 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	Number int32 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// sealed is the ciphertext of the account, padded to one length.
+	Sealed        []byte `protobuf:"bytes,2,opt,name=sealed,proto3" json:"sealed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3197,6 +3175,13 @@ func (x *EventTakenIn) GetNumber() int32 {
 		return x.Number
 	}
 	return 0
+}
+
+func (x *EventTakenIn) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
 }
 
 // AdverseEventAssessed is the investigator's judgement, which knows no arm.
@@ -3265,15 +3250,15 @@ func (x *AdverseEventAssessed) GetExpected() bool {
 	return false
 }
 
-// RelatednessAssessed is the unblinded reviewer's judgement. Compartment:
-// allocation.
+// RelatednessAssessed is the unblinded reviewer's judgement of whether an event is
+// related to the intervention. Compartment: allocation.
 type RelatednessAssessed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// number is the number of the event.
 	Number int32 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
-	// related tells whether it is related to the intervention: unrelated,
-	// possible or related.
-	Related       string `protobuf:"bytes,2,opt,name=related,proto3" json:"related,omitempty"`
+	// sealed is the ciphertext of unrelated, possible or related, padded to one
+	// length.
+	Sealed        []byte `protobuf:"bytes,2,opt,name=sealed,proto3" json:"sealed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3315,11 +3300,11 @@ func (x *RelatednessAssessed) GetNumber() int32 {
 	return 0
 }
 
-func (x *RelatednessAssessed) GetRelated() string {
+func (x *RelatednessAssessed) GetSealed() []byte {
 	if x != nil {
-		return x.Related
+		return x.Sealed
 	}
-	return ""
+	return nil
 }
 
 // TextJudged releases a held text, or withholds it for ever. Compartment: that
@@ -4082,12 +4067,9 @@ const file_lodd_log_v1_trial_proto_rawDesc = "" +
 	"\x12DisclosureApproved\x12 \n" +
 	"\bproposal\x18\x01 \x01(\x03B\x04\xa0\xb5\x18\x01R\bproposal\"$\n" +
 	"\fArmCollected\x12\x14\n" +
-	"\x02of\x18\x01 \x01(\x03B\x04\xa0\xb5\x18\x01R\x02of\"\x89\x01\n" +
-	"\x0fContactRecorded\x12&\n" +
-	"\vparticipant\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x03R\vparticipant\x12\x14\n" +
-	"\x02on\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x03R\x02on\x12\x18\n" +
-	"\x04kind\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x03R\x04kind\x12\x1e\n" +
-	"\aminutes\x18\x04 \x01(\x05B\x04\xa0\xb5\x18\x03R\aminutes\"\xf4\x01\n" +
+	"\x02of\x18\x01 \x01(\x03B\x04\xa0\xb5\x18\x01R\x02of\"/\n" +
+	"\x0fContactRecorded\x12\x1c\n" +
+	"\x06sealed\x18\x01 \x01(\fB\x04\xa0\xb5\x18\x04R\x06sealed\"\xf4\x01\n" +
 	"\x14AdverseEventReported\x12\x1c\n" +
 	"\x06number\x18\x01 \x01(\x05B\x04\xa0\xb5\x18\x01R\x06number\x12&\n" +
 	"\vparticipant\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\vparticipant\x12\x14\n" +
@@ -4095,16 +4077,17 @@ const file_lodd_log_v1_trial_proto_rawDesc = "" +
 	"\bcategory\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x01R\bcategory\x12\x1e\n" +
 	"\aserious\x18\x05 \x01(\bB\x04\xa0\xb5\x18\x01R\aserious\x12 \n" +
 	"\breporter\x18\x06 \x01(\tB\x04\xa0\xb5\x18\x01R\breporter\x12\x1c\n" +
-	"\x06sealed\x18\a \x01(\fB\x04\xa0\xb5\x18\x04R\x06sealed\",\n" +
+	"\x06sealed\x18\a \x01(\fB\x04\xa0\xb5\x18\x04R\x06sealed\"J\n" +
 	"\fEventTakenIn\x12\x1c\n" +
-	"\x06number\x18\x01 \x01(\x05B\x04\xa0\xb5\x18\x03R\x06number\"v\n" +
+	"\x06number\x18\x01 \x01(\x05B\x04\xa0\xb5\x18\x01R\x06number\x12\x1c\n" +
+	"\x06sealed\x18\x02 \x01(\fB\x04\xa0\xb5\x18\x04R\x06sealed\"v\n" +
 	"\x14AdverseEventAssessed\x12\x1c\n" +
 	"\x06number\x18\x01 \x01(\x05B\x04\xa0\xb5\x18\x01R\x06number\x12\x1e\n" +
 	"\arelated\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\arelated\x12 \n" +
-	"\bexpected\x18\x03 \x01(\bB\x04\xa0\xb5\x18\x01R\bexpected\"S\n" +
+	"\bexpected\x18\x03 \x01(\bB\x04\xa0\xb5\x18\x01R\bexpected\"Q\n" +
 	"\x13RelatednessAssessed\x12\x1c\n" +
-	"\x06number\x18\x01 \x01(\x05B\x04\xa0\xb5\x18\x01R\x06number\x12\x1e\n" +
-	"\arelated\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x03R\arelated\"\xbc\x01\n" +
+	"\x06number\x18\x01 \x01(\x05B\x04\xa0\xb5\x18\x01R\x06number\x12\x1c\n" +
+	"\x06sealed\x18\x02 \x01(\fB\x04\xa0\xb5\x18\x04R\x06sealed\"\xbc\x01\n" +
 	"\n" +
 	"TextJudged\x12&\n" +
 	"\vparticipant\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\vparticipant\x12\x1a\n" +
