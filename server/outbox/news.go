@@ -44,7 +44,7 @@ func (n news) users(p *people.State, id trial.ID, at time.Time) []string {
 		users = helpers(p, n.lost, at)
 	default:
 		for _, g := range p.HeldAt(string(id), at) {
-			if n.tells(g) && !(n.kind == Proposed && assessed(p, g, at)) {
+			if n.tells(g) && (n.kind != Proposed || !assessed(p, g, at)) {
 				users = append(users, g.User)
 			}
 		}
