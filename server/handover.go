@@ -90,10 +90,29 @@ func (h handOver) decide(p *people.State, at time.Time) ([]people.Event, error) 
 			begins = append(begins, given)
 		}
 	}
-	if !everHeld {
-		return nil, people.ErrNoGrant
+	if !everHeld || len(ends) == 0 && !h.done(p, at) {
+		return nil, fmt.Errorf("%s holds no role here: %w", h.from, people.ErrNoGrant)
 	}
 	return append(ends, begins...), nil
+}
+
+// done reports whether what the account lost last is what the other one holds:
+// then it was handed over before, and the request is a repeat.
+func (h handOver) done(p *people.State, at time.Time) bool {
+	var last time.Time
+	for _, t := range p.Tenures(h.trial) {
+		if t.User == h.from && t.Until.After(last) {
+			last = t.Until
+		}
+	}
+	for _, t := range p.Tenures(h.trial) {
+		g := t.Grant
+		g.User = h.to
+		if t.User == h.from && t.Until.Equal(last) && !slices.Contains(p.Grants(h.to, at), g) {
+			return false
+		}
+	}
+	return !last.IsZero()
 }
 
 // refusal returns an event as the list of what is to be appended; a nil one

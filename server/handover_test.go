@@ -52,8 +52,12 @@ func TestHandOverOfAllRolesOrNone(t *testing.T) {
 	w.must(w.join(w.invite(), "two"))
 	w.must(w.grant("cus", "two", "coordinator", "OSL", ""))
 	w.must(w.grant("cus", "two", "assessor", "OSL", ""))
+	w.must(w.join(w.invite(), "gone"))
+	w.must(w.grant("cus", "gone", "coordinator", "OSL", ""))
+	_, err := w.people().RevokeRole(w.as("cus"), &loddv1.RevokeRoleRequest{TrialId: "T1", User: "gone", Role: "coordinator", Site: "OSL", Reason: "left"})
+	w.must(err)
 	entries := w.count("system", "role_revoked")
-	_, err := w.handOver("cus", "two", "pi") // an investigator can't assess
+	_, err = w.handOver("cus", "two", "pi") // an investigator can't assess
 	refused(t, err, codes.FailedPrecondition, "ROLE_CONFLICT")
 	if n := w.count("system", "role_revoked") - entries; n != 0 {
 		t.Errorf("%d roles were taken away", n)
@@ -72,6 +76,7 @@ func TestHandOverOfAllRolesOrNone(t *testing.T) {
 		{"to nobody", "cus", "two", "nobody", codes.NotFound, "NOT_FOUND"},
 		{"from nobody", "cus", "nobody", "two", codes.NotFound, "NOT_FOUND"},
 		{"from somebody without a role", "cus", "admin", "two", codes.NotFound, "NOT_FOUND"},
+		{"from somebody whose role was taken away", "cus", "gone", "dm", codes.NotFound, "NOT_FOUND"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := w.handOver(tt.by, tt.from, tt.to)

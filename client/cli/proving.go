@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -148,5 +149,8 @@ func (g *again) stepUp(a *app, c call, req *loddv1.StepUpRequest) (string, error
 		answer, err = c.Session().StepUp(c.ctx, req)
 		return err
 	})
+	if refusal, ok := errors.AsType[*client.Error](err); ok && refusal.Reason == loddv1.ErrorReason_ERROR_REASON_SIGN_IN {
+		err = &rewordedError{err, a.words.say("error.not-you"), a.words.say("hint.not-you")}
+	}
 	return answer.GetToken(), err
 }

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -67,16 +69,20 @@ func (a *app) explained(c trialCall, req *loddv1.UnblindRequest) (err error) {
 	if req.Text, err = a.typed(c.ctx, req.GetText(), "ask.why"); err != nil {
 		return err
 	}
-	if req.GetText() == "" {
+	if n := utf8.RuneCountInString(strings.TrimSpace(req.GetText())); n < 10 || n > 2000 {
 		return &usageError{a.words.say("error.text")}
 	}
 	if req.Confirm, err = a.typed(c.ctx, req.GetConfirm(), "ask.unblind"); err != nil {
 		return err
 	}
-	if req.GetConfirm() == "" {
+	switch req.GetConfirm() {
+	case "":
 		return &usageError{a.words.say("error.confirm")}
+	case req.GetParticipant():
+		return nil
+	default: // the server refuses it, too, but then the code is spent
+		return &invalidError{message: a.words.say("error.other-number", req.GetConfirm(), req.GetParticipant())}
 	}
-	return nil
 }
 
 // writeArm puts out an arm that was opened. If the request is an old one, there
