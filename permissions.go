@@ -94,24 +94,39 @@ func classNames(fields []authz.Field) string {
 	return strings.Join(names, ", ")
 }
 
+// needs says what a grant must be for: a role that is limited to a site doesn't
+// reach what is about the whole trial.
+func needs(c authz.Cell) string {
+	switch {
+	case c.Permission == "session":
+		return "a session"
+	case c.Whole:
+		return "the whole trial"
+	case authz.PerSite(c.Role):
+		return "a site"
+	default:
+		return "the trial"
+	}
+}
+
 func permissionsTable(out io.Writer, cells []authz.Cell) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "role\tmethod\tpermission\tanswers with")
+	_, _ = fmt.Fprintln(w, "role\tmethod\tpermission\tneeds\tanswers with")
 	for _, c := range cells {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", c.Role, c.Method, c.Permission, classNames(c.Fields))
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", c.Role, c.Method, c.Permission, needs(c), classNames(c.Fields))
 	}
 	return w.Flush()
 }
 
 func permissionsCSV(out io.Writer, cells []authz.Cell) error {
 	w := csv.NewWriter(out)
-	_ = w.Write([]string{"role", "method", "permission", "field", "class"}) // Flush keeps its error
+	_ = w.Write([]string{"role", "method", "permission", "needs", "field", "class"}) // Flush keeps its error
 	for _, c := range cells {
 		if len(c.Fields) == 0 {
-			_ = w.Write([]string{string(c.Role), c.Method, c.Permission, "", ""})
+			_ = w.Write([]string{string(c.Role), c.Method, c.Permission, needs(c), "", ""})
 		}
 		for _, f := range c.Fields {
-			_ = w.Write([]string{string(c.Role), c.Method, c.Permission, f.Name, className(f.Class)})
+			_ = w.Write([]string{string(c.Role), c.Method, c.Permission, needs(c), f.Name, className(f.Class)})
 		}
 	}
 	w.Flush()

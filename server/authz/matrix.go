@@ -21,7 +21,9 @@ type Cell struct {
 	Role       trial.Role
 	Method     string // as in "TrialService.GetTrial"
 	Permission string // as in "read_trial"
-	Fields     []Field
+	// Whole says that a grant that is limited to a site doesn't give it.
+	Whole  bool
+	Fields []Field
 }
 
 // A Field is a field of an answer, however deep.
@@ -46,6 +48,7 @@ func Matrix(roles []trial.Role) []Cell {
 			cells = append(cells, Cell{
 				Role: r, Method: string(m.Parent().Name()) + "." + string(m.Name()),
 				Permission: strings.ToLower(strings.TrimPrefix(need.String(), "PERMISSION_")),
+				Whole:      whole(need),
 				Fields:     Fields(m.Output()),
 			})
 		}
