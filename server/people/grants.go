@@ -56,7 +56,7 @@ func excluded() [][2]string {
 // [State.Conflict], which decides what the log may hold, knows nothing of them.
 func (s *State) barred(g Grant) string {
 	for _, t := range s.tenures {
-		if t.User != g.User || t.Trial != g.Trial {
+		if t.Trial != g.Trial || !s.samePerson(t.User, g.User) {
 			continue
 		}
 		for _, other := range []string{auditor, statistician} {
@@ -68,6 +68,17 @@ func (s *State) barred(g Grant) string {
 	return ""
 }
 
+// samePerson reports whether two accounts are known to be one person's: they are
+// one, or are tied to the same identity of a provider, one after the other. A new
+// account doesn't begin without what the person knows.
+func (s *State) samePerson(a, b string) bool {
+	if a == b {
+		return true
+	}
+	one, other := s.accounts[a], s.accounts[b]
+	return one != nil && other != nil && one.Issuer != "" && one.Issuer == other.Issuer && one.Subject == other.Subject
+}
+
 // exclude reports whether nobody may hold both roles.
 func exclude(a, b string) bool {
 	if a == b {
@@ -77,8 +88,8 @@ func exclude(a, b string) bool {
 		slices.Contains(excluded(), [2]string{a, b}) || slices.Contains(excluded(), [2]string{b, a})
 }
 
-// Conflict returns the role that the user holds or held and that excludes g,
-// or nothing. Being an administrator counts as a role in every trial, and the
+// Conflict returns the role that the user holds or held, under this account or an
+// earlier one of the same identity, and that excludes g, or nothing. Being an administrator counts as a role in every trial, and the
 // treatment team of one arm excludes that of another: whoever sees both lists
 // of a site sees the sequence.
 func (s *State) Conflict(g Grant) string {
@@ -86,7 +97,7 @@ func (s *State) Conflict(g Grant) string {
 		return administrator
 	}
 	for _, t := range s.tenures {
-		if t.User != g.User || t.Trial != g.Trial {
+		if t.Trial != g.Trial || !s.samePerson(t.User, g.User) {
 			continue
 		}
 		if exclude(t.Role, g.Role) || t.Role == g.Role && t.Team != g.Team {

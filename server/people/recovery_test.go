@@ -101,3 +101,25 @@ func TestUnbrokenTenures(t *testing.T) {
 		t.Error("a role that has ended by itself is held")
 	}
 }
+
+// Whoever comes back under another name, with the same identity of the provider,
+// comes with what the person knows.
+func TestAnIdentityKeepsItsHistory(t *testing.T) {
+	d := team(t, step{"kari", linked})
+	d.must(people.Granted{Grant: people.Grant{User: "kari", Trial: "IPS", Role: "treatment-team", Site: "OSL", Team: "ips"}})
+	d.mustBy("root", people.Disabled{User: "kari"})
+	assess := people.Grant{User: "ola", Trial: "IPS", Role: "assessor"}
+	if c := d.Conflict(assess); c != "" {
+		t.Fatalf("ola has nothing to do with kari: %s", c)
+	}
+	again := linked
+	again.User = "ola"
+	d.mustBy("ola", again)
+	if c := d.Conflict(assess); c != "treatment-team" {
+		t.Errorf("the conflict is %q, want treatment-team", c)
+	}
+	assess.Trial = "OTHER"
+	if c := d.Conflict(assess); c != "" {
+		t.Errorf("another trial: %s", c)
+	}
+}
