@@ -149,20 +149,34 @@ func (s *unblindingService) ListUnblindings(ctx context.Context, req *loddv1.Lis
 	if a.Holds(trial.Assessor) {
 		return nil, rpcerr.ErrDenied
 	}
+	told := a.Holds(trial.Auditor, trial.DSMB)
 	resp := &loddv1.ListUnblindingsResponse{}
-	return resp, t.View(func(st *trial.State) error {
+	var detailed []trial.Opening
+	if err := t.View(func(st *trial.State) error {
 		for _, o := range st.Openings() {
 			p, ok := st.Participant(o.Participant)
 			if !ok || a.RoleAt(p.Site) == "" {
 				continue
 			}
 			resp.Count++
-			if a.HoldsAt(trial.Investigator, p.Site) || a.Holds(trial.Auditor, trial.DSMB) {
-				resp.Unblindings = append(resp.Unblindings, unblindingMessage(o))
+			if a.HoldsAt(trial.Investigator, p.Site) || told {
+				detailed = append(detailed, o)
 			}
 		}
 		return nil
-	})
+	}); err != nil {
+		return nil, err
+	}
+	for _, o := range detailed {
+		m := unblindingMessage(o)
+		if told && o.Emergency {
+			if m.Text, err = t.UnblindingText(ctx, o.Index); err != nil {
+				return nil, err
+			}
+		}
+		resp.Unblindings = append(resp.Unblindings, m)
+	}
+	return resp, nil
 }
 
 func unblindingMessage(o trial.Opening) *loddv1.Unblinding {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -29,11 +30,17 @@ func TestListUnblindings(t *testing.T) {
 		{Participant: "S-B", At: at, By: "pi", Reason: "medical-emergency", Collected: true},
 		{Participant: "S-2", At: at, By: "pi", Reason: "medical-emergency", To: "cl"},
 	}
+	var told []*loddv1.Unblinding
+	for _, u := range all {
+		m := proto.Clone(u).(*loddv1.Unblinding)
+		m.Text = why
+		told = append(told, m)
+	}
 	w.must(w.join(w.invite(), "both"))
 	w.must(w.grant("cus", "both", "assessor", "OSL", ""))
 	w.must(w.grant("cus", "both", "monitor", "", ""))
 	for user, want := range map[string]*loddv1.ListUnblindingsResponse{
-		"pi": {Count: 3, Unblindings: all}, "au": {Count: 3, Unblindings: all}, "ds": {Count: 3, Unblindings: all},
+		"pi": {Count: 3, Unblindings: all}, "au": {Count: 3, Unblindings: told}, "ds": {Count: 3, Unblindings: told},
 		"pi-osl": {Count: 2, Unblindings: []*loddv1.Unblinding{all[0], all[2]}},
 		"tc-osl": {Count: 2}, "tc-bgo": {Count: 1}, "cus": {Count: 3}, "ts": {Count: 3}, "dm": {Count: 3},
 		"oa-osl": nil, "both": nil, "es-north": nil, "cl": nil, "admin": nil,

@@ -130,7 +130,7 @@ func TestCommands(t *testing.T) {
 			if req.(*loddv1.ListUnblindingsRequest).GetTrialId() == "COUNTED" {
 				return &loddv1.ListUnblindingsResponse{Count: 2}
 			}
-			return &loddv1.ListUnblindingsResponse{Count: 1, Unblindings: []*loddv1.Unblinding{{Participant: "OSL-7", At: at, By: "per", Reason: "medical-emergency", To: "hanne"}}}
+			return &loddv1.ListUnblindingsResponse{Count: 1, Unblindings: []*loddv1.Unblinding{{Participant: "OSL-7", At: at, By: "per", Reason: "medical-emergency", To: "hanne", Text: "Found unconscious"}}}
 		},
 		"ReportBrokenBlind": func(req proto.Message) any {
 			return &loddv1.ReportBrokenBlindResponse{Receipt: receipt, Others: int32(len(req.(*loddv1.ReportBrokenBlindRequest).GetPerson()))}

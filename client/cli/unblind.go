@@ -157,18 +157,18 @@ func (a *app) number(text string) (int64, error) {
 func (a *app) unblindingList() *cobra.Command {
 	return a.inTrial(spec{
 		use: "list", short: "Tell how many arms were opened, and to whom you may know it, of whom",
-		long: "Tell how many arms of your sites were opened. Investigators, auditors and the\nmonitoring board read of whom, when, by whom and why; nobody reads an arm here.",
+		long: "Tell how many arms of your sites were opened. Investigators, auditors and the\nmonitoring board read of whom, when, by whom and why; auditors and board read the reason in\nwords, too. Nobody reads an arm here.",
 	}, func(c trialCall) error {
 		answer, err := c.Unblinding().ListUnblindings(c.ctx, &loddv1.ListUnblindingsRequest{TrialId: c.trial})
 		if err != nil {
 			return err
 		}
-		r := list("unblindings", "unblindings", "participant", "at", "by", "reason", "to", "collected")
+		r := list("unblindings", "unblindings", "participant", "at", "by", "reason", "to", "collected", "text")
 		objects := []map[string]any{}
 		for _, x := range answer.GetUnblindings() {
-			r.add(x.GetParticipant(), stamp(x.GetAt()), x.GetBy(), code(x.GetReason()), x.GetTo(), x.GetCollected())
+			r.add(x.GetParticipant(), stamp(x.GetAt()), x.GetBy(), code(x.GetReason()), x.GetTo(), x.GetCollected(), x.GetText())
 			objects = append(objects, map[string]any{
-				"participant": x.GetParticipant(), "at": stamp(x.GetAt()), "by": x.GetBy(), "reason": x.GetReason(), "to": x.GetTo(), "collected": x.GetCollected(),
+				"participant": x.GetParticipant(), "at": stamp(x.GetAt()), "by": x.GetBy(), "reason": x.GetReason(), "to": x.GetTo(), "collected": x.GetCollected(), "text": x.GetText(),
 			})
 		}
 		if a.settings.output == "json" || a.settings.output == "jsonl" { // one form, whatever the user may know

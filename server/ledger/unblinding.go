@@ -83,6 +83,25 @@ func (t *Trial) Unblind(ctx context.Context, by Caller, e trial.Unblinded, text 
 	return t.opened(a.Receipt, e.Participant)
 }
 
+// UnblindingText returns the reason in words of an emergency unblinding, whose
+// entry stands at an index of allocation.
+func (t *Trial) UnblindingText(ctx context.Context, index int64) (string, error) {
+	_, e, err := t.receipt(ctx, place{trial.Allocation, index})
+	if err != nil {
+		return "", err
+	}
+	u, ok := e.Event.(trial.Unblinded)
+	if !ok {
+		return "", fmt.Errorf("ledger: entry %d of %s is a %T", index, t.List(trial.Allocation), e.Event)
+	}
+	padded, err := t.config.Vault.Open(ctx, t.allocationKey(), u.Sealed, bindTo("unblinding", string(u.Participant)))
+	if err != nil {
+		return "", t.keyError(err)
+	}
+	text, err := vault.Unpad(padded)
+	return string(text), err
+}
+
 // hasArm reports an error unless a participant was randomized.
 func (t *Trial) hasArm(id trial.ParticipantID) error {
 	return t.View(func(s *trial.State) error {

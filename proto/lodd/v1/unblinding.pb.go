@@ -875,7 +875,10 @@ type Unblinding struct {
 	// to is who got to know the arm, if not by.
 	To string `protobuf:"bytes,5,opt,name=to,proto3" json:"to,omitempty"`
 	// collected tells that to has read it.
-	Collected     bool `protobuf:"varint,6,opt,name=collected,proto3" json:"collected,omitempty"`
+	Collected bool `protobuf:"varint,6,opt,name=collected,proto3" json:"collected,omitempty"`
+	// text is the reason in words of an emergency, which is opened for auditors
+	// and the monitoring board only.
+	Text          string `protobuf:"bytes,7,opt,name=text,proto3" json:"text,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -950,6 +953,13 @@ func (x *Unblinding) GetCollected() bool {
 		return x.Collected
 	}
 	return false
+}
+
+func (x *Unblinding) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
 }
 
 // ReportBrokenBlindRequest reports a broken blind.
@@ -1523,7 +1533,7 @@ const file_lodd_v1_unblinding_proto_rawDesc = "" +
 	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\"r\n" +
 	"\x17ListUnblindingsResponse\x12\x1a\n" +
 	"\x05count\x18\x01 \x01(\x05B\x04\xa0\xb5\x18\x01R\x05count\x12;\n" +
-	"\vunblindings\x18\x02 \x03(\v2\x13.lodd.v1.UnblindingB\x04\xa0\xb5\x18\x01R\vunblindings\"\xd4\x01\n" +
+	"\vunblindings\x18\x02 \x03(\v2\x13.lodd.v1.UnblindingB\x04\xa0\xb5\x18\x01R\vunblindings\"\xee\x01\n" +
 	"\n" +
 	"Unblinding\x12&\n" +
 	"\vparticipant\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\vparticipant\x120\n" +
@@ -1531,7 +1541,8 @@ const file_lodd_v1_unblinding_proto_rawDesc = "" +
 	"\x02by\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\x02by\x12\x1c\n" +
 	"\x06reason\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x01R\x06reason\x12\x14\n" +
 	"\x02to\x18\x05 \x01(\tB\x04\xa0\xb5\x18\x01R\x02to\x12\"\n" +
-	"\tcollected\x18\x06 \x01(\bB\x04\xa0\xb5\x18\x01R\tcollected\"\xa8\x02\n" +
+	"\tcollected\x18\x06 \x01(\bB\x04\xa0\xb5\x18\x01R\tcollected\x12\x18\n" +
+	"\x04text\x18\a \x01(\tB\x04\xa0\xb5\x18\x04R\x04text\"\xa8\x02\n" +
 	"\x18ReportBrokenBlindRequest\x12\x1f\n" +
 	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
