@@ -154,7 +154,7 @@ func TestRecoveryEnds(t *testing.T) {
 	refused(t, w.proposeRecovery("admin", "tc-osl"), codes.FailedPrecondition, "")
 }
 
-// An approval wants a step-up for exactly this account, in this session, once
+// An approval wants a step-up for exactly this account, in the session that asked, once
 // and soon.
 func TestApprovalWantsAStepUp(t *testing.T) {
 	w := newStaff(t)

@@ -122,8 +122,12 @@ func (s *safetyService) AssessAdverseEvent(ctx context.Context, req *loddv1.Asse
 	if err != nil {
 		return nil, err
 	}
+	judged, err := c.trial.CarriedOut(ctx, c.access.User, c.request)
+	if err != nil {
+		return nil, err
+	}
 	if err := c.trial.View(func(st *trial.State) error {
-		if ledger.KnowsArm(st, c.access.User, st.AdverseEvents()[e.Number-1].Participant) {
+		if !judged && ledger.KnowsArm(st, c.access.User, st.AdverseEvents()[e.Number-1].Participant) {
 			return errKnowsArm
 		}
 		return nil

@@ -313,7 +313,12 @@ func TestWhoSawTheArmDoesNotJudgeTheEvent(t *testing.T) {
 		TrialId: "T1", RequestId: w.id(), Participant: "S-1", Category: "admission", Text: "A broken leg",
 	})
 	w.must(err)
+	before := &loddv1.AssessAdverseEventRequest{TrialId: "T1", RequestId: w.id(), Number: 1, Related: "unrelated"}
+	_, err = w.safety().AssessAdverseEvent(w.as("pi"), before)
+	w.must(err)
 	_, err = w.unblind("pi", "S-1", "")
+	w.must(err)
+	_, err = w.safety().AssessAdverseEvent(w.as("pi"), before) // its answer may have been lost
 	w.must(err)
 	judge := func(user string) error {
 		_, err := w.safety().AssessAdverseEvent(w.as(user), &loddv1.AssessAdverseEventRequest{TrialId: "T1", RequestId: w.id(), Number: 1, Related: "possible"})

@@ -12,7 +12,7 @@ import "context"
 type Principal struct {
 	User         string // the account's name
 	Session      string // the session's id, which may be logged: it opens nothing
-	SecondFactor bool   // one was given in this session
+	SecondFactor bool   // one was given when the session began or since
 }
 
 type principalKey struct{}

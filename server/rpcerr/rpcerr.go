@@ -38,7 +38,7 @@ var (
 	// account needs.
 	ErrFactorNeeded = errors.New("your account needs a second factor for this; get one with lodd session factor")
 	// ErrNoEnrolment is the answer to the confirmation of a second factor that
-	// was not begun in this session, or too long ago, or guessed at.
+	// was not begun in the caller's session, or too long ago, or guessed at.
 	ErrNoEnrolment = errors.New("there is no second factor to confirm; begin anew, and give its code within ten minutes")
 	// ErrNoProvider is the answer where there is no identity provider.
 	ErrNoProvider = errors.New("this server has no identity provider; sign in with a password")
