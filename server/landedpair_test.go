@@ -48,6 +48,10 @@ func TestAssessorsOfOlderLogsLearnNoMore(t *testing.T) {
 
 	_, err = w.proposeDisclosure("cus", "S-1", "cl")
 	w.must(err)
+	err = w.approveDisclosure("ts", "S-1", "cl")
+	refused(t, err, codes.PermissionDenied, "")
+	_, err = w.proposeDisclosure("ts", "S-2", "cl")
+	refused(t, err, codes.PermissionDenied, "")
 	waiting := func(user string) int {
 		resp, err := w.people().ListProposals(w.as(user), &loddv1.ListProposalsRequest{})
 		w.must(err)
