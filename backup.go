@@ -46,6 +46,9 @@ encrypted. "lodd restore" brings both back.`,
 			if err := inUse("--data", c.Data); err != nil {
 				return err
 			}
+			if err := o.apart(c.Data); err != nil {
+				return err
+			}
 			_, _, err = o.sealedTo()
 			return err
 		},
@@ -63,6 +66,16 @@ encrypted. "lodd restore" brings both back.`,
 	cmd.Flags().StringArrayVar(&o.recipients, "recipient", nil, "public age `KEY` of somebody who can open the backup, may be repeated")
 	cmd.Flags().StringArrayVar(&o.keysRecipients, "keys-recipient", nil, "public age `KEY` of somebody who can open the file of keys, may be repeated (default the recipients of the backup)")
 	return cmd
+}
+
+// apart refuses to write a backup into the data folder, with which it would be lost.
+func (o backupOptions) apart(data string) error {
+	to, errTo := os.Stat(o.to) // which may still have to be made
+	folder, err := os.Stat(data)
+	if errTo == nil && err == nil && os.SameFile(to, folder) {
+		return fmt.Errorf("--to %s is the data folder, with which the backup would be lost: give another, best on another disk", o.to)
+	}
+	return nil
 }
 
 // sealedTo returns to whom the two files are encrypted, and reports what is
@@ -145,6 +158,7 @@ func told(out io.Writer, path string, size int64, m backup.Manifest) {
 func backUpFolder(ctx context.Context, c config, path string, to sealed) (err error) {
 	n := &node{data: c.Data, world: operator(to.out)}
 	defer func() { err = errors.Join(err, n.close()) }()
+	defer func() { err = advised(c.Data, err) }()
 	err = n.openFile(c.Data)
 	if errors.Is(err, bolt.ErrLocked) {
 		return fmt.Errorf("a server has %s open but doesn't answer on %s: stop it first, or see its log for why it can't listen there", c.Data, controlPath(c.Data))

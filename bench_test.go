@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -30,17 +29,19 @@ import (
 )
 
 // BenchmarkRandomize commits durable randomizations over gRPC with TLS, each
-// of another participant of one trial. Beside the rate and the latency it
-// reports what the machine can do at best, measured in the same run: the
-// latency of appending 256 bytes with fdatasync, that of an RPC that does
-// nothing, and that of an RPC between two such appends: the floor for one caller,
-// since the engine syncs twice a commit, and a processor that has waited for a
-// disk is not as quick as one that hasn't. docs/performance.md has the command.
+// of another participant of one trial, in five rounds. Beside them each round
+// measures what the machine can do at best: appending 256 bytes with fdatasync, by
+// one caller; appending 64 times 256 bytes with one; and an RPC that does nothing,
+// from as many callers. Each metric is the median of the rounds.
+// docs/performance.md has the command.
 func BenchmarkRandomize(b *testing.B) {
 	for _, callers := range []int{1, 16, 64, 256} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) { benchRandomize(b, callers) })
 	}
 }
+
+// rounds are interleaved: a disk has moods.
+const rounds = 5
 
 func benchRandomize(b *testing.B, callers int) {
 	dir := b.TempDir()
@@ -57,16 +58,15 @@ func benchRandomize(b *testing.B, callers int) {
 		bench := newBench(b, n)
 		intents := bench.prepare(b.N)
 		clients := bench.clients(callers)
-		limits := bench.limits(ctx, clients, callers, dir)
+		raw := newRawFile(b, dir)
+		some := b.N/rounds + 1
+		var got []round
 		b.ResetTimer()
-		times := bench.measure(clients, callers, b.N, func(c *client.Client, i int) error {
-			_, err := c.Randomization().CommitRandomization(ctx, &loddv1.CommitRandomizationRequest{
-				TrialId: "BENCH", IntentId: intents[i].String(), Confirm: number(i),
-			})
-			return err
-		})
+		for begin := 0; begin < b.N; begin += some {
+			got = append(got, bench.round(ctx, raw, clients, callers, intents[begin:min(begin+some, b.N)], begin))
+		}
 		b.StopTimer()
-		limits.report(b, times)
+		report(b, got)
 		return nil
 	})
 	if err != nil {
@@ -74,41 +74,66 @@ func benchRandomize(b *testing.B, callers int) {
 	}
 }
 
-// limits are what the machine can do at best.
-type limits struct {
-	sync  time.Duration // appending 256 bytes durably
-	null  time.Duration // a call that does nothing, from as many callers
-	floor time.Duration // such a call between two such appends, for one caller
+// A round is what was measured once.
+type round struct {
+	ours, null   series        // randomizations, and calls that do nothing
+	raw, batches series        // appending 256 bytes durably, and 64 times as much
+	processor    time.Duration // of all cores, for the randomizations
 }
 
-func (x *bench) limits(ctx context.Context, clients []*client.Client, callers int, dir string) limits {
-	raw := newRawFile(x.b, dir)
-	n := min(max(x.b.N, callers), 5000)
-	nothing := func(c *client.Client, _ int) error {
+// A series is how long each of some calls took, in ascending order, and all of them
+// together.
+type series struct {
+	times []time.Duration
+	all   time.Duration
+}
+
+func (s series) at(percent int) float64 { return float64(s.times[(len(s.times)-1)*percent/100]) }
+
+// rate is calls a second.
+func (s series) rate() float64 { return float64(len(s.times)) / s.all.Seconds() }
+
+// round randomizes those whose intents are given; the first is participant first.
+func (x *bench) round(ctx context.Context, raw rawFile, clients []*client.Client, callers int, intents []trial.IntentID, first int) (r round) {
+	r.raw = x.measure(clients, 1, 200, func(*client.Client, int) error { return raw.append(1) })
+	r.batches = x.measure(clients, 1, 100, func(*client.Client, int) error { return raw.append(64) })
+	r.null = x.measure(clients, callers, max(len(intents), callers), func(c *client.Client, _ int) error {
 		_, err := c.Session().WhoAmI(ctx, &loddv1.WhoAmIRequest{})
 		return err
-	}
-	return limits{
-		sync: median(x.measure(clients, 1, 300, func(*client.Client, int) error { return raw.append() })),
-		null: median(x.measure(clients, callers, n, nothing)),
-		floor: median(x.measure(clients, 1, min(n, 1000), func(c *client.Client, i int) error {
-			return errors.Join(raw.append(), nothing(c, i), raw.append())
-		})),
-	}
+	})
+	spent := processorTime()
+	r.ours = x.measure(clients, callers, len(intents), func(c *client.Client, i int) error {
+		_, err := c.Randomization().CommitRandomization(ctx, &loddv1.CommitRandomizationRequest{
+			TrialId: "BENCH", IntentId: intents[i].String(), Confirm: number(first + i),
+		})
+		return err
+	})
+	r.processor = processorTime() - spent
+	return r
 }
 
-func (l limits) report(b *testing.B, times []time.Duration) {
-	slices.Sort(times)
-	p50, p99 := times[len(times)/2], times[len(times)*99/100]
-	b.ReportMetric(float64(len(times))/b.Elapsed().Seconds(), "randomizations/s")
-	b.ReportMetric(float64(p50.Microseconds()), "p50-us")
-	b.ReportMetric(float64(p99.Microseconds()), "p99-us")
-	b.ReportMetric(float64(l.sync.Microseconds()), "fdatasync-us")
-	b.ReportMetric(float64(l.null.Microseconds()), "null-rpc-us")
-	b.ReportMetric(float64(l.floor.Microseconds()), "floor-us")
-	b.ReportMetric(float64(p50-l.null)/float64(l.sync), "(p50-null)/fdatasync")
-	b.ReportMetric(float64(p50)/float64(l.floor), "p50/floor")
-	b.ReportMetric(float64(len(times))/b.Elapsed().Seconds()*l.sync.Seconds(), "randomizations/fdatasync")
+// report reports the median of each metric.
+func report(b *testing.B, got []round) {
+	const us = float64(time.Microsecond)
+	for name, f := range map[string]func(round) float64{
+		"randomizations/s":     func(r round) float64 { return r.ours.rate() },
+		"p50-us":               func(r round) float64 { return r.ours.at(50) / us },
+		"p99-us":               func(r round) float64 { return r.ours.at(99) / us },
+		"cpu-us/op":            func(r round) float64 { return float64(r.processor) / us / float64(len(r.ours.times)) },
+		"fdatasync-us":         func(r round) float64 { return r.raw.at(50) / us },
+		"null-rpc-us":          func(r round) float64 { return r.null.at(50) / us },
+		"(p50-null)/fdatasync": func(r round) float64 { return (r.ours.at(50) - r.null.at(50)) / r.raw.at(50) },
+		"p99/p99-of-fdatasync": func(r round) float64 { return r.ours.at(99) / r.raw.at(99) },
+		"%-of-null-rpc":        func(r round) float64 { return 100 * r.ours.rate() / r.null.rate() },
+		"%-of-64-a-sync":       func(r round) float64 { return 100 * r.ours.rate() / (64 * r.batches.rate()) },
+	} {
+		var values []float64
+		for _, r := range got {
+			values = append(values, f(r))
+		}
+		slices.Sort(values)
+		b.ReportMetric(values[len(values)/2], name)
+	}
 }
 
 // A bench is a server with a trial that takes participants.
@@ -235,11 +260,12 @@ func (x *bench) prepareOne(i int, intent *trial.IntentID) {
 	}
 }
 
-// measure makes n calls from so many callers and returns how long each took.
-func (x *bench) measure(clients []*client.Client, callers, n int, call func(*client.Client, int) error) []time.Duration {
-	times := make([]time.Duration, n)
+// measure makes n calls from so many callers and returns how long they took.
+func (x *bench) measure(clients []*client.Client, callers, n int, call func(*client.Client, int) error) series {
+	s := series{times: make([]time.Duration, n)}
 	var next atomic.Int64
 	var wg sync.WaitGroup
+	begin := wall()
 	for caller := range callers {
 		c := clients[caller%len(clients)]
 		wg.Go(func() {
@@ -249,12 +275,14 @@ func (x *bench) measure(clients []*client.Client, callers, n int, call func(*cli
 					x.b.Error(err)
 					return
 				}
-				times[i] = wall().Sub(start)
+				s.times[i] = wall().Sub(start)
 			}
 		})
 	}
 	wg.Wait()
-	return times
+	s.all = wall().Sub(begin)
+	slices.Sort(s.times)
+	return s
 }
 
 // A rawFile is what a log is at best: a file that is appended to.
@@ -270,15 +298,20 @@ func newRawFile(b *testing.B, dir string) rawFile {
 	return rawFile{f}
 }
 
-// append appends 256 bytes durably.
-func (r rawFile) append() error {
-	if _, err := r.f.Write(make([]byte, 256)); err != nil {
+// append appends so many times 256 bytes durably.
+func (r rawFile) append(times int) error {
+	if _, err := r.f.Write(make([]byte, 256*times)); err != nil {
 		return err
 	}
 	return syscall.Fdatasync(int(r.f.Fd()))
 }
 
-func median(times []time.Duration) time.Duration {
-	slices.Sort(times)
-	return times[len(times)/2]
+// processorTime is what this process has used of all cores: unlike the time that
+// passes, it hardly depends on what else the machine does.
+func processorTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

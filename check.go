@@ -34,8 +34,8 @@ func checkCommand() *cobra.Command {
 It checks every page and record of the database, every entry against the hash
 tree of its list, and, if the keys are there, the signed heads, the code of each
 entry and the rules of the trials. For each list it prints the number of entries
-and the root of the tree. If something is damaged it names the first bad entry,
-says what to do, and exits with 1.`,
+and the root of the tree to which they add up. If something is damaged it names
+the first bad entry, says what to do, and exits with 1.`,
 		Args: cobra.NoArgs,
 		PreRunE: func(*cobra.Command, []string) (err error) {
 			if c, err = settings(file, flags); err != nil {
@@ -62,13 +62,13 @@ func checkFolder(ctx context.Context, c config, out io.Writer) error {
 	}
 	db, err := bolt.Open(database, bolt.Options{ReadOnly: true})
 	if err != nil {
-		return advised(err)
+		return advised(c.Data, err)
 	}
 	defer db.Close()
 	heads, err := audit.Inspect(ctx, db)
 	printHeads(out, heads)
 	if err != nil {
-		return advised(err)
+		return advised(c.Data, err)
 	}
 	if _, err := os.Stat(c.Keys); errors.Is(err, fs.ErrNotExist) {
 		fmt.Fprintf(out, "\n%s holds no keys: the signed heads, the codes of entries and the rules were not checked\n", c.Keys)
@@ -85,7 +85,7 @@ func checkFolder(ctx context.Context, c config, out io.Writer) error {
 func printHeads(out io.Writer, heads []audit.Head) {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, h := range heads {
-		fmt.Fprintf(table, "%s\t%d entries\troot %s\tok\n", h.List, h.Size, h.Root)
+		fmt.Fprintf(table, "%s\t%d entries\troot %s\tadds up\n", h.List, h.Size, h.Root)
 	}
 	table.Flush()
 }
@@ -131,7 +131,7 @@ func (f folder) check(ctx context.Context, c config, out io.Writer) error {
 	logged.FullCheck = 1 // the entries are checked already
 	log, err := audit.Open(ctx, logged)
 	if err != nil {
-		return advised(err)
+		return advised(c.Data, headsAdvised(c, err))
 	}
 	defer log.Close()
 	fmt.Fprintf(out, "\n%s\n", heads)
@@ -141,7 +141,7 @@ func (f folder) check(ctx context.Context, c config, out io.Writer) error {
 	}
 	l, err := ledger.Open(ctx, ledger.Config{Log: log, Vault: v, Seeds: barren{}, Random: barren{}, Now: wall})
 	if err != nil {
-		return advised(err)
+		return advised(c.Data, err)
 	}
 	l.Close()
 	fmt.Fprintln(out, "every entry bears this server's code and follows from those before it")
@@ -184,15 +184,6 @@ type barren struct{}
 
 func (barren) Read([]byte) (int, error) {
 	return 0, errors.New("a check draws no random bytes")
-}
-
-// advised adds to an error of the database what its operator can do.
-func advised(err error) error {
-	if _, damaged := errors.AsType[*store.DamageError](err); damaged {
-		return fmt.Errorf("%w; nothing was changed: keep the folder as it is, and bring the data back with lodd restore, "+
-			"from the newest backup and, if there is one, the log of a follower", err)
-	}
-	return err
 }
 
 // checks verifies the whole log once a day, on one core beside the work, and at

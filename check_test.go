@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/server/authn"
 	"github.com/lodd-rct/lodd/server/ledger"
 	"github.com/lodd-rct/lodd/server/trial"
@@ -95,6 +97,53 @@ func TestServerChecksItsLogNowAndThen(t *testing.T) {
 	}
 	if line := log.next(t); line["level"] != "error" || line["message"] != "check" {
 		t.Errorf("the last line is %v", line)
+	}
+	if err := n.close(); err == nil {
+		t.Error("a damaged log was signed")
+	}
+}
+
+// A log that was too large to be checked before the start is checked at once, and
+// not a day later: what has changed below the tiles ends the server.
+func TestServerChecksAtOnceWhatItOpenedUnchecked(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	n, err := open(t.Context(), config{Data: data, Listen: "127.0.0.1:0", SignIn: signInConfig{SecondFactor: factorOff}, CheckEvery: duration(24 * time.Hour)}, world{
+		now: wall, wall: wall, random: rand.Reader, seeds: rand.Reader, log: zerolog.Nop(),
+		passwords: authn.PasswordConfig{MemoryKiB: 64, Passes: 1},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n.log.Len("bulk") < 66_000 { // a tile of tiles is 65,536
+		p := audit.Part{List: "bulk", At: n.log.Len("bulk")}
+		for i := range int64(audit.MaxEntries) {
+			p.Entries = append(p.Entries, fmt.Appendf(nil, "entry %d of the bulk", p.At+i))
+		}
+		if _, err := n.log.Append(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := n.log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	n.logged.FullCheck = 1
+	if n.log, err = audit.Open(t.Context(), n.logged); err != nil {
+		t.Fatal(err)
+	}
+	if n.log.Unchecked() == 0 {
+		t.Fatal("all was checked before the start: the test has lost its power")
+	}
+	rot(t, filepath.Join(data, "lodd.db"), []byte("entry 30000 of the bulk"))
+	err = n.during(t.Context(), func(ctx context.Context) error {
+		select {
+		case <-ctx.Done():
+		case <-time.After(20 * time.Second):
+			t.Error("the server goes on with a damaged log")
+		}
+		return nil
+	})
+	if err == nil || !strings.Contains(err.Error(), `list "bulk": record 30000`) {
+		t.Errorf("the server ended with %v, want the first bad entry", err)
 	}
 	if err := n.close(); err == nil {
 		t.Error("a damaged log was signed")

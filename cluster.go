@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lodd-rct/lodd/audit/store"
@@ -41,6 +42,8 @@ const pinKey = "cluster/pin"
 type membership struct {
 	db   *etcd.DB
 	lost <-chan struct{} // closed when it leads no more
+
+	percent atomic.Int64 // of its quota that the cluster uses, as far as it is known
 }
 
 // checkStore reports what cannot be right about a store in a cluster.
@@ -131,9 +134,12 @@ func (n *node) join(ctx context.Context, c config) (*keys.Keys, error) {
 	}
 	at.Random = n.world.random
 	at.Away = func(err error) { n.world.log.Warn().Err(err).Msg("etcd") }
-	if at.Replica, err = bolt.Open(filepath.Join(c.Data, "replica.db"), bolt.Options{}); err != nil {
+	at.Filled = n.filled
+	replica, err := bolt.Open(filepath.Join(c.Data, "replica.db"), bolt.Options{})
+	if err != nil {
 		return nil, err
 	}
+	at.Replica = n.room.over(replica)
 	db, err := etcd.Open(ctx, at)
 	if err != nil {
 		return nil, err
@@ -142,6 +148,9 @@ func (n *node) join(ctx context.Context, c config) (*keys.Keys, error) {
 	fresh, err := empty(ctx, db)
 	if err != nil {
 		return nil, err
+	}
+	if kept, err := keys.Stat(c.Keys); err == nil && len(kept) == 0 && !fresh {
+		return nil, fmt.Errorf("there is no master key in %s, and the cluster has one already: copy the keys folder from a server that has led", c.Keys)
 	}
 	k, err := n.loadKeys(ctx, c, fresh)
 	if err != nil {
@@ -154,6 +163,18 @@ func (n *node) join(ctx context.Context, c config) (*keys.Keys, error) {
 		return nil, err
 	}
 	return k, n.claim(ctx, k)
+}
+
+// alarmAt is the percentage of the cluster's quota from which on the log warns.
+const alarmAt = 60
+
+// filled notes how full the cluster is, and warns of it, and again with every
+// tenth of the quota.
+func (n *node) filled(percent int) {
+	was := int(n.member.percent.Swap(int64(percent)))
+	if percent >= alarmAt && percent/10 > was/10 {
+		n.world.log.Warn().Int("percent", percent).Msg("the quota of the etcd cluster is filling: raise it, or make room; at 100 percent nothing more is written")
+	}
 }
 
 // empty reports whether a group holds nothing yet, so that keys may be made.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -83,7 +84,7 @@ func (h *backupHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer h.busy.Unlock()
 	snapshot, err := h.node.snapshot(r.Context())
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
+		http.Error(w, advised(h.node.data, err).Error(), http.StatusInternalServerError)
 		return
 	}
 	err = snapshot.Write(w)
@@ -120,7 +121,7 @@ func askBackup(ctx context.Context, data string) (io.ReadCloser, error) {
 	case resp.StatusCode != http.StatusOK:
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 4096)) // what there is of an explanation
 		resp.Body.Close()
-		return nil, fmt.Errorf("the running server made no backup: %s", text)
+		return nil, fmt.Errorf("the running server made no backup: %s", bytes.TrimSpace(text))
 	}
 	return resp.Body, nil
 }

@@ -23,7 +23,8 @@ func followCommand() *cobra.Command {
 At its first start it makes a key and prints the key's pin, which the server's
 configuration must list: followers = ["PIN"]. From then on it takes what the
 server has, as long as that is signed and continues what it took before. A log
-that became shorter or has another past is refused, with an evidence file.
+that became shorter or has another past is refused, with an evidence file and
+exit code 8.
 
 The copy holds ciphertext where it matters: the server's master key never comes
 here. "lodd restore --log DIR" brings a server back with it.`,
@@ -38,7 +39,7 @@ here. "lodd restore --log DIR" brings a server back with it.`,
 			if _, err := authz.ParsePin(c.Pin); err != nil {
 				return fmt.Errorf("--pin: %w; lodd whoami tells that of the server", err)
 			}
-			return nil
+			return follower.CheckFolder(c.Data)
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c.Out, c.Now, c.Random = cmd.ErrOrStderr(), wall, rand.Reader

@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/lodd-rct/lodd/audit"
@@ -144,6 +142,8 @@ func (r *restoring) compare(ctx context.Context) error {
 	switch given, err := r.given(ctx, restored); {
 	case err != nil:
 		return err
+	case len(given) == 0 && r.o.checkpoints != "":
+		r.doubts = fmt.Sprintf("it isn't known what came after: %s holds no signed heads", r.o.checkpoints)
 	case len(given) == 0:
 		r.doubts = "it isn't known what came after: no newest signed heads were named with --checkpoints"
 	case r.older(given):
@@ -204,13 +204,18 @@ func (r *restoring) given(ctx context.Context, restored *audit.Replica) (heads, 
 	if r.o.checkpoints == "" {
 		return given, nil
 	}
-	all, err := audit.FileGuard{Dir: r.o.checkpoints}.Load()
+	guard := audit.FileGuard{Dir: r.o.checkpoints}
+	all, err := guard.Load()
 	if err != nil {
 		return nil, err
 	}
 	for list, signed := range all {
-		if err := errors.Join(given.add(restored, list, signed), r.known.add(restored, list, signed)); err != nil {
-			return nil, fmt.Errorf("--checkpoints %s: %w", r.o.checkpoints, err)
+		err := given.add(restored, list, signed)
+		if err == nil {
+			err = r.known.add(restored, list, signed)
+		}
+		if err != nil {
+			return nil, headsAdvised(r.c, &audit.GuardError{List: list, Path: guard.Path(list), Err: err})
 		}
 		if _, err := restored.CheckHead(ctx, list, signed); err != nil { // the newest known may be another
 			return nil, anotherPast(err)
@@ -284,15 +289,4 @@ lodd:   what the sites hold, and run: lodd trial reconcile
 	fmt.Fprint(out, `lodd: a client, witness or follower that saw a lost entry refuses this server and
 lodd:   is right to: see "After a restore" in docs/backup.md
 `)
-}
-
-// lostTrials returns the trials of which only heads are left.
-func lostTrials(log *audit.Log, known heads) (ids []string) {
-	for list := range known {
-		if id, ok := strings.CutSuffix(list, "/"+string(trial.Conduct)); ok && log.Len(list) == 0 {
-			ids = append(ids, id)
-		}
-	}
-	slices.Sort(ids)
-	return ids
 }

@@ -90,8 +90,9 @@ func keepForks(dir string, forks []fork) error {
 	return nil
 }
 
-// noteEvidence notes the heads that this restore and earlier ones have counted:
-// whoever shows them tells nothing new.
+// noteEvidence shows the trials the heads that this restore and earlier ones have
+// counted: whoever shows them later tells nothing new. A record bears no signature,
+// so that what a head shows to be lost counts, if the record makes less of it.
 func (r *restoring) noteEvidence(ctx context.Context, f *fork) error {
 	var heads []string
 	for _, known := range slices.Concat(r.earlier, []fork{*f}) {
@@ -101,7 +102,7 @@ func (r *restoring) noteEvidence(ctx context.Context, f *fork) error {
 			}
 		}
 	}
-	c := server.Config{Ledger: r.n.ledger, Log: r.n.log, Keys: r.k, Credentials: r.n.values, NotFound: store.ErrNotFound}
+	c := server.Config{Ledger: r.n.ledger, Log: r.n.log, Vault: r.n.vault, Keys: r.k, Credentials: r.n.values, NotFound: store.ErrNotFound}
 	return server.NoteRestored(ctx, c, heads)
 }
 
@@ -188,7 +189,7 @@ const (
 func (p *past) knows(ctx context.Context, f fork, list string) (k knowledge, settled bool, err error) {
 	id, _, ok := strings.Cut(list, "/")
 	if !ok {
-		return neverNoted, false, nil
+		return p.tellsOf(ctx, f)
 	}
 	conduct := id + "/" + string(trial.Conduct)
 	l, ok := f.of(conduct)
@@ -205,6 +206,20 @@ func (p *past) knows(ctx context.Context, f fork, list string) (k knowledge, set
 	}
 	settled, err = p.reconciled(ctx, conduct, noted.Size)
 	return knownHere, settled, err
+}
+
+// tellsOf is knows for the list of accounts, whose entries say nothing of a
+// restore: what any trial here knows of, it came after. Nobody reconciles accounts.
+func (p *past) tellsOf(ctx context.Context, f fork) (k knowledge, settled bool, err error) {
+	for _, l := range f.Lists {
+		if l.Noted == "" {
+			continue
+		}
+		if here, err := p.holds(ctx, l.List, l.Noted); here || err != nil {
+			return knownHere, true, err
+		}
+	}
+	return neverNoted, false, nil
 }
 
 // reconciled reports whether a trial was reconciled after its first entries.
@@ -226,4 +241,15 @@ func (p *past) reconciled(ctx context.Context, conduct string, from int64) (bool
 		}
 	}
 	return false, nil
+}
+
+// lostTrials returns the trials of which only heads are left.
+func lostTrials(log *audit.Log, known heads) (ids []string) {
+	for list := range known {
+		if id, ok := strings.CutSuffix(list, "/"+string(trial.Conduct)); ok && log.Len(list) == 0 {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }

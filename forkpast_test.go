@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/server/trial"
 )
 
@@ -264,4 +265,30 @@ func TestPutBackOfABranchThatWasGivenUp(t *testing.T) {
 			drawn.once(t)
 		})
 	}
+}
+
+// A record bears no signature: one that makes less of a loss than its own head
+// shows, or nothing, takes nothing from what is known to be lost.
+func TestRestoreCountsWhatTheEvidenceOfARecordShows(t *testing.T) {
+	r, drawn := newRig(t), slots{}
+	drawn.draw(r, 2)
+	r.stop()
+	heads := r.heads()
+	r.start(r.data)
+	b := r.backUp()
+	drawn.draw(r, 3)
+	r.stop()
+	newest, err := audit.FileGuard{Dir: filepath.Join(r.data, "checkpoints")}.Load()
+	r.must(err)
+	record := fork{Kind: "restore", name: "20200101T000000.000Z.json"}
+	for list, head := range newest {
+		record.Lists = append(record.Lists, forkList{List: list, Restored: 1 << 40, Evidence: string(head)})
+	}
+	r.must(record.write(heads))
+	data, _, err := r.restore(b, func(o *restoreOptions) { o.checkpoints = heads })
+	r.must(err)
+	r.start(data)
+	r.reconcileExactly(3)
+	drawn.draw(r, 1)
+	drawn.once(t)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/audit/store"
 	"github.com/lodd-rct/lodd/server"
+	"github.com/lodd-rct/lodd/server/keys"
 	"github.com/lodd-rct/lodd/server/ledger"
 	"github.com/lodd-rct/lodd/server/trial"
 )
@@ -37,6 +38,17 @@ func (n *node) needHeads(ctx context.Context, c config) error {
 			"without it an older or shortened database cannot be told from the newest, so start with --lost-checkpoints only if it is gone", c.Checkpoints)
 	}
 	return err
+}
+
+// logConfig returns how the log of these keys is opened.
+func logConfig(s store.Store, k *keys.Keys, guard audit.Guard) (audit.Config, error) {
+	verifier, err := note.NewVerifier(k.LogVerifier)
+	if err != nil {
+		return audit.Config{}, err
+	}
+	return audit.Config{
+		Store: s, Origin: strings.TrimSuffix(verifier.Name(), "/log"), Signer: k.LogSigner, Verifier: verifier, Guard: guard,
+	}, nil
 }
 
 // firstHead saves a signed head of the accounts if the folder of heads has none,
@@ -64,11 +76,12 @@ func hasEntries(ctx context.Context, s store.Store) (bool, error) {
 
 // guard saves the checkpoints of what has changed, once a second, so that a
 // store that is rolled back is noticed at the next start. If that fails the
-// entries are safe all the same: it is tried again and told in the log.
+// entries are safe all the same: it is tried again, and told in the log once when
+// it begins to fail and once when it works again.
 func (n *node) guard(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	unsealed := 0
+	unsealed, failing := 0, false
 	for {
 		select {
 		case <-ctx.Done():
@@ -78,9 +91,14 @@ func (n *node) guard(ctx context.Context) {
 			if err == nil {
 				unsealed, err = n.keepUnsealed(ctx, n.checkpoints, unsealed)
 			}
-			if err != nil && ctx.Err() == nil {
-				n.world.log.Error().Err(err).Msg("guard")
+			switch {
+			case ctx.Err() != nil:
+			case err != nil && !failing:
+				n.world.log.Error().Err(err).Msg("the signed heads can't be saved; the entries are safe, and it is tried again every second")
+			case err == nil && failing:
+				n.world.log.Info().Msg("the signed heads are saved again")
 			}
+			failing = err != nil
 		}
 	}
 }
@@ -108,7 +126,7 @@ func (n *node) takeUnsealed(ctx context.Context, checkpoints string) error {
 			err = fmt.Errorf("it is of %s", c.Origin)
 		}
 		if err != nil {
-			return fmt.Errorf("%s holds a head of %s that isn't this log's: %w", unsealedHeads(checkpoints).Dir, list, err)
+			return fmt.Errorf("%s holds a head of %s that isn't this log's: %w; put the file back from another copy, or name the folder of this server's heads with --checkpoints", unsealedHeads(checkpoints).Dir, list, err)
 		}
 		key := server.UnsealedPrefix + id
 		if _, err := n.values.Get(ctx, key); err == nil {
@@ -163,4 +181,10 @@ func (n *node) keepUnsealed(ctx context.Context, checkpoints string, known int) 
 		}
 	}
 	return len(keys), nil
+}
+
+// fenced warns of a trial in which nobody is randomized before it is reconciled:
+// whoever signs in sees the trial's state, the operator only the log.
+func (n *node) fenced(id trial.ID) {
+	n.world.log.Warn().Str("trial_id", string(id)).Msg("this server was brought back to an older copy of the trial: nobody is randomized in it until its custodian has run lodd trial reconcile")
 }

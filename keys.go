@@ -32,13 +32,27 @@ type keysFlags struct {
 // is wrong with them is wrong usage.
 func (f *keysFlags) add(cmd *cobra.Command) {
 	cmd.PreRunE = func(*cobra.Command, []string) (err error) {
-		f.config, err = settings(f.file, f.config)
-		return err
+		if f.config, err = settings(f.file, f.config); err != nil {
+			return err
+		}
+		return f.there()
 	}
 	cmd.Flags().StringVar(&f.file, "config", "", "configuration `FILE` of the server (TOML)")
 	cmd.Flags().StringVar(&f.Data, "data", "", "`DIR` of database and keys")
 	cmd.Flags().StringVar(&f.Keys, "keys", "", "`DIR` of the keys (default keys in the data folder)")
 	masterKeyFlags(cmd.Flags(), &f.MasterKey)
+}
+
+// there reports what is missing of the files that are named, or can't be read.
+func (f *keysFlags) there() error {
+	kept, err := keys.Stat(f.Keys)
+	if err == nil && len(kept) == 0 {
+		err = fmt.Errorf("there is no master key in %s", f.Keys)
+	}
+	if err == nil {
+		err = f.MasterKey.readable()
+	}
+	return err
 }
 
 // from returns how the master key is sealed by the settings, or by a passphrase
@@ -149,6 +163,13 @@ way for ever.`,
 		},
 	}
 	f.add(cmd)
+	check := cmd.PreRunE
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return err
+		}
+		return to.readable()
+	}
 	cmd.Flags().StringVar(&to.PassphraseFile, "new-passphrase-file", "", "`FILE` with the new passphrase")
 	cmd.Flags().StringVar(&to.URI, "new-master-key-uri", "", "`URI` of the new key of a key management service")
 	cmd.Flags().StringVar(&to.TokenFile, "new-kms-token-file", "", "`FILE` with the token of the new key's service (default the token of the old one's)")

@@ -114,7 +114,7 @@ func everybody(_ context.Context, user string) (string, bool, error) {
 
 // noticePeople makes an account for each team, a custodian and an investigator.
 func noticePeople(ctx context.Context, r *rig, start time.Time) {
-	r.must(r.n.ledger.People().Do(ctx, ledger.Caller{Actor: "kari"}, func(*people.State, time.Time) ([]people.Event, error) {
+	_, err := r.n.ledger.People().Do(ctx, ledger.Caller{Actor: "kari"}, func(*people.State, time.Time) ([]people.Event, error) {
 		events := []people.Event{people.Created{User: "kari", FullName: "Kari"}}
 		for i, user := range []string{"new", "usual", "per"} { // teams are called like their arms
 			name := fmt.Sprintf("%016d", i)
@@ -131,7 +131,8 @@ func noticePeople(ctx context.Context, r *rig, start time.Time) {
 			events = append(events, people.Granted{Grant: g})
 		}
 		return events, nil
-	}))
+	})
+	r.must(err)
 }
 
 // meet returns the arm of the newest participant, whom the team of one arm meets

@@ -32,12 +32,13 @@ func main() {
 
 // run carries out a command line and returns the exit code.
 func run(ctx context.Context, args []string) int {
-	return cli.Run(ctx, args, cli.Deps{
+	var e ending
+	return e.code(cli.Run(ctx, args, cli.Deps{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Env: os.Getenv, Random: rand.Reader, Now: wall, Version: version(), Replay: replay.Verify,
 		ParseDesign: protocol.ParseRandomization, OpenPage: openid.Open,
-		Extra: []func() *cobra.Command{serveCommand, backupCommand, restoreCommand, followCommand, checkCommand, keysCommand, permissionsCommand, demoCommand},
-	})
+		Extra: e.of(serveCommand, backupCommand, restoreCommand, followCommand, checkCommand, keysCommand, permissionsCommand, demoCommand),
+	}))
 }
 
 // wall is the machine's clock. It is read here and passed down, so that the

@@ -74,6 +74,19 @@ func loadKeys(ctx context.Context, c config, k keys.Config) (_ *keys.Keys, err e
 	return keys.Load(c.Keys, k)
 }
 
+// readable reports what is wrong with the file of the passphrase, if one is named.
+// What can be read only once is read when it is needed.
+func (m masterKeyConfig) readable() error {
+	if m.PassphraseFile == "" {
+		return nil
+	}
+	if info, err := os.Stat(m.PassphraseFile); err == nil && !info.Mode().IsRegular() {
+		return nil
+	}
+	_, err := keys.ReadSecret(m.PassphraseFile)
+	return err
+}
+
 // seal returns how the master key is sealed, nil if nothing is said about it.
 func (m masterKeyConfig) seal() (keys.Seal, error) {
 	switch {
@@ -138,7 +151,7 @@ func typed(ctx context.Context, what string) (string, error) {
 	in := int(os.Stdin.Fd())
 	state, err := term.GetState(in)
 	if err != nil {
-		return "", fmt.Errorf("there is no terminal to ask for the %s: name its file with a flag (%w)", what, err)
+		return "", fmt.Errorf("there is no terminal to ask for the %s: name its file with --passphrase-file, or that of another one with --new-passphrase-file (%w)", what, err)
 	}
 	defer fmt.Fprintln(os.Stderr) // the Enter that wasn't shown
 	defer term.Restore(in, state) //nolint:errcheck // nothing can be done about it

@@ -70,9 +70,21 @@ func (p page) serve(ctx context.Context) error {
 
 // showMetrics answers until ctx ends. A server whose page fails serves all the same.
 func (n *node) showMetrics(ctx context.Context) {
-	if err := n.page.serve(ctx); err != nil && ctx.Err() == nil {
+	err := n.watchQuota()
+	if err == nil {
+		err = n.page.serve(ctx)
+	}
+	if err != nil && ctx.Err() == nil {
 		n.world.log.Error().Err(err).Msg("metrics")
 	}
+}
+
+// watchQuota shows how full the etcd cluster is, if there is one.
+func (n *node) watchQuota() error {
+	if n.member == nil {
+		return nil
+	}
+	return n.page.metrics.WatchQuota(n.member.percent.Load)
 }
 
 // close frees the address of a page that was never served.

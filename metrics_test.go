@@ -1,12 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/lodd-rct/lodd/server/telemetry"
 )
 
 // The page of metrics is there while the server serves, for GET and nothing else.
@@ -58,6 +65,40 @@ func TestMetricsPage(t *testing.T) {
 	}
 	if err := n.close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// From 60 % of the cluster's quota on the log warns, once for every tenth, and the
+// page shows what is used.
+func TestFillingClusterIsWarnedOf(t *testing.T) {
+	p, err := newPage(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	var lines bytes.Buffer
+	n := &node{page: p, member: &membership{}, world: world{log: zerolog.New(&lines)}}
+	if err := n.watchQuota(); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		percent int
+		warns   bool
+	}{{0, false}, {59, false}, {60, true}, {61, false}, {69, false}, {85, true}, {100, true}, {100, false}, {30, false}, {62, true}} {
+		lines.Reset()
+		n.filled(step.percent)
+		want := ""
+		if step.warns {
+			want = fmt.Sprintf(`{"level":"warn","percent":%d,"message":"the quota of the etcd cluster is filling: raise it, or make room; at 100 percent nothing more is written"}`+"\n", step.percent)
+		}
+		if got := lines.String(); got != want {
+			t.Errorf("at %d %% the log says %q, want %q", step.percent, got, want)
+		}
+		page := httptest.NewRecorder()
+		telemetry.Page(p.registry).ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		if want := fmt.Sprintf("lodd_store_quota_percent %d\n", step.percent); !strings.Contains(page.Body.String(), want) {
+			t.Errorf("no %q on the page", want)
+		}
 	}
 }
 

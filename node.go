@@ -10,12 +10,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/mod/sumdb/note"
 	"google.golang.org/grpc/stats"
 
 	"github.com/lodd-rct/lodd/audit"
@@ -41,6 +39,8 @@ type world struct {
 	passwords     authn.PasswordConfig // the zero value outside tests
 	limits        server.Limits        // the zero value but for clocks that stand still
 	stats         stats.Handler        // nil outside tests
+	// space says how much room the disk of a folder has; nil watches no disk.
+	space func(dir string) (space, error)
 	// address is nil outside tests: it says what address for notices an account has.
 	address func(ctx context.Context, user string) (string, bool, error)
 }
@@ -62,7 +62,8 @@ type node struct {
 	// checkEvery is how often all of the log is checked.
 	checkEvery time.Duration
 	pin        string
-	page       page // of metrics
+	page       page  // of metrics
+	room       *room // of the data folder; nil if its disk isn't watched
 	outbox     *outbox.Outbox
 	world      world
 }
@@ -82,7 +83,7 @@ func open(ctx context.Context, c config, w world) (*node, error) {
 	if errors.Is(err, errStoodBy) && closed != nil {
 		return nil, closed // which is more than that it was stopped
 	}
-	return nil, errors.Join(advised(err), closed)
+	return nil, errors.Join(advised(c.Data, err), closed)
 }
 
 func (n *node) open(ctx context.Context, c config) error {
@@ -94,10 +95,12 @@ func (n *node) open(ctx context.Context, c config) error {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
+	n.room = newRoom(n.world, c.Data)
 	k, err := n.openStore(ctx, c)
 	if err != nil {
 		return err
 	}
+	n.room.look() // now that no other process can have the folder
 	if n.page, err = newPage(ctx, c.Metrics); err != nil {
 		return err
 	}
@@ -133,7 +136,11 @@ func (n *node) openStore(ctx context.Context, c config) (*keys.Keys, error) {
 	}
 	database := filepath.Join(c.Data, "lodd.db")
 	_, err := os.Stat(database)
-	k, err := n.loadKeys(ctx, c, errors.Is(err, fs.ErrNotExist))
+	fresh := errors.Is(err, fs.ErrNotExist)
+	if fresh {
+		n.warnReused(c)
+	}
+	k, err := n.loadKeys(ctx, c, fresh)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +148,7 @@ func (n *node) openStore(ctx context.Context, c config) (*keys.Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	n.store = db
+	n.store = n.room.over(db)
 	return k, nil
 }
 
@@ -165,21 +172,7 @@ func (n *node) openLog(ctx context.Context, c config, k *keys.Keys) error {
 		return err
 	}
 	n.log, err = audit.Open(ctx, n.logged)
-	if errors.Is(err, audit.ErrRolledBack) {
-		return fmt.Errorf("%w: if %s was put back by hand and nothing newer is left, record that with: lodd restore --in-place --data %s", err, c.Data, c.Data)
-	}
-	return err
-}
-
-// logConfig returns how the log of these keys is opened.
-func logConfig(s store.Store, k *keys.Keys, guard audit.Guard) (audit.Config, error) {
-	verifier, err := note.NewVerifier(k.LogVerifier)
-	if err != nil {
-		return audit.Config{}, err
-	}
-	return audit.Config{
-		Store: s, Origin: strings.TrimSuffix(verifier.Name(), "/log"), Signer: k.LogSigner, Verifier: verifier, Guard: guard,
-	}, nil
+	return headsAdvised(c, err)
 }
 
 // openLedger reads the log and checks that this server wrote it.
@@ -207,7 +200,7 @@ func (n *node) openServer(c config, k *keys.Keys) error {
 		Ledger: n.ledger, Log: n.log, Vault: n.vault, Keys: k,
 		Credentials: n.values, NotFound: store.ErrNotFound, Witnesses: witnesses,
 		Followers: c.Followers, Values: n.values,
-		Name: c.Name, Addresses: addresses, SignIn: c.signIn(),
+		Name: c.Name, Addresses: addresses, SignIn: c.signIn(), DiskLow: n.room.low, Fenced: n.fenced,
 		Passwords: n.world.passwords, Limits: cmp.Or(n.world.limits, c.Limits.limits()), Metrics: n.page.metrics,
 		Sessions: authn.SessionConfig{Idle: time.Duration(c.SessionIdle), Absolute: time.Duration(c.SessionLife)},
 		Stats:    n.world.stats,
@@ -233,6 +226,7 @@ func (n *node) during(ctx context.Context, f func(context.Context) error) error 
 	wg.Go(func() { n.guard(ctx) })
 	wg.Go(func() { n.notices(ctx) })
 	wg.Go(func() { n.checks(ctx) })
+	wg.Go(func() { n.rooms(ctx) })
 	wg.Go(func() { n.showMetrics(ctx) })
 	wg.Go(func() { n.watch(ctx, cancel) })
 	err := f(ctx)
@@ -264,7 +258,7 @@ func (n *node) lost() error {
 		return errDeposed
 	case <-n.log.Failed():
 		if err := n.log.Err(); !errors.Is(err, store.ErrUnknown) {
-			return advised(err)
+			return advised(n.data, err)
 		}
 		return errors.New("the outcome of a write to the database is not known; start the server again to read what is there")
 	default:
@@ -283,6 +277,7 @@ func (n *node) close() error {
 	errs = append(errs, n.page.close())
 	if n.ledger != nil {
 		n.ledger.Close()
+		n.room.makeWay() // for what follows
 		// Only what the ledger has read and found right is signed.
 		errs = append(errs, n.log.SaveGuard(context.Background()))
 		if n.server != nil {

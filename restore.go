@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -14,7 +13,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/lodd-rct/lodd/audit"
-	"github.com/lodd-rct/lodd/audit/durable"
 	"github.com/lodd-rct/lodd/audit/store/bolt"
 	"github.com/lodd-rct/lodd/server/backup"
 	"github.com/lodd-rct/lodd/server/keys"
@@ -126,7 +124,11 @@ func restore(ctx context.Context, data string, o restoreOptions) (err error) {
 	if err := os.MkdirAll(parent, 0o700); err != nil {
 		return err
 	}
-	tmp, err := os.MkdirTemp(parent, filepath.Base(data)+".restoring-*") // mode 0700
+	unfinished := filepath.Base(data) + ".restoring-"
+	if err := tellUnfinished(o.out, parent, unfinished); err != nil {
+		return err
+	}
+	tmp, err := os.MkdirTemp(parent, unfinished+"*") // mode 0700
 	if err != nil {
 		return err
 	}
@@ -150,34 +152,6 @@ func restore(ctx context.Context, data string, o restoreOptions) (err error) {
 	r.tell(f)
 	fmt.Fprintf(o.out, "lodd: restored; start it with: lodd serve --data %s\n", data)
 	return nil
-}
-
-// vacant refuses a folder that holds anything.
-func vacant(dir string) error {
-	files, err := os.ReadDir(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return err
-	case len(files) > 0:
-		return fmt.Errorf("%s isn't empty, and is left as it is: restore into a new folder", dir)
-	}
-	return nil
-}
-
-// moveInto gives a folder its name, in place of an empty one.
-func moveInto(tmp, dir string) error {
-	if err := durable.SyncDir(tmp); err != nil {
-		return err
-	}
-	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := os.Rename(tmp, dir); err != nil {
-		return err
-	}
-	return durable.SyncDir(filepath.Dir(filepath.Clean(dir)))
 }
 
 // A restoring is a restore on its way.

@@ -70,7 +70,8 @@ func (r *restoring) compareGuard(ctx context.Context) (*fork, error) {
 	if err != nil {
 		return nil, err
 	}
-	signed, err := audit.FileGuard{Dir: r.c.Checkpoints}.Load()
+	guard := audit.FileGuard{Dir: r.c.Checkpoints}
+	signed, err := guard.Load()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -78,7 +79,7 @@ func (r *restoring) compareGuard(ctx context.Context) (*fork, error) {
 	other := map[string]bool{}
 	for _, list := range slices.Sorted(maps.Keys(signed)) {
 		if err := r.known.add(here, list, signed[list]); err != nil {
-			return nil, err
+			return nil, headsAdvised(r.c, &audit.GuardError{List: list, Path: guard.Path(list), Err: err})
 		}
 		lacks, err := here.CheckHead(ctx, list, signed[list])
 		_, forked := errors.AsType[*audit.ForkError](err)

@@ -33,12 +33,12 @@ func (r *restoring) extend(ctx context.Context) error {
 		return fmt.Errorf("%s is in use: stop the follower or the server there first", r.o.log)
 	}
 	if err != nil {
-		return fmt.Errorf("--log: %w", err)
+		return logAdvised(r.o.log, err)
 	}
 	from := newerCopy{db: db, newer: true}
 	err = r.take(ctx, &from)
 	if err = errors.Join(err, db.Close()); err != nil {
-		return fmt.Errorf("--log %s: %w", r.o.log, err)
+		return logAdvised(r.o.log, err)
 	}
 	return nil
 }

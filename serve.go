@@ -80,7 +80,7 @@ func settings(file string, flags config) (config, error) {
 
 // serve runs a server until ctx ends.
 func serve(ctx context.Context, c config, out io.Writer) error {
-	n, err := open(ctx, c, world{now: wall, wall: wall, random: rand.Reader, seeds: rand.Reader, log: zerolog.New(out)})
+	n, err := open(ctx, c, world{now: wall, wall: wall, random: rand.Reader, seeds: rand.Reader, log: zerolog.New(out), space: diskSpace})
 	if errors.Is(err, errStoodBy) {
 		fmt.Fprintln(out, "lodd: stopped")
 		return nil

@@ -153,6 +153,7 @@ func TestBothVerifiersKnowWhoLearnedAnArm(t *testing.T) {
 	forms, allocated := now.state.Len(trial.Outcome), now.state.Len(trial.Allocation)
 	ask := trial.DisclosureProposed{Participant: "P1", To: "inspector", Reason: "inspection"}
 	approve, collect := trial.DisclosureApproved{Proposal: allocated}, trial.ArmCollected{Of: allocated + 1}
+	opened := trial.Unblinded{Participant: "P1", Reason: "regulator", Sealed: []byte("words")}
 	broken := trial.BlindBroken{Participant: "P1", Person: "ola", On: now.today(), How: "seen", Timing: "after-assessment"}
 	correct := trial.FormCorrected{Participant: "P1", Visit: "baseline", Form: "audit", Version: 1, Sealed: []byte("changes")}
 	holding, twice := correct, correct
@@ -191,6 +192,8 @@ func TestBothVerifiersKnowWhoLearnedAnArm(t *testing.T) {
 		"collected twice":                  {[]act{{"lise", "", 0, ask}, {"per", "", 0, approve}, {"inspector", "", 0, collect}, {"inspector", "", 0, collect}}, false},
 		"collected by another":             {[]act{{"lise", "", 0, ask}, {"per", "", 0, approve}, {"per", "", 0, collect}}, false},
 		"collected before it was approved": {[]act{{"lise", "", 0, ask}, {"inspector", "", 0, collect}, {"per", "", 0, approve}}, false},
+		"opened for whoever did it":        {[]act{{"per", "", 0, opened}}, true},
+		"opened for nobody by nobody":      {[]act{{"", "", 0, opened}}, false},
 		"after a form, by time alone":      {[]act{does(ola, correct), {"lise", "", time.Hour, ask}, {"ola", trial.Assessor, time.Hour, correct}, {"per", "", time.Hour, approve}}, true},
 
 		"a form after a broken blind":         {[]act{{"lise", "", 0, broken}, does(ola, correct)}, false},

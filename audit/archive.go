@@ -8,7 +8,6 @@ import (
 	"io"
 	"strings"
 
-	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 )
 
@@ -149,7 +148,7 @@ func (a Archive) check() error {
 	if !plainASCII(a.Trial, maxTrial) || strings.Trim(a.Trial, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != "" {
 		return fmt.Errorf("%q can't be the name of a trial", a.Trial)
 	}
-	if _, err := note.NewVerifier(a.Key); err != nil || !plainASCII(a.Key, maxAbout) {
+	if _, err := NewVerifier(a.Key); err != nil || !plainASCII(a.Key, maxAbout) {
 		return fmt.Errorf("%q is no key of a log", a.Key)
 	}
 	if len(a.Lists) < 1 || len(a.Lists) > maxLists {

@@ -64,7 +64,7 @@ func ReadArchive(r io.ReaderAt, size int64, verifiers note.Verifiers, witnesses 
 		return nil, asArchive(err)
 	}
 	if verifiers == nil {
-		own, _ := note.NewVerifier(a.Key) // was checked
+		own, _ := NewVerifier(a.Key) // was checked
 		verifiers = note.VerifierList(own)
 	}
 	for i := range a.Lists {

@@ -63,8 +63,8 @@ type Manifest struct {
 	// Study is the trial's name.
 	Study string `json:"study"`
 
-	// View says for whom the bundle is: pooled, dummy, closed, unblinded; or
-	// unsealed, for whoever checks the randomization.
+	// View says for whom the bundle is: pooled; or unsealed, for whoever checks
+	// the randomization.
 	View string `json:"view"`
 
 	// Blinded is true if nothing in the bundle depends on an arm.

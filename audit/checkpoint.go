@@ -14,6 +14,10 @@ import (
 // maxCheckpoint is the most bytes of a signed checkpoint that are looked at.
 const maxCheckpoint = 64 << 10
 
+// maxProven is the largest list about which proofs are checked: package tlog never
+// ends with a larger one, and a server can sign a head of any size.
+const maxProven = 1 << 62
+
 // A Checkpoint is the head of a list at some size: who holds that root holds
 // all entries before it.
 //
@@ -54,9 +58,24 @@ func OpenCheckpoint(signed []byte, verifiers note.Verifiers) (Checkpoint, error)
 	}
 	n, err := note.Open(signed, verifiers)
 	if err != nil {
-		return Checkpoint{}, fmt.Errorf("audit: open checkpoint: %w", err)
+		return Checkpoint{}, fmt.Errorf("audit: open checkpoint: %w", explained(err))
 	}
 	return parseCheckpoint(n.Text)
+}
+
+// explained adds to an error of a note what it means.
+func explained(err error) error {
+	if other, ok := errors.AsType[*note.UnverifiedNoteError](err); ok {
+		var names []string
+		for _, s := range other.Note.UnverifiedSigs {
+			names = append(names, fmt.Sprintf("%s+%08x", s.Name, s.Hash))
+		}
+		return fmt.Errorf("it is signed by %s, and not by the key of this log: %w", strings.Join(names, " and "), err)
+	}
+	if _, ok := errors.AsType[*note.InvalidSignatureError](err); ok {
+		return fmt.Errorf("it isn't what the key of this log has signed: %w", err)
+	}
+	return fmt.Errorf("it is no signed checkpoint, or a damaged one: %w", err)
 }
 
 // parseCheckpoint parses the body. Lines after the third are extensions, which
@@ -88,11 +107,22 @@ func parseCheckpoint(text string) (Checkpoint, error) {
 	return Checkpoint{Origin: lines[0], Size: size, Root: tlog.Hash(root)}, nil
 }
 
+// provable returns an error if the list is so large that nothing is proven of it.
+func (c Checkpoint) provable() error {
+	if c.Size > maxProven {
+		return fmt.Errorf("audit: %s has %d entries, and nothing is proven of more than %d", c.Origin, c.Size, int64(maxProven))
+	}
+	return nil
+}
+
 // CheckRecord returns an error unless the proof shows that the entry with this
 // leaf hash is at index in the list of the checkpoint.
 //
 // Source: RFC 6962 (2013), section 2.1.1.
 func (c Checkpoint) CheckRecord(index int64, leaf tlog.Hash, proof tlog.RecordProof) error {
+	if err := c.provable(); err != nil {
+		return err
+	}
 	if err := tlog.CheckRecord(proof, c.Size, c.Root, index, leaf); err != nil {
 		return fmt.Errorf("audit: entry %d in %s of size %d: %w", index, c.Origin, c.Size, err)
 	}
@@ -104,10 +134,15 @@ func (c Checkpoint) CheckRecord(index int64, leaf tlog.Hash, proof tlog.RecordPr
 //
 // Source: RFC 6962 (2013), section 2.1.2.
 func (c Checkpoint) CheckTree(older Checkpoint, proof tlog.TreeProof) error {
+	if err := c.provable(); err != nil {
+		return err
+	}
 	var err error
 	switch {
 	case older.Origin != c.Origin:
 		return fmt.Errorf("audit: checkpoints of two lists, %s and %s", older.Origin, c.Origin)
+	case older.Size == c.Size && older.Root != c.Root:
+		return fmt.Errorf("audit: %s: there are two heads of size %d, with other roots", c.Origin, c.Size)
 	case older.Size == 0:
 		var empty Tree
 		if older.Root != empty.Root() || len(proof) != 0 {

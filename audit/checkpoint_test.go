@@ -6,9 +6,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/audit/store/storetest"
@@ -91,6 +93,35 @@ func TestCheckpointOfAnotherListIsNoPast(t *testing.T) {
 	}
 	if err := (audit.Checkpoint{Origin: "o/a", Size: 1}).CheckTree(audit.Checkpoint{Origin: "o/a"}, nil); err == nil {
 		t.Error("an empty list has a root of zeros")
+	}
+	other := audit.Checkpoint{Origin: "o/b", Size: 1, Root: b.Root}
+	other.Root[0]++
+	if err := b.CheckTree(other, nil); err == nil || !strings.Contains(err.Error(), "two heads of size 1") {
+		t.Errorf("two roots of one size: %v", err)
+	}
+}
+
+// A server can sign a head of any size. Whoever checks a proof against it comes to
+// an end.
+func TestProofsOfHugeListsEnd(t *testing.T) {
+	past := audit.Checkpoint{Origin: "o/a", Size: 1}
+	for _, size := range []int64{1 << 62, 1<<62 + 1, 1<<63 - 1} {
+		huge := audit.Checkpoint{Origin: "o/a", Size: size}
+		checks := make(chan error, 2)
+		go func() {
+			checks <- huge.CheckRecord(0, tlog.Hash{}, tlog.RecordProof{{1}})
+			checks <- huge.CheckTree(past, tlog.TreeProof{{1}})
+		}()
+		for range cap(checks) {
+			select {
+			case err := <-checks:
+				if err == nil {
+					t.Errorf("size %d: something is proven", size)
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatalf("size %d: a check doesn't end", size)
+			}
+		}
 	}
 }
 

@@ -97,6 +97,7 @@ func newCall(parts []Part) (*call, error) {
 		if err := checkList(p.List); err != nil {
 			return nil, err
 		}
+		c.leaves[i] = make([]tlog.Hash, 0, len(p.Entries))
 		for j, e := range p.Entries {
 			if len(e) > store.MaxRecord {
 				return nil, fmt.Errorf("audit: list %s: entry %d has %d bytes, at most %d are allowed", p.List, p.At+int64(j), len(e), store.MaxRecord)

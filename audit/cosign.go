@@ -104,6 +104,9 @@ func NewCosignatureVerifier(public string) (*CosignatureVerifier, error) {
 	if err == nil && hash != keyHash(name, key) {
 		err = errors.New("its hash is that of another key")
 	}
+	if err == nil && !canonical(key) {
+		err = errNotCanonical
+	}
 	if err != nil {
 		return nil, fmt.Errorf("audit: public key of a witness %q: %w", public, err)
 	}

@@ -52,7 +52,7 @@ func (g FileGuard) Load() (map[string][]byte, error) {
 // Save implements [Guard]. After a crash the file holds the old checkpoint or
 // the new one.
 func (g FileGuard) Save(list string, checkpoint []byte) error {
-	if err := durable.Replace(g.path(list), checkpoint); err != nil {
+	if err := durable.Replace(g.Path(list), checkpoint); err != nil {
 		return fmt.Errorf("audit: guard: %w", err)
 	}
 	return nil
@@ -62,7 +62,7 @@ func (g FileGuard) Save(list string, checkpoint []byte) error {
 // evidence. It is for the operator who has recorded that the newest copy of
 // the store is lost.
 func (g FileGuard) Forget(list string) error {
-	if err := os.Rename(g.path(list), g.path(list)+".forgotten"); err != nil {
+	if err := os.Rename(g.Path(list), g.Path(list)+".forgotten"); err != nil {
 		return fmt.Errorf("audit: guard: %w", err)
 	}
 	if err := durable.SyncDir(g.Dir); err != nil {
@@ -71,7 +71,8 @@ func (g FileGuard) Forget(list string) error {
 	return nil
 }
 
-func (g FileGuard) path(list string) string {
+// Path returns the file of a list.
+func (g FileGuard) Path(list string) string {
 	return filepath.Join(g.Dir, escape(list)+checkpointSuffix)
 }
 

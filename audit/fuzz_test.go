@@ -9,6 +9,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/lodd-rct/lodd/audit"
+	"github.com/lodd-rct/lodd/audit/store"
 )
 
 // Whatever lies in the folder of a guard, loading it is no more than an error;
@@ -34,6 +35,32 @@ func FuzzFileGuard(f *testing.F) {
 		}
 		if got := string(loaded[list]); saved && got != "checkpoint of "+list && got != "foreign" {
 			t.Errorf("list %q: loaded %q", list, got)
+		}
+	})
+}
+
+// Whatever a list is called that somebody adds to the store of a log, opening it is no
+// more than an error; and it is one if the list has the name of tiles.
+func FuzzListNames(f *testing.F) {
+	for _, name := range []string{"b", "#", "a#tile/0", "a#tile/1", "a#tile/00", "a#tile/-1", "a#tile/1152921504606846975", "#tile/0", "b#tile/9223372036854775808"} {
+		f.Add(name)
+	}
+	s := filled(f, nil, map[string]int{"a": 300})
+	f.Fuzz(func(t *testing.T, name string) {
+		with := s.Reopen()
+		n, err := with.Len(t.Context(), name)
+		if err == nil {
+			err = with.Append(t.Context(), store.Part{List: name, At: n, Records: [][]byte{make([]byte, 8192)}})
+		}
+		if err != nil {
+			return // no store has a list of this name
+		}
+		l, err := audit.Open(t.Context(), config(t, with))
+		if err == nil {
+			l.Close()
+		}
+		if strings.Contains(name, "#tile/") && err == nil {
+			t.Errorf("list %q was taken for tiles", name)
 		}
 	})
 }

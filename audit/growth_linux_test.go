@@ -46,10 +46,7 @@ func makeLog(b *testing.B, path string, n int) {
 	l := open(b, config(b, db))
 	defer l.Close()
 	for at := 0; at < n; at += audit.MaxEntries {
-		p := audit.Part{List: "a", At: int64(at)}
-		for i := range min(audit.MaxEntries, n-at) {
-			p.Entries = append(p.Entries, fmt.Appendf(nil, "%0*d", entrySize, at+i))
-		}
+		p := audit.Part{List: "a", At: int64(at), Entries: entriesFrom(int64(at), min(audit.MaxEntries, n-at))}
 		if _, err := l.Append(b.Context(), p); err != nil {
 			b.Fatal(err)
 		}

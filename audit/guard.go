@@ -27,6 +27,36 @@ type Guard interface {
 	Save(list string, checkpoint []byte) error
 }
 
+// A GuardError says that what the guard has of a list isn't what it saved, or is
+// not of this log: damage, another key, or another instance.
+type GuardError struct {
+	List string
+
+	// Path is the file; empty if the guard isn't a [FileGuard].
+	Path string
+
+	Err error
+}
+
+// Error implements error.
+func (e *GuardError) Error() string {
+	if e.Path == "" {
+		return fmt.Sprintf("audit: guard of list %s: %v", e.List, e.Err)
+	}
+	return fmt.Sprintf("audit: signed head of list %s in %s: %v", e.List, e.Path, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *GuardError) Unwrap() error { return e.Err }
+
+// where returns the file in which the guard keeps a list, if it keeps files.
+func (c Config) where(list string) string {
+	if g, ok := c.Guard.(FileGuard); ok {
+		return g.Path(list)
+	}
+	return ""
+}
+
 // signedHead is the last checkpoint that was signed of a list.
 type signedHead struct {
 	size int64
@@ -106,11 +136,11 @@ func (l *Log) checkGuard(ctx context.Context) error {
 	known := note.VerifierList(l.config.Verifier)
 	for _, list := range slices.Sorted(maps.Keys(checkpoints)) {
 		c, err := OpenCheckpoint(checkpoints[list], known)
-		if err != nil {
-			return fmt.Errorf("audit: guard of list %s: %w", list, err)
+		if want := l.Origin(list); err == nil && c.Origin != want {
+			err = fmt.Errorf("audit: checkpoint is of %s, want %s: it belongs to another instance", c.Origin, want)
 		}
-		if want := l.Origin(list); c.Origin != want {
-			return fmt.Errorf("audit: guard of list %s: checkpoint is of %s, want %s; it belongs to another instance", list, c.Origin, want)
+		if err != nil {
+			return &GuardError{List: list, Path: l.config.where(list), Err: err}
 		}
 		if err := l.checkPast(ctx, list, c); err != nil {
 			return err
@@ -123,7 +153,7 @@ func (l *Log) checkGuard(ctx context.Context) error {
 // checkPast returns an error that wraps ErrRolledBack unless the list has the
 // past that the checkpoint says.
 func (l *Log) checkPast(ctx context.Context, list string, c Checkpoint) error {
-	const todo = "bring back the newest copy of the store with lodd restore; if it is lost, an operator must record the fork before anything is written"
+	const todo = "bring back the newest copy of the store; if it is lost, an operator must record that before anything is written"
 	n := l.Len(list)
 	if n < c.Size {
 		return fmt.Errorf("audit: list %s: %w: it has %d entries, a signed checkpoint has %d; %s", list, ErrRolledBack, n, c.Size, todo)

@@ -24,8 +24,9 @@ const (
 type head struct {
 	tree Tree
 
-	// leaves are those of the last tile of level 0, which isn't full.
-	leaves []tlog.Hash
+	// lower are the nodes of the last tile of level 0, which isn't full, below
+	// tileHeight, numbered by tlog.StoredHashIndex as if the tile were the tree.
+	lower []tlog.Hash
 
 	// upper are the nodes from height tileHeight on, numbered by
 	// tlog.StoredHashIndex as if those of that height were leaves.
@@ -46,16 +47,15 @@ type fullTile func(level int, index int64, hashes []tlog.Hash)
 func (h *head) add(leaf tlog.Hash, full fullTile) {
 	size := h.tree.size + 1
 	h.tree.add(leaf, func(height int, hash tlog.Hash) {
-		switch {
-		case height == 0:
-			h.leaves = append(h.leaves, hash)
-			if len(h.leaves) == tileWidth {
-				full(0, tiles(size, 0)-1, h.leaves)
-				h.leaves = nil
-			}
-		case height >= tileHeight:
-			h.addNode(size, height, hash, full)
+		if height < tileHeight {
+			h.lower = append(h.lower, hash)
+			return
 		}
+		if height == tileHeight {
+			full(0, tiles(size, 0)-1, h.leaves())
+			h.lower = nil
+		}
+		h.addNode(size, height, hash, full)
 	})
 }
 
@@ -86,6 +86,15 @@ func (h *head) lastTile(height int, n int64) []tlog.Hash {
 	return hashes
 }
 
+// leaves returns those of the last tile of level 0, which is about to be full.
+func (h *head) leaves() []tlog.Hash {
+	hashes := make([]tlog.Hash, tileWidth)
+	for i := range hashes {
+		hashes[i] = h.lower[tlog.StoredHashIndex(0, int64(i))]
+	}
+	return hashes
+}
+
 // node returns node n of a height, which is at least tileHeight.
 func (h *head) node(height int, n int64) tlog.Hash {
 	return h.upper[tlog.StoredHashIndex(height-tileHeight, n)]
@@ -93,11 +102,10 @@ func (h *head) node(height int, n int64) tlog.Hash {
 
 // tiles returns how many full tiles a level has in a tree of size entries.
 func tiles(size int64, level int) int64 {
-	shift := tileHeight * (level + 1)
-	if shift > 62 {
+	if level >= 7 { // 256^8 is more than any size
 		return 0
 	}
-	return size >> shift
+	return size >> (tileHeight * (level + 1))
 }
 
 func tileList(list string, level int) string { return fmt.Sprintf("%s#tile/%d", list, level) }

@@ -43,6 +43,20 @@ func TestEveryEntryHasAProof(t *testing.T) {
 	}
 }
 
+// Whose a store is stands in it in these words for ever, and beside the lists are
+// those of their tiles: an engine need not be known to read it.
+func TestListsOfAStoreAreAsReleased(t *testing.T) {
+	m := filled(t, nil, map[string]int{"T/conduct": 256, "system": 1})
+	names, err := m.Lists(t.Context(), "")
+	if diff := cmp.Diff([]string{"#origin", "T/conduct", "T/conduct#tile/0", "system"}, names); diff != "" || err != nil {
+		t.Errorf("%v, lists (-want +got):\n%s", err, diff)
+	}
+	about, err := m.Read(t.Context(), "#origin", 0, 1)
+	if err != nil || string(about[0]) != "lodd log v1\nlodd.example.org\n" {
+		t.Errorf("the store says %q, %v", about, err)
+	}
+}
+
 // Every size is a prefix of every later one, and the proof says so.
 func TestEverySizeIsAPrefixOfLaterOnes(t *testing.T) {
 	l := open(t, config(t, &storetest.Memory{}))

@@ -87,8 +87,8 @@ func (l *Log) headAt(list string, size int64) (head, error) {
 	return h, nil
 }
 
-// tileReader reads nodes of a tree: low ones out of the tiles of level 0, each
-// tile once, and the others from memory. It implements tlog.HashReader.
+// tileReader reads nodes of a tree: low ones out of the full tiles of level 0,
+// each tile once, and the others from memory. It implements tlog.HashReader.
 type tileReader struct {
 	ctx  context.Context // it lives for one call; tlog.HashReader passes none
 	log  *Log
@@ -115,8 +115,13 @@ func (r *tileReader) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 }
 
 func (r *tileReader) hash(index int64) (tlog.Hash, error) {
-	if height, n := tlog.SplitStoredHashIndex(index); height >= tileHeight {
+	height, n := tlog.SplitStoredHashIndex(index)
+	if height >= tileHeight {
 		return r.head.node(height, n), nil
+	}
+	inTile := tileHeight - height
+	if tile := n >> inTile; tile == tiles(r.head.tree.size, 0) {
+		return r.head.lower[tlog.StoredHashIndex(height, n-tile<<inTile)], nil
 	}
 	t := tlog.TileForIndex(tileHeight, index)
 	data, err := r.tile(t.N)
@@ -126,21 +131,19 @@ func (r *tileReader) hash(index int64) (tlog.Hash, error) {
 	return tlog.HashFromTile(t, data, index)
 }
 
-// tile returns tile n of level 0, which may be partial.
+// tile returns tile n of level 0, which is full.
 func (r *tileReader) tile(n int64) ([]byte, error) {
 	if data, ok := r.read[n]; ok {
 		return data, nil
 	}
-	data := encodeTile(r.head.leaves)
-	if n < tiles(r.head.tree.size, 0) {
-		list := tileList(r.list, 0)
-		records, err := r.log.config.Store.Read(r.ctx, list, n, n+1)
-		if err != nil {
-			return nil, err
-		}
-		if data = records[0]; len(data) != tileBytes {
-			return nil, damaged(list, n, fmt.Sprintf("tile has %d bytes, want %d", len(data), tileBytes))
-		}
+	list := tileList(r.list, 0)
+	records, err := r.log.config.Store.Read(r.ctx, list, n, n+1)
+	if err != nil {
+		return nil, err
+	}
+	data := records[0]
+	if len(data) != tileBytes {
+		return nil, damaged(list, n, fmt.Sprintf("tile has %d bytes, want %d", len(data), tileBytes))
 	}
 	r.read[n] = data
 	return data, nil

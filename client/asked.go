@@ -30,6 +30,11 @@ type Request struct {
 	// Participant is the screening number; empty if it is about none.
 	Participant string `json:"participant,omitempty"`
 
+	// Trial is the trial of what is entered in the list of accounts, and Grant is
+	// which role of whom that is about; empty for everything else.
+	Trial string `json:"trial,omitempty"`
+	Grant string `json:"grant,omitempty"`
+
 	// Repeated tells that the server says that it was done before.
 	Repeated bool `json:"repeated,omitempty"`
 }
@@ -40,6 +45,9 @@ const (
 	created    = "trial_created"
 	randomized = "randomized"
 	envelope   = "contingency_used"
+
+	granted = "role_granted" // in the list of accounts
+	revoked = "role_revoked"
 )
 
 // What a treatment team reports is entered by the server, so that nobody learns
@@ -57,9 +65,38 @@ func (c *Client) asked(req, reply any, m *loddv1.Receipt) Request {
 	if kind == reported && strings.HasSuffix(m.GetList(), "/delivery") {
 		kind, actor = takenIn, "server"
 	}
-	return Request{
+	q := Request{
 		ID: requestID(req), Actor: actor, Kind: kind, Participant: participantOf(req, reply), Repeated: m.GetRepeatedRequest(),
 	}
+	if m.GetList() == system {
+		q.Trial, q.Grant = trialOf(req), grantOf(req)
+	}
+	return q
+}
+
+// grantOf returns which role of whom a request is about: its user, role, site and
+// team, each behind a word. A hand-over ends one role or more of an account, and
+// its receipt is that of the first, which the request doesn't name.
+func grantOf(req any) string {
+	switch r := req.(type) {
+	case *loddv1.GrantRoleRequest:
+		return grantText(r)
+	case *loddv1.RevokeRoleRequest:
+		return grantText(r)
+	case *loddv1.HandOverRequest:
+		return "user " + r.GetFrom()
+	}
+	return ""
+}
+
+// grantText is the text of a grant, of the API or of the log.
+func grantText(g interface {
+	GetUser() string
+	GetRole() string
+	GetSite() string
+	GetTeam() string
+}) string {
+	return fmt.Sprintf("user %s role %s site %q team %q", g.GetUser(), g.GetRole(), g.GetSite(), g.GetTeam())
 }
 
 // kindOf returns the kind of the entry that a request makes, or asks for; empty
@@ -78,6 +115,10 @@ func kindOf(req any) string {
 		return "reconciled"
 	case *loddv1.TakeLockRequest:
 		return "locked"
+	case *loddv1.GrantRoleRequest:
+		return granted
+	case *loddv1.RevokeRoleRequest, *loddv1.HandOverRequest:
+		return revoked
 	}
 	for _, of := range []func(any) string{kindOfSealing, kindOfUnblinding, kindOfSafety} {
 		if kind := of(req); kind != "" {
@@ -153,6 +194,8 @@ func kindOfParticipant(req any) string {
 		return "eligibility_assessed"
 	case *loddv1.ExcludeRequest:
 		return "excluded"
+	case *loddv1.PrepareRandomizationRequest:
+		return "randomization_prepared"
 	case *loddv1.CommitRandomizationRequest, *loddv1.GetRandomizationRequest:
 		return randomized
 	case *loddv1.SubmitFormRequest:
@@ -202,7 +245,7 @@ func participantOf(req, reply any) string {
 // mayBeOthers reports whether the entry may be somebody else's: a question asks
 // for one, and these are done once, whoever asks again.
 func (q Request) mayBeOthers() bool {
-	return q.ID == "" || q.Repeated && (q.Kind == randomized || q.Kind == envelope || q.Kind == "erased" || q.Kind == created)
+	return q.ID == "" && q.Trial == "" || q.Repeated && (q.Kind == randomized || q.Kind == envelope || q.Kind == "erased" || q.Kind == created)
 }
 
 // mayBeHidden reports whether the server may keep the entry to itself: it shows
@@ -215,11 +258,14 @@ func (q Request) mayBeHidden() bool {
 // Entry is what the server shows of it; nil if it shows nothing.
 func (r Receipt) answers(entry []byte) error {
 	q := r.Request
+	if err := r.placed(); err != nil {
+		return err
+	}
 	switch {
 	case q.Kind == "":
 		return nil
-	case q.Kind == created && (r.Index != 0 || r.List != r.trial()+"/conduct"):
-		return fmt.Errorf("a trial begins with entry 0 of its conduct, and this is entry %d of %s", r.Index, r.List)
+	case q.Kind == created && r.Index != 0:
+		return fmt.Errorf("a trial begins with entry 0 of its conduct, and this is entry %d", r.Index)
 	case len(entry) == 0 && q.mayBeHidden():
 		return nil
 	case len(entry) == 0:
@@ -234,6 +280,26 @@ func (r Receipt) answers(entry []byte) error {
 	return q.madeBy(&e)
 }
 
+// grantedBy reports why an entry of the list of accounts isn't what was asked for.
+// It has no id of a request: an earlier entry of the same account about the same
+// role of the same person can't be told from it.
+func (q Request) grantedBy(e *logv1.Entry) error {
+	g := e.GetRoleGranted().GetGrant()
+	if g == nil {
+		g = e.GetRoleRevoked().GetGrant()
+	}
+	about := grantText(g)
+	switch {
+	case g.GetTrial() != q.Trial:
+		return errors.New("the entry is about another trial")
+	case about != q.Grant && !strings.HasPrefix(about, q.Grant+" "):
+		return errors.New("the entry is about another role or another person")
+	case q.Actor != "" && e.GetActor() != q.Actor:
+		return errors.New("the entry is of another account")
+	}
+	return nil
+}
+
 // madeBy reports why an entry isn't what was asked for.
 func (q Request) madeBy(e *logv1.Entry) error {
 	kind, participant := about(e)
@@ -242,6 +308,8 @@ func (q Request) madeBy(e *logv1.Entry) error {
 		return fmt.Errorf("the entry is %q, and %q was asked for", kind, q.Kind)
 	case participant != "" && q.Participant != "" && participant != q.Participant:
 		return errors.New("the entry is about another participant")
+	case q.Trial != "":
+		return q.grantedBy(e)
 	case q.mayBeOthers():
 		return nil
 	case q.Actor != "" && e.GetActor() != q.Actor:

@@ -3,9 +3,13 @@ package client
 import (
 	"encoding/hex"
 	"fmt"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -196,8 +200,42 @@ func TestReceiptsOfAdverseEvents(t *testing.T) {
 	}
 }
 
-// Every method whose answer has a receipt is known by the entry that it makes.
-func TestEveryReceiptIsBoundToAKind(t *testing.T) {
+// listsOfKinds reads from the description of the log in which compartments an entry
+// of a kind can stand; conduct where nothing is said.
+func listsOfKinds(t *testing.T) func(kind string) []string {
+	t.Helper()
+	b, err := os.ReadFile("../docs/log-format.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lists := map[string][]string{}
+	quoted := regexp.MustCompile("`([a-z_/T]+)`")
+	for _, row := range regexp.MustCompile("(?m)^\\| (`T/[^|]*) \\|([^|]*)\\|$").FindAllStringSubmatch(string(b), -1) {
+		for _, kind := range quoted.FindAllStringSubmatch(row[2], -1) {
+			for _, list := range quoted.FindAllStringSubmatch(row[1], -1) {
+				lists[kind[1]] = append(lists[kind[1]], strings.TrimPrefix(list[1], "T/"))
+			}
+		}
+	}
+	if len(lists) < 15 {
+		t.Fatalf("%d kinds outside conduct", len(lists))
+	}
+	kinds := (&logv1.Entry{}).ProtoReflect().Descriptor().Oneofs().ByName("kind").Fields()
+	return func(kind string) []string {
+		switch l, d := lists[kind], kinds.ByName(protoreflect.Name(kind)); {
+		case l != nil:
+			return slices.Sorted(slices.Values(l))
+		case d != nil && d.Number() >= 60 && d.Number() <= 74: // as the document says of system
+			return []string{"system"}
+		}
+		return []string{"conduct"}
+	}
+}
+
+// Every method whose answer has a receipt is known by the entry that it makes, and
+// by the lists in which that can stand.
+func TestEveryReceiptIsBoundToAKindAndItsLists(t *testing.T) {
+	lists := listsOfKinds(t)
 	kinds := (&logv1.Entry{}).ProtoReflect().Descriptor().Oneofs().ByName("kind").Fields()
 	n := 0
 	protoregistry.GlobalFiles.RangeFilesByPackage("lodd.v1", func(f protoreflect.FileDescriptor) bool {
@@ -212,8 +250,14 @@ func TestEveryReceiptIsBoundToAKind(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if kind := kindOf(req.New().Interface()); kinds.ByName(protoreflect.Name(kind)) == nil {
+				kind := kindOf(req.New().Interface())
+				if kinds.ByName(protoreflect.Name(kind)) == nil {
 					t.Errorf("%s makes an entry of kind %q", m.FullName(), kind)
+				}
+				for _, kind := range []string{kind, takenIn} {
+					if diff := cmp.Diff(lists(kind), compartmentsOf(kind)); diff != "" {
+						t.Errorf("%s: %s: %s", m.FullName(), kind, diff)
+					}
 				}
 			}
 		}

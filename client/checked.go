@@ -163,8 +163,7 @@ func (c *Client) answered(ctx context.Context, method, trial string, why error) 
 func (c *Client) again(ctx context.Context, trial string) error {
 	ctx, cancel := c.checking(ctx)
 	defer cancel()
-	_, err := c.Follow(ctx, trial, trial+"/conduct")
-	return denied(err)
+	return denied(c.refollow(ctx, trial, trial+"/conduct"))
 }
 
 // withoutRole reports whether a method is for people who have no role in the

@@ -158,7 +158,10 @@ func TestReceiptsThatDoNotHold(t *testing.T) {
 		{"no place", func(r *loddv1.Receipt) *loddv1.Receipt { r.Index = -1; return r }, "entry -1"},
 		{"half a hash", func(r *loddv1.Receipt) *loddv1.Receipt { r.LeafHash = r.LeafHash[:16]; return r }, "leaf hash of 16 bytes"},
 		{"another trial", func(r *loddv1.Receipt) *loddv1.Receipt { r.List = "TAU/conduct"; return r }, `of the list "TAU/conduct"`},
-		{"no list of a trial", func(r *loddv1.Receipt) *loddv1.Receipt { r.List = "system"; return r }, `"system", which is no compartment`},
+		{"the list of accounts", func(r *loddv1.Receipt) *loddv1.Receipt { r.List = "system"; return r }, `of system, where no entry "excluded" stands`},
+		{"a list that no trial has", func(r *loddv1.Receipt) *loddv1.Receipt { r.List = "IPS/shadow"; return r }, `"IPS/shadow", which is no compartment`},
+		{"a list that belongs to a list", func(r *loddv1.Receipt) *loddv1.Receipt { r.List = "IPS/conduct/kari"; return r }, `"IPS/conduct/kari", which is no compartment`},
+		{"another compartment", func(r *loddv1.Receipt) *loddv1.Receipt { r.List = "IPS/outcome"; return r }, `of IPS/outcome, where no entry "excluded" stands`},
 		{"no receipt", func(*loddv1.Receipt) *loddv1.Receipt { return nil }, "leaf hash of 0 bytes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

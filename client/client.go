@@ -25,6 +25,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -38,7 +40,8 @@ import (
 
 // Config says how to reach a server and how to know it.
 type Config struct {
-	// Address is the server's host:port.
+	// Address is the server's host:port, or several of them with commas between,
+	// best first: the first that answers is taken.
 	Address string
 
 	// Pin is the SHA-256 of the SubjectPublicKeyInfo of the server's
@@ -78,7 +81,7 @@ type Config struct {
 	Evidence string
 
 	// Witnesses are the keys of witnesses whose co-signatures count. There may
-	// be none.
+	// be none, and none twice.
 	Witnesses []*audit.CosignatureVerifier
 
 	// OnUnchecked is told of each receipt that could not be checked, although
@@ -95,6 +98,19 @@ type Config struct {
 	Dial func(ctx context.Context, address string) (net.Conn, error)
 }
 
+// check reports what doesn't go together.
+func (c Config) check() error {
+	if c.Evidence != "" && c.Now == nil {
+		return errors.New("client: evidence needs a clock")
+	}
+	for i, w := range c.Witnesses {
+		if slices.ContainsFunc(c.Witnesses[:i], func(v *audit.CosignatureVerifier) bool { return v.Name() == w.Name() && v.KeyHash() == w.KeyHash() }) {
+			return fmt.Errorf("client: the key of the witness %s is given twice", w.Name())
+		}
+	}
+	return nil
+}
+
 // A Client is a connection to a server. It may be used concurrently.
 type Client struct {
 	config   Config
@@ -102,15 +118,16 @@ type Client struct {
 	memory   memory
 	verifier note.Verifier // of the log; nil if its key isn't known
 	trials   trials
+	before   sizes
 }
 
 // New returns a client. It connects at the first call.
 func New(c Config) (*Client, error) {
-	host, _, err := net.SplitHostPort(c.Address)
+	addresses, err := splitAddresses(c.Address)
 	if err != nil {
-		return nil, fmt.Errorf("client: server address %q must be host:port", c.Address)
+		return nil, err
 	}
-	creds, err := newPinned(host, c.Pin)
+	creds, err := newPinned(c.Pin)
 	if err != nil {
 		return nil, err
 	}
@@ -120,16 +137,16 @@ func New(c Config) (*Client, error) {
 	if c.Attempt == 0 {
 		c.Attempt = 5 * time.Second
 	}
-	if c.Evidence != "" && c.Now == nil {
-		return nil, errors.New("client: evidence needs a clock")
+	if err := c.check(); err != nil {
+		return nil, err
 	}
 	client := &Client{config: c, memory: memory{dir: c.Checkpoints, pin: c.Pin}}
-	if v, err := note.NewVerifier(c.LogKey); err == nil {
+	if v, err := audit.NewVerifier(c.LogKey); err == nil {
 		client.verifier = v
 	}
 	calls := caller{config: c, server: creds}
-	target := "dns:///" + c.Address
-	options := []grpc.DialOption{
+	target, options := targetOf(addresses)
+	options = append(options,
 		grpc.WithTransportCredentials(creds.transport()),
 		grpc.WithChainUnaryInterceptor(client.unary, calls.unary),
 		grpc.WithChainStreamInterceptor(client.stream, calls.stream),
@@ -141,12 +158,12 @@ func New(c Config) (*Client, error) {
 		}),
 		// Five minutes is what a server tolerates by default.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 5 * time.Minute, Timeout: 20 * time.Second}),
-	}
+	)
 	if c.Token != nil {
 		options = append(options, grpc.WithPerRPCCredentials(bearer(c.Token)))
 	}
 	if c.Dial != nil {
-		target = "passthrough:///" + c.Address
+		target = strings.Replace(target, "dns:", "passthrough:", 1)
 		options = append(options, grpc.WithContextDialer(c.Dial))
 	}
 	if client.conn, err = grpc.NewClient(target, options...); err != nil {

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,6 +42,8 @@ func TestCompartments(t *testing.T) {
 		{"of another trial", []string{"TAU/outcome", "OLD-IPS/outcome", "IPS-2/outcome"}, nil, all[:1], ""},
 		{"of another server", nil, []string{"IPS/outcome"}, all[:1], ""},
 		{"of no trial", []string{"system"}, nil, all[:1], ""},
+		{"one that no trial has", nil, nil, append([]string{"IPS/shadow"}, all...), "IPS/shadow"},
+		{"one of another trial", nil, nil, append([]string{"TAU/conduct"}, all...), "TAU/conduct"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -65,8 +68,43 @@ func TestCompartments(t *testing.T) {
 				}
 				return
 			}
-			if wrong, ok := errors.AsType[*LogError](err); !ok || wrong.List != tt.want || !strings.Contains(wrong.Problem, "doesn't show this list") {
+			if wrong, ok := errors.AsType[*LogError](err); !ok || wrong.List != tt.want || strings.Contains(wrong.Problem, "doesn't show this list") == slices.Contains(tt.shows, tt.want) {
 				t.Errorf("error is %v, want a LogError about %s", err, tt.want)
+			}
+		})
+	}
+}
+
+// An auditor may verify the accounts and all of the trial from the first day on. A
+// list that was never shown isn't missed by the memory, but by the role.
+func TestAuditorsCompartments(t *testing.T) {
+	all := []string{"IPS/conduct", "IPS/outcome", "IPS/delivery", "IPS/allocation", "system"}
+	for _, tt := range []struct {
+		name     string
+		assesses bool
+		hides    []string
+		want     string // the list of the LogError; "" if there is none
+	}{
+		{"all", false, nil, ""},
+		{"no conduct", false, all[:1], "IPS/conduct"},
+		{"no outcome", false, all[1:2], "IPS/outcome"},
+		{"no delivery", false, all[2:3], "IPS/delivery"},
+		{"no allocation", false, all[3:4], "IPS/allocation"},
+		{"no accounts", false, all[4:], "system"},
+		{"one who assesses", true, all[2:4], ""},
+		{"one who assesses, no outcome", true, all[1:4], "IPS/outcome"},
+		{"one who assesses, no accounts", true, all[2:], "system"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := &listServer{lists: slices.DeleteFunc(slices.Clone(all), func(l string) bool { return slices.Contains(tt.hides, l) })}
+			c := connect(t, func(g *grpc.Server) { loddv1.RegisterAuditServiceServer(g, s) }, func(c *Config) { c.Checkpoints = t.TempDir() })
+			got, err := c.AuditorsCompartments(t.Context(), "IPS", tt.assesses)
+			wrong, found := errors.AsType[*LogError](err)
+			if found != (tt.want != "") || found && wrong.List != tt.want {
+				t.Errorf("error is %v, want one about %q", err, tt.want)
+			}
+			if !found && !slices.Equal(got, s.lists) {
+				t.Errorf("got %v, %v", got, err)
 			}
 		})
 	}

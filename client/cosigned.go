@@ -65,11 +65,12 @@ func (c *Client) witnessed(ctx context.Context, v *Verified, f followed) error {
 		if b == nil {
 			continue
 		}
-		problem := ""
+		problem, damaged := "", ""
 		was, err := audit.OpenCosigned(b, c.verifier, w)
 		switch {
 		case err != nil || len(was.Cosignatures) == 0:
-			problem = fmt.Sprintf("the co-signed checkpoint in %s, seen earlier, can't be verified: the server has another log key, or the file was changed", c.memory.cosignedPath(list, w))
+			damaged = c.memory.cosignedPath(list, w)
+			problem = fmt.Sprintf("the co-signed checkpoint in %s, seen earlier, can't be verified: the server has another log key, or the file was changed", damaged)
 		case given.Size < was.Size:
 			problem = fmt.Sprintf("%s had co-signed %d entries, and the server shows no co-signed checkpoint of so many any more", w.Name(), was.Size)
 		case c.hasSigned(w, signed):
@@ -78,8 +79,12 @@ func (c *Client) witnessed(ctx context.Context, v *Verified, f followed) error {
 		case v.Cosigned == nil:
 			v.Displaced = append(v.Displaced, w.Name())
 		}
-		if problem != "" {
-			return c.lost(ctx, f.trial, finding{List: list, Remembered: string(b), Given: string(v.Signed), Cosigned: signed, Problem: problem})
+		wrong := finding{List: list, Remembered: string(b), Given: string(v.Signed), Cosigned: signed, Problem: problem, memory: damaged}
+		switch {
+		case damaged != "":
+			return c.found(wrong) // nothing that the server has signed: it isn't shown this
+		case problem != "":
+			return c.lost(ctx, f.trial, wrong)
 		}
 	}
 	return nil

@@ -66,7 +66,7 @@ func (d Dirs) devicePath(pin, user string) string {
 // read, counts as none: the next sign-in replaces it.
 func (d Dirs) LoadDevice(pin, user string) string {
 	path := d.devicePath(pin, user)
-	if err := checkPrivate(path); err != nil {
+	if err := checkPrivate(path, ""); err != nil {
 		return ""
 	}
 	b, err := os.ReadFile(path)

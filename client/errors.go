@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -99,7 +101,33 @@ func convert(err error) *Error {
 			}
 		}
 	}
+	if e.Code == codes.Unavailable || e.Code == codes.DeadlineExceeded {
+		e.Message = cause(e.Message)
+	}
 	return e
+}
+
+// cause returns what went wrong with a connection, without what the layers between
+// have wrapped around it.
+func cause(text string) string {
+	const wrapped = `desc = `
+	for {
+		at := strings.Index(text, wrapped)
+		if at < 0 {
+			break
+		}
+		quoted, err := strconv.QuotedPrefix(text[at+len(wrapped):])
+		if err != nil {
+			break
+		}
+		if text, err = strconv.Unquote(quoted); err != nil {
+			break
+		}
+	}
+	for _, layer := range []string{"transport: ", "Error while dialing: ", "authentication handshake failed: ", "received context error while waiting for new LB policy update: "} {
+		text = strings.TrimPrefix(text, layer)
+	}
+	return text
 }
 
 // settled reports whether a refusal is the last word on a request that may

@@ -74,3 +74,22 @@ func TestNumberAndWaitArrive(t *testing.T) {
 		t.Errorf("a wait of %v", e.Wait)
 	}
 }
+
+// What went wrong with a connection is said without its wrapping.
+func TestCauses(t *testing.T) {
+	for wrapped, want := range map[string]string{
+		`connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:1: connect: connection refused"`:                            "dial tcp 127.0.0.1:1: connect: connection refused",
+		`context deadline exceeded: latest balancer error: connection error: desc = "transport: authentication handshake failed: tls: \"x\" bad"`: `tls: "x" bad`,
+		`closing transport due to: connection error: desc = "error reading from server: EOF", received prior goaway: code: NO_ERROR`:              "error reading from server: EOF",
+		"received context error while waiting for new LB policy update: context deadline exceeded":                                                "context deadline exceeded",
+		"the server took too long": "the server took too long",
+		`desc = unquoted`:          "desc = unquoted",
+	} {
+		if e := convert(status.Error(codes.Unavailable, wrapped)); e.Message != want {
+			t.Errorf("%s: %q, want %q", wrapped, e.Message, want)
+		}
+	}
+	if e := convert(status.Error(codes.Internal, `desc = "x"`)); e.Message != `desc = "x"` {
+		t.Errorf("%q", e.Message)
+	}
+}

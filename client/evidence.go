@@ -24,12 +24,23 @@ type LogError struct {
 	// copy of the server may have been restored.
 	Shorter bool
 
+	// Rewritten tells that what was there before is another now.
+	Rewritten bool
+
+	// Seen is how many entries were seen before, and Shown how many the server
+	// shows, if the log is shorter or was rewritten.
+	Seen, Shown int64
+
 	// Evidence is the file that holds what was found; empty if none was written.
 	Evidence string
 
 	// Behind tells that the server, shown what it lacks, admits that it was brought
 	// back from an older copy. It may have grown since, so that it isn't shorter.
 	Behind bool
+
+	// Memory is the file of what was seen before, if that can't be verified itself:
+	// it was changed, or the server has another key. Empty otherwise.
+	Memory string
 
 	// Reported says what became of it that the server was shown what it lacks;
 	// empty if there was nothing to show.
@@ -67,14 +78,16 @@ type finding struct {
 	Inclusion   [][]byte `json:"inclusion_proof,omitempty"`
 	Consistency [][]byte `json:"consistency_proof,omitempty"`
 
-	shorter bool
+	shorter, rewritten bool
+	seen, shown        int64
+	memory             string
 }
 
 const evidenceSchema = "lodd.evidence/1"
 
 // found writes the evidence and returns the error that names it.
 func (c *Client) found(f finding) *LogError {
-	e := &LogError{List: f.List, Problem: f.Problem, Shorter: f.shorter}
+	e := &LogError{List: f.List, Problem: f.Problem, Shorter: f.shorter, Rewritten: f.rewritten, Seen: f.seen, Shown: f.shown, Memory: f.memory}
 	if c.config.Evidence == "" {
 		return e
 	}

@@ -48,15 +48,15 @@ func createNumbered(name, ext string, data []byte, isSame func(path string) bool
 	}
 }
 
-// checkPrivate refuses a file that others can read. Windows has no such modes;
-// there a user's own folders are closed to others anyway.
-func checkPrivate(path string) error {
+// checkPrivate refuses a file that others can read, and says what
+// to do then. Windows has no such modes; there a user's own folders are closed to others anyway.
+func checkPrivate(path, then string) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
 	}
 	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o077 != 0 {
-		return fmt.Errorf("%s can be read by others (mode %04o): run chmod 600 %s, and sign out and in again", path, mode, path)
+		return fmt.Errorf("%s can be read by others (mode %04o): run chmod 600 %s, and %s", path, mode, path, then)
 	}
 	return nil
 }

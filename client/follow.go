@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"net"
 	"strconv"
 	"time"
 
@@ -22,8 +21,8 @@ const (
 
 // FollowConfig says how a machine that keeps a copy reaches its server.
 type FollowConfig struct {
-	// Address is the server's host:port, and Pin what it is known by, as in
-	// [Config].
+	// Address is the server's host:port, or several, and Pin what it is known by,
+	// as in [Config].
 	Address, Pin string
 
 	// Certificate is what the machine is known by: the pin of its key stands in
@@ -40,22 +39,23 @@ type Follower struct {
 
 // NewFollower returns a follower. It connects at the first call.
 func NewFollower(c FollowConfig) (*Follower, error) {
-	host, _, err := net.SplitHostPort(c.Address)
-	if err != nil {
-		return nil, fmt.Errorf("client: server address %q must be host:port", c.Address)
-	}
-	server, err := newPinned(host, c.Pin)
+	addresses, err := splitAddresses(c.Address)
 	if err != nil {
 		return nil, err
 	}
-	f := &Follower{calls: caller{server: server}}
-	f.conn, err = grpc.NewClient("dns:///"+c.Address,
+	server, err := newPinned(c.Pin)
+	if err != nil {
+		return nil, err
+	}
+	f := &Follower{calls: caller{config: Config{Address: c.Address}, server: server}}
+	target, options := targetOf(addresses)
+	f.conn, err = grpc.NewClient(target, append(options,
 		grpc.WithTransportCredentials(server.transport(c.Certificate)),
 		grpc.WithStreamInterceptor(f.calls.stream),
 		grpc.WithDisableRetry(),
 		// Five minutes is what a server tolerates by default.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 5 * time.Minute, Timeout: 20 * time.Second}),
-	)
+	)...)
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
@@ -88,7 +88,7 @@ func (f *Follower) Follow(ctx context.Context, req *loddv1.FollowRequest) (*Feed
 	if len(key) != 1 || len(entries) != 1 {
 		_, err := stream.Recv() // says why there is no such header
 		if err == nil {
-			err = fmt.Errorf("client: %s doesn't say which log it has: it is of another version", f.calls.server.host)
+			err = fmt.Errorf("client: %s doesn't say which log it has: it is of another version", f.calls.config.Address)
 		}
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,7 +22,8 @@ import (
 // refused.
 //
 // It is for people who have heard from the operator that an older copy was
-// restored, and what was lost, and believe it.
+// restored, and what was lost, and believe it; and for those whose memory was
+// damaged where it lies.
 func (c *Client) AcceptFork(trial string) ([]string, error) {
 	if c.config.Evidence == "" || c.config.Checkpoints == "" {
 		return nil, errors.New("client: a fork can be accepted only where there is a memory and a folder for evidence")
@@ -44,7 +46,30 @@ func (c *Client) AcceptFork(trial string) ([]string, error) {
 		}
 	}
 	c.trials.accept(trial)
+	c.before.drop(trial)
 	return moved, nil
+}
+
+// Check checks that the log of a trial is all that it was when it was seen last
+// from here, which [Client.AcceptFork] would forget. It remembers nothing.
+//
+// The errors are those of [Client.Follow].
+func (c *Client) Check(ctx context.Context, trial string) error {
+	lists, err := c.Compartments(ctx, trial)
+	if err != nil {
+		return err
+	}
+	for _, list := range lists {
+		f, err := c.follow(ctx, trial, list)
+		if err != nil {
+			return err
+		}
+		v := f.verified()
+		if err := c.witnessed(ctx, &v, f); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // of returns the files of the memory about a trial and about the accounts, some

@@ -47,7 +47,7 @@ func (m memory) read(path string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client: read the checkpoint seen last: %w", err)
 	}
-	return b, nil
+	return b, nil // an empty file isn't nil: it was one once
 }
 
 // swap remembers a checkpoint instead of the one that was seen, which is nil if
@@ -67,7 +67,7 @@ func (m memory) swap(ctx context.Context, list string, seen, signed []byte) (oth
 			return err
 		case b == nil && seen != nil:
 			return nil // a fork was accepted meanwhile: what was seen doesn't count any more
-		case !bytes.Equal(b, seen):
+		case !bytes.Equal(b, seen), b != nil && seen == nil:
 			other = b
 			return nil
 		}

@@ -1,11 +1,13 @@
 package client
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
+	"net"
 	"sync/atomic"
 
 	"google.golang.org/grpc/credentials"
@@ -43,19 +45,18 @@ func (e *CertificateError) Unwrap() error { return e.Err }
 
 // pinned knows a server by the pin of its certificate authority.
 type pinned struct {
-	host string
-	pin  [sha256.Size]byte
+	pin [sha256.Size]byte
 
 	// refused is why the last handshake failed; nil if it didn't.
 	refused atomic.Pointer[CertificateError]
 }
 
-func newPinned(host, pin string) (*pinned, error) {
+func newPinned(pin string) (*pinned, error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(pin)
 	if err != nil || len(b) != sha256.Size {
 		return nil, fmt.Errorf("client: the pin %q is no SHA-256 in base64url: use the one of the invite", pin)
 	}
-	return &pinned{host: host, pin: [sha256.Size]byte(b)}, nil
+	return &pinned{pin: [sha256.Size]byte(b)}, nil
 }
 
 // transport returns TLS 1.3 that accepts the pinned server alone. The system's
@@ -63,25 +64,47 @@ func newPinned(host, pin string) (*pinned, error) {
 // which knows certificates and no pins. The server is shown the caller's own
 // certificate, if there is one.
 func (p *pinned) transport(own ...tls.Certificate) credentials.TransportCredentials {
-	return credentials.NewTLS(&tls.Config{
-		MinVersion:         tls.VersionTLS13,
-		Certificates:       own,
-		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection verifies, and against the pin alone
-		VerifyConnection: func(s tls.ConnectionState) error {
-			refused := p.verify(s.PeerCertificates)
-			p.refused.Store(refused)
-			if refused != nil {
-				return refused
-			}
-			return nil
-		},
-	})
+	config := &tls.Config{MinVersion: tls.VersionTLS13, Certificates: own}
+	return &pinnedTransport{credentials.NewTLS(config), p, config}
+}
+
+// pinnedTransport are the credentials of a connection to any of the server's
+// addresses.
+type pinnedTransport struct {
+	credentials.TransportCredentials
+	server *pinned
+	config *tls.Config
+}
+
+// Clone implements credentials.TransportCredentials.
+func (t *pinnedTransport) Clone() credentials.TransportCredentials {
+	return &pinnedTransport{t.TransportCredentials.Clone(), t.server, t.config}
+}
+
+// ClientHandshake implements credentials.TransportCredentials. The authority is
+// the address that is connected to.
+func (t *pinnedTransport) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	host, _, err := net.SplitHostPort(authority)
+	if err != nil {
+		host = authority
+	}
+	config := t.config.Clone()
+	config.InsecureSkipVerify = true // VerifyConnection verifies, and against the pin alone
+	config.VerifyConnection = func(s tls.ConnectionState) error {
+		refused := t.server.verify(host, s.PeerCertificates)
+		t.server.refused.Store(refused)
+		if refused != nil {
+			return refused
+		}
+		return nil
+	}
+	return credentials.NewTLS(config).ClientHandshake(ctx, authority, conn)
 }
 
 // verify checks a chain: one certificate bears the pinned key, and the first
 // one follows from it, for the host, today.
-func (p *pinned) verify(chain []*x509.Certificate) *CertificateError {
-	refused := &CertificateError{Host: p.host, Want: encodePin(p.pin)}
+func (p *pinned) verify(host string, chain []*x509.Certificate) *CertificateError {
+	refused := &CertificateError{Host: host, Want: encodePin(p.pin)}
 	if len(chain) == 0 {
 		return refused
 	}
@@ -100,7 +123,7 @@ func (p *pinned) verify(chain []*x509.Certificate) *CertificateError {
 	if !found {
 		return refused
 	}
-	if _, err := chain[0].Verify(x509.VerifyOptions{DNSName: p.host, Roots: roots, Intermediates: others}); err != nil {
+	if _, err := chain[0].Verify(x509.VerifyOptions{DNSName: host, Roots: roots, Intermediates: others}); err != nil {
 		refused.Err = err
 		return refused
 	}

@@ -82,7 +82,7 @@ func TestOnlyThePinnedAuthorityIsTrusted(t *testing.T) {
 func TestTLS13Only(t *testing.T) {
 	ca := newAuthority(t, "trial")
 	cert := ca.server(t, "lodd.test", farFuture, ca.cert)
-	p, err := newPinned("lodd.test", ca.pin())
+	p, err := newPinned(ca.pin())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,8 +100,8 @@ func TestTLS13Only(t *testing.T) {
 
 // A chain without certificates is refused and doesn't crash.
 func TestEmptyChain(t *testing.T) {
-	p := &pinned{host: "lodd.test"}
-	if p.verify([]*x509.Certificate{}) == nil {
+	p := &pinned{}
+	if p.verify("lodd.test", []*x509.Certificate{}) == nil {
 		t.Error("an empty chain was accepted")
 	}
 }

@@ -57,7 +57,7 @@ func (d Dirs) Evidence() string { return filepath.Join(d.State, "evidence") }
 // A Profile is what a user's configuration file says. All of it is optional,
 // and none of it is secret.
 type Profile struct {
-	// Server is host:port of the server.
+	// Server is host:port of the server, or several with commas between.
 	Server string `toml:"server,omitempty"`
 
 	// Pin is the pin of the server's certificate authority.
@@ -145,7 +145,7 @@ func (d Dirs) sessionPath() string { return filepath.Join(d.State, "session.json
 // that others can read is refused.
 func (d Dirs) LoadSession(pin string, now time.Time) (Session, error) {
 	path := d.sessionPath()
-	if err := checkPrivate(path); err != nil {
+	if err := checkPrivate(path, "sign out and in again"); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return Session{}, ErrNoSession
 		}

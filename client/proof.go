@@ -24,14 +24,17 @@ func (c *Client) checkAnswer(ctx context.Context, method string, req, reply any)
 		return nil // a question
 	}
 	trial := trialOf(req)
-	r, err := openReceipt(answer.GetReceipt())
-	if err == nil && trial != "" && r.trial() != trial {
+	r, err := openReceipt(answer.GetReceipt(), c.asked(req, reply, answer.GetReceipt()))
+	switch {
+	case err != nil:
+	case trial != "" && r.trial() != trial:
 		err = fmt.Errorf("the receipt is of the list %q", r.List)
+	default:
+		err = r.placed()
 	}
 	if err != nil {
 		return c.refuse(trial, c.found(finding{List: trial, Problem: "the server says that it is done, but " + err.Error()}))
 	}
-	r.Request = c.asked(req, reply, answer.GetReceipt())
 	ctx, cancel := c.checking(ctx)
 	defer cancel()
 	err = c.checkReceipt(ctx, r)

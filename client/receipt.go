@@ -47,12 +47,21 @@ func (l *leaf) UnmarshalText(text []byte) error {
 }
 
 // trial returns the trial whose compartment it is of: what comes before the last
-// slash of the list; empty if there is none.
-func (r Receipt) trial() string { return r.List[:max(strings.LastIndexByte(r.List, '/'), 0)] }
+// slash of the list, or for that of accounts the trial of the request; empty if
+// there is none.
+func (r Receipt) trial() string {
+	if r.List == system {
+		return r.Request.Trial
+	}
+	return r.List[:max(strings.LastIndexByte(r.List, '/'), 0)]
+}
+
+// compartment returns which compartment of the trial that is.
+func (r Receipt) compartment() string { return strings.TrimPrefix(r.List, r.trial()+"/") }
 
 func (r Receipt) check() error {
 	switch {
-	case r.trial() == "":
+	case r.trial() == "" || r.List != system && !slices.Contains(compartments, r.compartment()):
 		return fmt.Errorf("the receipt is of the list %q, which is no compartment of a trial", r.List)
 	case r.Index < 0:
 		return fmt.Errorf("the receipt is of entry %d", r.Index)
@@ -60,12 +69,21 @@ func (r Receipt) check() error {
 	return nil
 }
 
-// openReceipt reads a receipt as the server sends it.
-func openReceipt(m *loddv1.Receipt) (Receipt, error) {
-	if len(m.GetLeafHash()) != tlog.HashSize {
-		return Receipt{}, fmt.Errorf("the receipt has a leaf hash of %d bytes", len(m.GetLeafHash()))
+// placed reports that what was asked for can't stand in the list of the receipt.
+func (r Receipt) placed() error {
+	if kind := r.Request.Kind; kind != "" && !slices.Contains(compartmentsOf(kind), r.compartment()) {
+		return fmt.Errorf("the receipt is of %s, where no entry %q stands", r.List, kind)
 	}
-	r := Receipt{List: m.GetList(), Index: m.GetIndex(), Leaf: leaf(m.GetLeafHash())}
+	return nil
+}
+
+// openReceipt reads a receipt as the server sends it, given for a request.
+func openReceipt(m *loddv1.Receipt, q Request) (Receipt, error) {
+	r := Receipt{List: m.GetList(), Index: m.GetIndex(), Request: q}
+	if len(m.GetLeafHash()) != tlog.HashSize {
+		return r, fmt.Errorf("the receipt has a leaf hash of %d bytes", len(m.GetLeafHash()))
+	}
+	r.Leaf = leaf(m.GetLeafHash())
 	return r, r.check()
 }
 
@@ -101,7 +119,7 @@ func parsePending(b []byte) (pendingReceipt, error) {
 func (m memory) receiptPath(r Receipt) string {
 	q := r.Request
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%d\n%x\n%q\n%q\n%q\n%q\n%t",
-		m.pin, r.List, r.Index, r.Leaf[:], q.ID, q.Actor, q.Kind, q.Participant, q.Repeated))
+		m.pin, r.List, r.Index, r.Leaf[:], q.ID, q.Actor, q.Kind, q.Participant+q.Trial+q.Grant, q.Repeated))
 	return filepath.Join(m.dir, hex.EncodeToString(sum[:16])+receiptSuffix)
 }
 

@@ -162,7 +162,7 @@ func FuzzPendingReceipt(f *testing.F) {
 func FuzzReceiptAndProof(f *testing.F) {
 	f.Add("IPS/conduct", int64(3), make([]byte, 32), make([]byte, 96))
 	f.Fuzz(func(t *testing.T, list string, index int64, hash, hashes []byte) {
-		r, err := openReceipt(&loddv1.Receipt{List: list, Index: index, LeafHash: hash})
+		r, err := openReceipt(&loddv1.Receipt{List: list, Index: index, LeafHash: hash}, Request{})
 		if err == nil && (r.trial() == "" || r.Index < 0 || !bytes.Equal(r.Leaf[:], hash)) {
 			t.Errorf("%+v", r)
 		}

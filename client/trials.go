@@ -153,7 +153,7 @@ func (c *Client) checkTrial(ctx context.Context, trial string) error {
 			}
 			continue
 		}
-		_, err := c.Follow(ctx, trial, list)
+		err := c.refollow(ctx, trial, list)
 		if conduct := list == trial+"/conduct"; conduct && err != nil {
 			if e, ok := errors.AsType[*Error](err); ok && e.Code == codes.NotFound {
 				// Whoever is let into a trial may verify conduct.

@@ -126,6 +126,24 @@ func TestServersThatCannotBeAskedAreAskedOnce(t *testing.T) {
 	}
 }
 
+// The list of accounts is of every trial: whoever has seen it finds it as it was, or
+// makes no call.
+func TestAnotherListOfAccountsIsRefusedBeforeTheFirstCall(t *testing.T) {
+	m := newMachine(t)
+	m.server.entries = []string{"A1", "A2", "A3"}
+	_, err := m.begin().VerifyList(t.Context(), "IPS", "system", nil)
+	m.must(err)
+	m.must(m.list(m.begin()))
+	m.server.calls()
+	m.server.lie(func() { m.server.entries[1] = "AX" })
+	if f := m.wrong(m.list(m.begin()), "was rewritten since it had 3"); f.List != "system" {
+		t.Errorf("evidence is of %s", f.List)
+	}
+	if asked := m.server.calls(); strings.Contains(asked, "participants") {
+		t.Errorf("asked %q", asked)
+	}
+}
+
 // A call that is given up doesn't wait for the check of another one.
 func TestCallsThatAreGivenUpDoNotWait(t *testing.T) {
 	m := newMachine(t)

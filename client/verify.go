@@ -20,8 +20,9 @@ type Verified struct {
 	Checkpoint audit.Checkpoint
 	Signed     []byte
 
-	// Before is the size of the list when it was seen last from here, all of
-	// which is unchanged; -1 if it wasn't seen before.
+	// Before is the size of the list that was remembered from before, all of which
+	// is unchanged; -1 if it wasn't seen before. What the client itself has checked
+	// meanwhile, on behalf of other calls, isn't counted.
 	Before int64
 
 	// Cosigned is the newest checkpoint under which a witness has signed whom the
@@ -49,7 +50,10 @@ func (c *Client) Follow(ctx context.Context, trial, list string) (Verified, erro
 	if err != nil {
 		return Verified{}, err
 	}
-	return f.verified(), c.remember(ctx, f)
+	v := f.verified()
+	err = c.remember(ctx, f)
+	v.Before = c.before.take(list, v.Before)
+	return v, err
 }
 
 // VerifyList checks a compartment as Follow does, and that the hashes of its
@@ -73,7 +77,9 @@ func (c *Client) VerifyList(ctx context.Context, trial, list string, progress fu
 	if err := c.rememberWitnessed(ctx, list, f.cosigned); err != nil {
 		return Verified{}, err
 	}
-	return v, c.remember(ctx, f)
+	err = c.remember(ctx, f)
+	v.Before = c.before.take(list, v.Before)
+	return v, err
 }
 
 // followed is a head that continues the one that was seen before.
@@ -127,6 +133,7 @@ func (c *Client) connected(ctx context.Context, f followed) error {
 // another process was shown another one, they are held against each other first:
 // a log that is shown in two versions at once must not pass in both.
 func (c *Client) remember(ctx context.Context, f followed) error {
+	c.before.note(f.list, f.seen.Size)
 	for {
 		var seen []byte
 		if f.seen.Size >= 0 {
@@ -171,7 +178,7 @@ func (c *Client) openSeen(signed []byte, list string) (head, error) {
 	seen, err := c.openCheckpoint(signed, list)
 	if err != nil {
 		return head{}, c.found(finding{
-			List: list, Remembered: string(signed),
+			List: list, Remembered: string(signed), memory: c.memory.path(list),
 			Problem: fmt.Sprintf("the checkpoint in %s, seen earlier: %v; the server has another log key, or the file was changed", c.memory.path(list), err),
 		})
 	}
@@ -200,7 +207,7 @@ func (c *Client) openCheckpoint(signed []byte, list string) (audit.Checkpoint, e
 // a proof from the server.
 func (c *Client) continues(ctx context.Context, of followed, hashes [][]byte) error {
 	seen, now := of.seen, of.now
-	f := finding{List: of.list, Remembered: seen.signed, Given: now.signed, Consistency: hashes}
+	f := finding{List: of.list, Remembered: seen.signed, Given: now.signed, Consistency: hashes, seen: seen.Size, shown: now.Size}
 	if seen.Size < 0 {
 		return nil
 	}
@@ -216,7 +223,7 @@ func (c *Client) continues(ctx context.Context, of followed, hashes [][]byte) er
 		}
 		err = fmt.Errorf("the log was rewritten since it had %d entries: %w", seen.Size, err)
 	}
-	f.Problem = err.Error()
+	f.Problem, f.rewritten = err.Error(), true
 	return c.lost(ctx, of.trial, f)
 }
 

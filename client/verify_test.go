@@ -226,54 +226,6 @@ func TestVerifyListNeedsTheKey(t *testing.T) {
 	}
 }
 
-// A file of the memory that was changed doesn't count as never seen.
-func TestDamagedMemoryIsToldOf(t *testing.T) {
-	signer, key := newSigner(t, 0)
-	dir := t.TempDir()
-	s := &logServer{signer: signer, origin: "lodd.test/IPS/conduct", size: 5, entry: honest, sent: -1}
-	c := connect(t, func(g *grpc.Server) { loddv1.RegisterAuditServiceServer(g, s) },
-		func(c *Config) { c.LogKey, c.Checkpoints = key, dir })
-	m := memory{dir: dir, pin: c.config.Pin}
-	if err := writePrivate(m.path("IPS/conduct"), []byte("nonsense")); err != nil {
-		t.Fatal(err)
-	}
-	_, err := c.VerifyList(t.Context(), "IPS", "IPS/conduct", nil)
-	if _, ok := errors.AsType[*LogError](err); !ok {
-		t.Errorf("error is %v, want a LogError", err)
-	}
-}
-
-// A process that is late overwrites nothing that it wasn't held against.
-func TestMemoryTellsOfWhatWasSeenMeanwhile(t *testing.T) {
-	m := memory{dir: t.TempDir(), pin: "p"}
-	for _, step := range []struct{ seen, signed, other, after string }{
-		{"", "1", "", "1"},
-		{"", "2", "1", "1"},
-		{"1", "2", "", "2"},
-		{"1", "2", "", "2"},
-		{"1", "3", "2", "2"},
-	} {
-		var seen []byte
-		if step.seen != "" {
-			seen = []byte(step.seen)
-		}
-		other, err := m.swap(t.Context(), "l", seen, []byte(step.signed))
-		if after, _ := m.load("l"); err != nil || string(other) != step.other || string(after) != step.after {
-			t.Errorf("%+v: other %q, after %q, %v", step, other, after, err)
-		}
-	}
-	// A memory that was emptied stays so: somebody has accepted a fork.
-	if err := os.Remove(m.path("l")); err != nil {
-		t.Fatal(err)
-	}
-	if other, err := m.swap(t.Context(), "l", []byte("2"), []byte("4")); err != nil || other != nil {
-		t.Errorf("other %q, %v", other, err)
-	}
-	if after, _ := m.load("l"); after != nil {
-		t.Errorf("%q is remembered", after)
-	}
-}
-
 // Two processes that are shown two versions at once don't both believe: the later
 // holds what it was shown against what the other has remembered meanwhile.
 func TestTwoVersionsAtOnce(t *testing.T) {

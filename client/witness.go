@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/lodd-rct/lodd/audit"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
@@ -28,16 +29,40 @@ type Witness struct {
 	unlock  func() error
 }
 
+// A WitnessError says of a name, or of the folder of a witness, why it can't be
+// used as it is. It tells nothing about the log.
+type WitnessError struct{ Problem string }
+
+// Error implements error.
+func (e *WitnessError) Error() string { return e.Problem }
+
+// A NotLeftError tells that the log is what it was, and that the witness has
+// signed its head, but that the signature is not with the server.
+type NotLeftError struct {
+	// List is the compartment.
+	List string
+
+	// Err is why.
+	Err error
+}
+
+// Error implements error.
+func (e *NotLeftError) Error() string { return e.List + ": " + e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *NotLeftError) Unwrap() error { return e.Err }
+
 func witnessKey(dir string) string { return filepath.Join(dir, "witness.key") }
 
 // CreateWitness makes the key pair of a witness in a folder and returns its
 // public half, which belongs into the server's configuration and into the
 // profiles of those who trust the witness. A key that is there is never
-// replaced: the error wraps fs.ErrExist.
+// replaced: the error wraps fs.ErrExist. It is a [*WitnessError] if the name is
+// none for a witness.
 func CreateWitness(dir, name string, random io.Reader) (public string, err error) {
 	private, public, err := audit.GenerateCosigner(random, name)
 	if err != nil {
-		return "", err
+		return "", &WitnessError{strings.TrimPrefix(err.Error(), "audit: ")}
 	}
 	if err := createPrivate(witnessKey(dir), []byte(private+"\n")); err != nil {
 		return "", fmt.Errorf("client: write key of the witness: %w", err)
@@ -45,18 +70,42 @@ func CreateWitness(dir, name string, random io.Reader) (public string, err error
 	return public, nil
 }
 
-// OpenWitness returns the witness of a folder. The caller closes it.
-func OpenWitness(dir string) (*Witness, error) {
+// WitnessKey returns the public half of the key in the folder of a witness. The
+// errors are those of OpenWitness, which it doesn't take.
+func WitnessKey(dir string) (*audit.CosignatureVerifier, error) {
+	_, public, err := readWitness(dir)
+	return public, err
+}
+
+// readWitness reads the key of a witness.
+func readWitness(dir string) (private string, public *audit.CosignatureVerifier, err error) {
 	path := witnessKey(dir)
-	if err := checkPrivate(path); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("client: %s holds no key of a witness: make one with lodd witness init", dir)
-		}
-		return nil, fmt.Errorf("client: key of the witness: %w", err)
+	err = checkPrivate(path, "make another key in another folder if somebody may have read this one")
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil, &WitnessError{dir + " holds no key of a witness: make one with lodd witness init"}
+	}
+	if err != nil {
+		return "", nil, &WitnessError{err.Error()}
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("client: read key of the witness: %w", err)
+		return "", nil, &WitnessError{err.Error()}
+	}
+	private = strings.TrimSuffix(string(b), "\n")
+	key, err := audit.NewCosigner(private, time.Unix(0, 0))
+	if err != nil {
+		return "", nil, &WitnessError{path + " doesn't hold the whole key of a witness: bring it back from a copy, or make another one in another folder with lodd witness init"}
+	}
+	return private, key.Verifier(), nil
+}
+
+// OpenWitness returns the witness of a folder. The caller closes it. The error is
+// a [*WitnessError] if there is no key that can be used, and [ErrWitnessBusy]
+// while another process has it.
+func OpenWitness(dir string) (*Witness, error) {
+	private, _, err := readWitness(dir)
+	if err != nil {
+		return nil, err
 	}
 	unlock, err := lock(filepath.Join(dir, "lock"))
 	if errors.Is(err, errLocked) {
@@ -65,7 +114,7 @@ func OpenWitness(dir string) (*Witness, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Witness{dir: dir, private: strings.TrimSuffix(string(b), "\n"), unlock: unlock}, nil
+	return &Witness{dir: dir, private: private, unlock: unlock}, nil
 }
 
 // Close lets other processes sign.
@@ -82,12 +131,13 @@ func (w *Witness) Checkpoints() string { return filepath.Join(w.dir, "checkpoint
 // is checked and not signed: there is nothing to vouch for.
 //
 // The error is a [*LogError] if the log isn't what it was; nothing is signed
-// then. Whatever else goes wrong tells nothing about the log.
+// then. It is a [*NotLeftError] if the server didn't take the signature. Whatever
+// else goes wrong tells nothing about the log.
 func (w *Witness) Attest(ctx context.Context, c *Client, trial, list string) (Verified, error) {
 	if c.config.Checkpoints != w.Checkpoints() || c.config.Now == nil {
 		return Verified{}, errors.New("client: a client of a witness needs its folder and a clock")
 	}
-	if list != "system" && !strings.HasPrefix(list, trial+"/") {
+	if !isList(trial, list) {
 		return Verified{}, c.found(finding{List: list, Problem: "the server shows it as a list of trial " + trial + ", which it isn't"})
 	}
 	v, err := c.Follow(ctx, trial, list)
@@ -110,6 +160,9 @@ func (w *Witness) Attest(ctx context.Context, c *Client, trial, list string) (Ve
 		return v, fmt.Errorf("client: keep the co-signed checkpoint: %w", err)
 	}
 	_, err = c.Audit().AddCosignature(ctx, &loddv1.AddCosignatureRequest{TrialId: trial, List: list, Checkpoint: string(signed)})
+	if _, wrong := errors.AsType[*LogError](err); err != nil && !wrong {
+		err = &NotLeftError{list, err}
+	}
 	return v, err
 }
 

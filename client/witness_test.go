@@ -97,8 +97,10 @@ func TestWitnessSignsNothingElse(t *testing.T) {
 	if _, err := w.Attest(t.Context(), m.begin(), "IPS", "IPS/conduct"); err != nil || len(m.files("signed/*/*")) != 0 {
 		t.Errorf("%v, signed %v", err, m.files("signed/*/*"))
 	}
-	if _, err := w.Attest(t.Context(), m.begin(), "IPS", ".."); !is[*LogError](err) {
-		t.Errorf("%v", err)
+	for _, list := range []string{"..", "TAU/conduct", "IPS/shadow", "IPS/conduct/kari"} {
+		if _, err := w.Attest(t.Context(), m.begin(), "IPS", list); !is[*LogError](err) || len(m.files("signed/*/*")) != 0 {
+			t.Errorf("%s: %v, signed %v", list, err, m.files("signed/*/*"))
+		}
 	}
 	m.config.Checkpoints = t.TempDir()
 	if _, err := w.Attest(t.Context(), m.begin(), "IPS", "IPS/conduct"); err == nil {
@@ -132,6 +134,16 @@ func TestWitnessKey(t *testing.T) {
 		t.Errorf("an open key is used: %v", err)
 	}
 	if _, err := OpenWitness(t.TempDir()); err == nil || !strings.Contains(err.Error(), "lodd witness init") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A witness's key that is given twice is a fault of who gives it: no head could be
+// read with it, and no log was forged.
+func TestWitnessIsGivenOnce(t *testing.T) {
+	m, _, key := newWitness(t)
+	m.config.Witnesses = []*audit.CosignatureVerifier{key, key}
+	if _, err := New(m.config); err == nil || !strings.Contains(err.Error(), "w.example.org is given twice") {
 		t.Errorf("%v", err)
 	}
 }

@@ -441,7 +441,7 @@ replay <- function(seed, design, trial) {
     } else {
       need(minimized$fits(levels), "levels", row$levels, "one level of each factor")
     }
-    want <- if (row$kind == "contingency") at(stratum_of(row$stratum)$envelopes, 2^24)
+    want <- if (row$kind == "contingency") at(stratum_of(row$stratum)$envelopes, 1000)
       else if (is.null(minimized)) at(stratum_of(row$stratum)$sequence, 2^24)
       else if (slot < 2^20) minimized$next_arm(slot, levels)
       else NA

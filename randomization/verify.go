@@ -12,8 +12,8 @@ import (
 //
 // In each stratum, or over the trial with [Minimization], the slots of Drawn
 // and Lost together are 0, 1, 2, … in order. Envelopes are opened on paper, so
-// that the slots of Contingency may come in any order and with gaps, but each
-// once. Nobody is named twice. Minimization counts participants of Drawn and
+// that the slots of Contingency, below [MaxEnvelopes], may come in any order and
+// with gaps, but each once. Nobody is named twice. Minimization counts participants of Drawn and
 // Contingency, in order.
 //
 // The commitment doesn't bind Reveal.Entropy. Compare that with a sealing record
@@ -58,6 +58,10 @@ type replayed struct {
 	sequence *Sequence
 	next     int
 }
+
+// MaxEnvelopes is the most backup envelopes of a stratum. It bounds what a number
+// in a reveal, which may be made up, can make Verify draw.
+const MaxEnvelopes = 1000
 
 // envelopes are those of a stratum and which of them were opened.
 type envelopes struct {
@@ -153,6 +157,9 @@ func (v *verifier) contingency(a Allocation) *Mismatch {
 	e.opened[a.Slot] = true
 	if m := v.levels(a); m != nil {
 		return m
+	}
+	if a.Slot >= MaxEnvelopes {
+		return noSlot(a)
 	}
 	if m := sameArm(a, e.sequence.At(a.Slot)); m != nil {
 		return m

@@ -209,6 +209,8 @@ func TestVerifySaysWhere(t *testing.T) {
 		{blocks, []randomization.Allocation{kind("", drawn("oslo", 0))}, `kind , want drawn, contingency or lost`},
 		{blocks, []randomization.Allocation{kind("lost", drawn("oslo", 0))}, `kind lost with a participant, an arm or levels, want lost with none of them`},
 		{blocks, []randomization.Allocation{kind("contingency", drawn("oslo", 1<<24))}, `slot 16777216, want a slot that exists`},
+		{blocks, []randomization.Allocation{kind("contingency", drawn("oslo", 1000))}, `slot 1000, want a slot that exists`},
+		{randomization.Maximal{Tolerance: 64, Length: 1024}, []randomization.Allocation{kind("contingency", drawn("oslo", 1<<23))}, `slot 8388608, want a slot that exists`},
 		{blocks, []randomization.Allocation{kind("contingency", drawn("oslo", -1))}, `slot -1, want a slot that exists`},
 		{minimized, []randomization.Allocation{drawn("oslo", 0)}, `levels , want one level of each factor`},
 		{minimized, []randomization.Allocation{drawn("oslo", 0, 2)}, `levels 2, want one level of each factor`},
@@ -229,14 +231,14 @@ func TestVerifyOfEnvelopes(t *testing.T) {
 	r := randomization.Reveal{Trial: "ips", Design: randomization.BigStick{Tolerance: 2}, Drawn: testSeed(t), Salt: testSalt(t)}
 	r.Commitment = randomization.Commit(r.Trial, r.Design, r.Drawn, r.Salt)
 	s := newContingency(t, r.Design, r.Trial, "oslo")
-	for _, slot := range []int{3, 0, 7} {
+	for _, slot := range []int{3, 0, 7, randomization.MaxEnvelopes - 1} {
 		r.Allocations = append(r.Allocations, randomization.Allocation{Kind: randomization.Contingency, Stratum: "oslo", Slot: slot, Arm: s.At(slot)})
 	}
 	if err := randomization.Verify(r); err != nil {
 		t.Fatal(err)
 	}
 	r.Allocations = append(r.Allocations, r.Allocations[1])
-	if err := randomization.Verify(r); err == nil || !strings.Contains(err.Error(), "allocation 3 (contingency, stratum \"oslo\", slot 0): slot 0, want an envelope that wasn't opened before") {
+	if err := randomization.Verify(r); err == nil || !strings.Contains(err.Error(), "allocation 4 (contingency, stratum \"oslo\", slot 0): slot 0, want an envelope that wasn't opened before") {
 		t.Errorf("an envelope twice: error %v", err)
 	}
 }

@@ -135,7 +135,7 @@ type placed interface {
 // place returns what a request is about, and the role in which the caller acts:
 // the one that fills in the form, which the caller must hold at the
 // participant's site.
-func place(t *ledger.Trial, a authz.Access, req placed) (ledger.Place, trial.Role, error) {
+func place(t *ledger.Trial, look looking, a authz.Access, req placed) (ledger.Place, trial.Role, error) {
 	var f faults
 	p := ledger.Place{
 		Participant: parse(&f, "participant", req.GetParticipant(), trial.ParseParticipantID),
@@ -149,7 +149,7 @@ func place(t *ledger.Trial, a authz.Access, req placed) (ledger.Place, trial.Rol
 	if err != nil {
 		return p, "", err
 	}
-	return p, form.By, t.View(func(s *trial.State) error {
+	return p, form.By, look(func(s *trial.State) error {
 		if who, ok := s.Participant(p.Participant); !ok || !a.HoldsAt(form.By, who.Site) {
 			return errNoParticipant
 		}
@@ -162,7 +162,7 @@ func (s *assessmentService) SubmitForm(ctx context.Context, req *loddv1.SubmitFo
 	if err != nil {
 		return nil, err
 	}
-	p, role, err := place(c.trial, c.access, req)
+	p, role, err := place(c.trial, c.trial.Ahead, c.access, req)
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +198,7 @@ func (s *assessmentService) ReadForm(ctx context.Context, req *loddv1.ReadFormRe
 	if err != nil {
 		return nil, err
 	}
-	p, role, err := place(t, access, req)
+	p, role, err := place(t, t.View, access, req)
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +221,7 @@ func (s *assessmentService) CorrectForm(ctx context.Context, req *loddv1.Correct
 	if err != nil {
 		return nil, err
 	}
-	p, role, err := place(c.trial, c.access, req)
+	p, role, err := place(c.trial, c.trial.Ahead, c.access, req)
 	if err != nil {
 		return nil, err
 	}

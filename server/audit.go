@@ -48,7 +48,7 @@ func compartments(t *ledger.Trial, a authz.Access) []string {
 	if opens && !assesses {
 		lists = append(lists, t.List(trial.Allocation))
 	}
-	if a.Holds(trial.Auditor) {
+	if a.Holds(trial.Custodian, trial.Auditor) { // a custodian's entries there give and take roles
 		lists = append(lists, ledger.System)
 	}
 	return lists

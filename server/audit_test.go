@@ -25,7 +25,7 @@ func TestListCompartments(t *testing.T) {
 	w := newTrial(t, nil)
 	want := map[string]string{
 		"auditor": "conduct outcome delivery allocation system", "assessor": "conduct outcome", "monitor": "conduct outcome",
-		"treatment-team": "conduct delivery", "investigator": "conduct allocation", "custodian": "conduct allocation", "statistician": "conduct allocation",
+		"treatment-team": "conduct delivery", "investigator": "conduct allocation", "custodian": "conduct allocation system", "statistician": "conduct allocation",
 	}
 	for _, p := range cast {
 		got, err := w.audit().ListCompartments(w.as(p.user), &loddv1.ListCompartmentsRequest{TrialId: "T1"})

@@ -57,7 +57,7 @@ func (c *command) on(date trial.Date, f func(trial.Date) error) error {
 		return f(date)
 	}
 	var today trial.Date
-	if err := c.trial.View(func(s *trial.State) error { today = s.Today(c.at); return nil }); err != nil {
+	if err := c.trial.Ahead(func(s *trial.State) error { today = s.Today(c.at); return nil }); err != nil {
 		return err
 	}
 	err := f(today)
@@ -71,20 +71,22 @@ func (c *command) on(date trial.Date, f func(trial.Date) error) error {
 // site that the caller doesn't reach.
 var errNoParticipant = fmt.Errorf("participant: %w", trial.ErrNotFound)
 
+// looking is [ledger.Trial.View], or for a command [ledger.Trial.Ahead].
+type looking func(func(*trial.State) error) error
+
 // roleFor returns the role in which the caller acts on a participant. It fails
 // in the same words whether there is no such participant or it belongs to a
 // site that the caller doesn't reach.
-func roleFor(t *ledger.Trial, a authz.Access, id trial.ParticipantID) (trial.Role, error) {
-	role := trial.Role("")
-	err := t.View(func(s *trial.State) error {
+func roleFor(look looking, a authz.Access, id trial.ParticipantID) (role trial.Role, err error) {
+	err = look(func(s *trial.State) error {
 		if p, ok := s.Participant(id); ok {
 			role = a.RoleAt(p.Site)
 		}
+		if role == "" {
+			return errNoParticipant
+		}
 		return nil
 	})
-	if err == nil && role == "" {
-		err = errNoParticipant
-	}
 	return role, err
 }
 

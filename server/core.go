@@ -48,6 +48,8 @@ type core struct {
 	joining   sync.Mutex
 	bootstrap bootstrap
 
+	past sync.Map // what unsealedBefore remembers: a bool for each trial.ID
+
 	stopping <-chan struct{} // closed when the server stops
 	stop     func()
 }

@@ -175,7 +175,7 @@ func (s *sessionService) ConfirmFactor(ctx context.Context, req *loddv1.ConfirmF
 	if err := s.keepFactor(ctx, p.User, n.factor); err != nil {
 		return nil, err
 	}
-	if err := s.people.Do(ctx, ledger.Caller{Actor: p.User}, replaces(p.User, n.epoch, people.FactorEnrolled{})); err != nil {
+	if _, err := s.people.Do(ctx, ledger.Caller{Actor: p.User}, replaces(p.User, n.epoch, people.FactorEnrolled{})); err != nil {
 		return nil, err
 	}
 	s.endOthers(p.User, p.Session)
@@ -200,7 +200,7 @@ func (s *sessionService) ChangePassword(ctx context.Context, req *loddv1.ChangeP
 	}
 	s.replacing.Lock()
 	defer s.replacing.Unlock()
-	if err := s.people.Do(ctx, ledger.Caller{Actor: p.User}, replaces(p.User, a.Epoch, people.PasswordChanged{})); err != nil {
+	if _, err := s.people.Do(ctx, ledger.Caller{Actor: p.User}, replaces(p.User, a.Epoch, people.PasswordChanged{})); err != nil {
 		return nil, err
 	}
 	if err := s.keepHash(ctx, p.User, hash); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/server/ledger"
 	"github.com/lodd-rct/lodd/server/rpcerr"
+	"github.com/lodd-rct/lodd/server/trial"
 )
 
 // A fence keeps anybody from being randomized once somebody shows a signed head
@@ -25,6 +26,7 @@ import (
 type fence struct {
 	config   Config
 	verifier note.Verifier    // of the log's own key
+	key      [32]byte         // of the codes of what is noted
 	began    map[string]int64 // the sizes of the lists when the server was made
 
 	// turn holds one who notes a loss: to read which ones are noted, to mark the
@@ -43,7 +45,10 @@ func newFence(c Config) (*fence, error) {
 	if err != nil {
 		return nil, fmt.Errorf("server: key of the log: %w", err)
 	}
-	return &fence{config: c, verifier: v, began: c.Log.Sizes(), turn: make(chan struct{}, 1), reached: map[string]int64{}}, nil
+	return &fence{
+		config: c, verifier: v, key: c.Vault.Subkey("noted losses"), began: c.Log.Sizes(),
+		turn: make(chan struct{}, 1), reached: map[string]int64{},
+	}, nil
 }
 
 // errNotSigned reaches whoever shows a head.
@@ -73,7 +78,10 @@ func (f *fence) behind(ctx context.Context, list string, shown audit.Checkpoint)
 		return true, fmt.Errorf("server: wait to note a loss: %w", ctx.Err())
 	}
 	noted, err := f.noted(ctx, list)
-	if err != nil || noted.has(shown) {
+	if err != nil {
+		return true, err
+	}
+	if known, err := f.knows(ctx, list, noted, shown); known || err != nil {
 		return true, err
 	}
 	ctx = context.WithoutCancel(ctx) // whoever shows it may be gone
@@ -82,6 +90,7 @@ func (f *fence) behind(ctx context.Context, list string, shown audit.Checkpoint)
 		return true, err
 	}
 	f.reached[list] = max(f.reached[list], shown.Size)
+	f.config.tellFenced(list)
 	return true, f.note(ctx, list, noted, shown)
 }
 
@@ -92,4 +101,39 @@ func (f *fence) holds(ctx context.Context, list string, shown audit.Checkpoint) 
 	}
 	root, err := f.config.Log.RootAt(ctx, list, shown.Size)
 	return err == nil && root == shown.Root, err
+}
+
+// tellFenced tells the operator of the trials of a list that wait for their
+// reconciliation, as a loss is told of by its list: of every one if it is that of
+// the accounts. Whoever signs in sees the state of the trial.
+func (c Config) tellFenced(list string) {
+	if c.Fenced == nil {
+		return
+	}
+	for _, id := range fenced(c.Ledger) {
+		if concerns(list, id) {
+			c.Fenced(id)
+		}
+	}
+}
+
+// concerns reports whether a loss of a list is one of a trial: of its own, or of
+// every trial if the list is that of the accounts.
+func concerns(list string, id trial.ID) bool {
+	in, _, _ := strings.Cut(list, "/")
+	return list == ledger.System || in == string(id)
+}
+
+// fenced returns the trials in which nobody is randomized before they are
+// reconciled. One whose state can't be read is left out.
+func fenced(l *ledger.Ledger) (ids []trial.ID) {
+	for _, t := range l.Trials() {
+		_ = t.View(func(s *trial.State) error {
+			if _, waits := s.Fence(); waits {
+				ids = append(ids, t.ID())
+			}
+			return nil
+		})
+	}
+	return ids
 }

@@ -36,10 +36,11 @@ func (s *peopleService) HandOver(ctx context.Context, req *loddv1.HandOverReques
 	h := handOver{by: a.User, from: req.GetFrom(), to: req.GetTo(), trial: req.GetTrialId(), reason: reason}
 	h.allowed = func(g people.Grant) error { return grantableIn(t, g) }
 	by := ledger.Caller{Actor: a.User}
-	if err := s.people.Do(ctx, by, h.decide); err != nil {
+	r, err := s.people.Do(ctx, by, h.decide)
+	if err != nil {
 		return nil, err
 	}
-	resp, now := &loddv1.HandOverResponse{}, s.now()
+	resp, now := &loddv1.HandOverResponse{Receipt: receipt(r)}, s.now()
 	s.people.View(func(p *people.State) {
 		for _, tenure := range p.Tenures(h.trial) {
 			if tenure.User == h.to && tenure.Until.IsZero() && (tenure.Expires.IsZero() || now.Before(tenure.Expires)) {

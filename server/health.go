@@ -46,11 +46,16 @@ func (k *core) serving() bool {
 	}
 }
 
+// diskLow reports whether the disk is nearly full, as far as anybody knows.
+func (k *core) diskLow() bool { return k.config.DiskLow != nil && k.config.DiskLow() }
+
 // gauges returns how things stand, for metrics. Only of the list of accounts it is
 // told how long it is: the others are a trial's.
 func (k *core) gauges(open *streams) telemetry.Gauges {
 	return telemetry.Gauges{
 		Serving: k.serving,
+		DiskLow: k.diskLow,
+		Fenced:  func() bool { return len(fenced(k.ledger)) > 0 },
 		Streams: open.count,
 		Sessions: func() (n int) {
 			at := k.now()

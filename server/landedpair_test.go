@@ -17,9 +17,10 @@ import (
 // later.
 func (w *world) landed(user, role, site string) {
 	w.t.Helper()
-	w.must(w.ledger.People().Do(w.t.Context(), ledger.Caller{Actor: "cus"}, func(*people.State, time.Time) ([]people.Event, error) {
+	_, err := w.ledger.People().Do(w.t.Context(), ledger.Caller{Actor: "cus"}, func(*people.State, time.Time) ([]people.Event, error) {
 		return []people.Event{people.Granted{Grant: people.Grant{User: user, Trial: "T1", Role: role, Site: site}}}, nil
-	}))
+	})
+	w.must(err)
 }
 
 // Logs hold people who were made assessors beside auditor or statistician before

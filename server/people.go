@@ -37,7 +37,7 @@ func (s *peopleService) CreateInvite(ctx context.Context, req *loddv1.CreateInvi
 	if err != nil {
 		return nil, err
 	}
-	if err := s.do(ctx, func(*people.State) (people.Event, error) { return e, nil }); err != nil {
+	if _, err := s.do(ctx, func(*people.State) (people.Event, error) { return e, nil }); err != nil {
 		return nil, err
 	}
 	return &loddv1.CreateInviteResponse{Invite: text, Expires: timestamppb.New(e.Expires)}, nil
@@ -62,7 +62,7 @@ func (s *peopleService) DisableAccount(ctx context.Context, req *loddv1.DisableA
 	if err != nil {
 		return nil, rpcerr.Field("reason", err)
 	}
-	err = s.do(ctx, func(p *people.State) (people.Event, error) {
+	_, err = s.do(ctx, func(p *people.State) (people.Event, error) {
 		switch a, ok := p.Account(req.GetUser()); {
 		case !ok:
 			return nil, people.ErrNoAccount
@@ -130,7 +130,7 @@ func (s *peopleService) GrantRole(ctx context.Context, req *loddv1.GrantRoleRequ
 		}
 		e.Expires = req.GetExpires().AsTime().Truncate(time.Millisecond)
 	}
-	return &loddv1.GrantRoleResponse{}, s.do(ctx, func(p *people.State) (people.Event, error) {
+	r, err := s.do(ctx, func(p *people.State) (people.Event, error) {
 		if _, ok := p.Account(g.User); !ok {
 			return nil, &rpcerr.Refusal{Code: codes.NotFound, Text: fmt.Sprintf("there is no account %q; invite that person first", g.User)}
 		}
@@ -140,6 +140,10 @@ func (s *peopleService) GrantRole(ctx context.Context, req *loddv1.GrantRoleRequ
 		}
 		return event, err
 	})
+	if !slices.Contains(compartments(t, a), ledger.System) {
+		r = ledger.Receipt{} // an administrator couldn't check it
+	}
+	return &loddv1.GrantRoleResponse{Receipt: receipt(r)}, err
 }
 
 // checkGrant refuses an unknown role, a site or team that the trial doesn't
@@ -182,7 +186,7 @@ func (s *peopleService) RevokeRole(ctx context.Context, req *loddv1.RevokeRoleRe
 		return nil, people.ErrNotYours
 	}
 	g := people.Grant{User: req.GetUser(), Trial: req.GetTrialId(), Role: req.GetRole(), Site: req.GetSite(), Team: req.GetTeam()}
-	return &loddv1.RevokeRoleResponse{}, s.do(ctx, func(p *people.State) (people.Event, error) {
+	r, err := s.do(ctx, func(p *people.State) (people.Event, error) {
 		if _, ok := p.Account(g.User); !ok {
 			return nil, people.ErrNoAccount
 		}
@@ -196,6 +200,7 @@ func (s *peopleService) RevokeRole(ctx context.Context, req *loddv1.RevokeRoleRe
 		}
 		return p.Revoke(g, s.now(), reason), nil
 	})
+	return &loddv1.RevokeRoleResponse{Receipt: receipt(r)}, err
 }
 
 func (s *peopleService) ListRoles(_ context.Context, req *loddv1.ListRolesRequest) (*loddv1.ListRolesResponse, error) {
@@ -209,8 +214,8 @@ func (s *peopleService) ListRoles(_ context.Context, req *loddv1.ListRolesReques
 }
 
 // do appends the event that decide returns, if it returns one: a refusal can
-// be an entry, too.
-func (k *core) do(ctx context.Context, decide func(*people.State) (people.Event, error)) error {
+// be an entry, too. The receipt is empty if there is none.
+func (k *core) do(ctx context.Context, decide func(*people.State) (people.Event, error)) (ledger.Receipt, error) {
 	by := ledger.Caller{Actor: authz.FromContext(ctx).User}
 	return k.people.Do(ctx, by, func(p *people.State, _ time.Time) ([]people.Event, error) {
 		e, err := decide(p)

@@ -33,6 +33,7 @@ func (s *randomizationService) PrepareRandomization(ctx context.Context, req *lo
 	}
 	resp := &loddv1.PrepareRandomizationResponse{
 		IntentId: c.request.String(), Expires: timestamppb.New(a.Receipt.At.Add(trial.IntentLife)), Participant: string(id),
+		Receipt: receipt(a.Receipt),
 	}
 	err = c.trial.View(func(st *trial.State) error {
 		p, ok := st.Participant(id)
@@ -59,17 +60,17 @@ func (s *randomizationService) CommitRandomization(ctx context.Context, req *lod
 		return nil, rpcerr.Field("intent_id", err)
 	}
 	role := trial.Role("")
-	if err := t.View(func(st *trial.State) error {
+	if err := t.Ahead(func(st *trial.State) error {
 		prepared, _, _ := st.Intent(id)
 		if p, ok := st.Participant(prepared); ok {
 			role = a.RoleAt(p.Site)
 		}
+		if role == "" {
+			return fmt.Errorf("intent %s: %w", id, trial.ErrNotFound)
+		}
 		return nil
 	}); err != nil {
 		return nil, err
-	}
-	if role == "" {
-		return nil, fmt.Errorf("intent %s: %w", id, trial.ErrNotFound)
 	}
 	if err := s.seedSecret(ctx, t); err != nil {
 		return nil, err
@@ -105,7 +106,7 @@ func (s *randomizationService) GetRandomization(ctx context.Context, req *loddv1
 			return nil, err
 		}
 	}
-	if _, err := roleFor(t, a, id); err != nil {
+	if _, err := roleFor(t.View, a, id); err != nil {
 		if req.GetIntentId() != "" {
 			return resp, nil // an intent that nobody made, or at a site that the caller doesn't reach
 		}

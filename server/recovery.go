@@ -23,7 +23,7 @@ func (s *peopleService) ProposeRecovery(ctx context.Context, req *loddv1.Propose
 		return nil, rpcerr.Field("reason", err)
 	}
 	var p proposal.Proposal
-	err = s.people.Do(ctx, ledger.Caller{Actor: by}, func(state *people.State, at time.Time) ([]people.Event, error) {
+	_, err = s.people.Do(ctx, ledger.Caller{Actor: by}, func(state *people.State, at time.Time) ([]people.Event, error) {
 		live := false
 		switch a, ok := state.Account(user); {
 		case !ok:
@@ -61,7 +61,7 @@ func (s *peopleService) ApproveRecovery(ctx context.Context, req *loddv1.Approve
 		return nil, err
 	}
 	e := people.RecoveryApproved{User: user, CodeHash: [32]byte(digest)}
-	err = s.people.Do(ctx, ledger.Caller{Actor: by}, func(p *people.State, at time.Time) ([]people.Event, error) {
+	_, err = s.people.Do(ctx, ledger.Caller{Actor: by}, func(p *people.State, at time.Time) ([]people.Event, error) {
 		if err := mayRecover(p, by, user, at); err != nil {
 			return nil, err
 		}
@@ -116,7 +116,7 @@ func (s *sessionService) Recover(ctx context.Context, req *loddv1.RecoverRequest
 	if err := s.keepHash(ctx, user, hash); err != nil {
 		return nil, err
 	}
-	err = s.people.Do(ctx, ledger.Caller{Actor: user}, func(p *people.State, at time.Time) ([]people.Event, error) {
+	_, err = s.people.Do(ctx, ledger.Caller{Actor: user}, func(p *people.State, at time.Time) ([]people.Event, error) {
 		if err := good(p, at); err != nil {
 			return nil, err
 		}

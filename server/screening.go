@@ -60,7 +60,7 @@ func (c *command) mayEnter(id trial.ParticipantID, site trial.SiteID) error {
 	if c.access.RoleAt(site) == "" {
 		return fmt.Errorf("site %s: %w", site, rpcerr.ErrDenied)
 	}
-	return c.trial.View(func(s *trial.State) error {
+	return c.trial.Ahead(func(s *trial.State) error {
 		if p, ok := s.Participant(id); ok && c.access.RoleAt(p.Site) == "" {
 			return fmt.Errorf("screening number %s: %w", id, trial.ErrExists)
 		}
@@ -71,8 +71,9 @@ func (c *command) mayEnter(id trial.ParticipantID, site trial.SiteID) error {
 // levels returns the levels of the factors in the protocol's order.
 func levels(t *ledger.Trial, given map[string]string) ([]trial.Code, error) {
 	var out []trial.Code
-	var f faults
-	err := t.View(func(s *trial.State) error {
+	err := t.Ahead(func(s *trial.State) error {
+		var f faults
+		out = nil
 		rest := maps.Clone(given)
 		for _, factor := range s.Protocol().Factors {
 			field := "levels." + string(factor.ID)
@@ -273,6 +274,6 @@ func (k *core) about(ctx context.Context, req concerning) (*command, trial.Parti
 	if err := c.faults.err(); err != nil {
 		return nil, "", "", err
 	}
-	role, err := roleFor(c.trial, c.access, p)
+	role, err := roleFor(c.trial.Ahead, c.access, p)
 	return c, p, role, err
 }

@@ -96,6 +96,16 @@ func TestTrialThatWasUnsealedIsSealedNoMoreFromAnOlderCopy(t *testing.T) {
 	isSeedKnown(t, "sealing", w.trySeal())
 }
 
+// A note that is damaged makes no seed secret again.
+func TestDamagedNoteOfAnUnsealingStopsAllocation(t *testing.T) {
+	w := newTrial(t, nil)
+	w.ready("S-1", "OSL")
+	damaged := w.store.Reopen()
+	w.must(damaged.Put(t.Context(), server.UnsealedPrefix+"T1", []byte("x")))
+	w.putBack(damaged)
+	isSeedKnown(t, "prepare", w.tryPrepare("S-1"))
+}
+
 // A server that was killed between the unsealing and its note makes up for it
 // before anybody sees the seed.
 func TestRevealNotesTheUnsealingFirst(t *testing.T) {

@@ -75,6 +75,12 @@ type Config struct {
 	Limits Limits
 	// Metrics count what the server does; they may be nil.
 	Metrics *telemetry.Metrics
+	// DiskLow reports whether the disk is nearly full, so that no new trial begins;
+	// it may be nil.
+	DiskLow func() bool
+	// Fenced is told of each trial that waits for its reconciliation, when the server
+	// is made and when somebody shows a head that it lacks; it may be nil.
+	Fenced func(trial.ID)
 	// Stats is told of every call, for metrics; it may be nil.
 	Stats stats.Handler
 
@@ -138,6 +144,7 @@ func New(c Config) (*Server, error) {
 	if k.guard, err = authz.New(authz.Config{Methods: methods, People: k.people.View, Now: k.now, Trial: k.knows, Followers: followers}); err != nil {
 		return nil, err
 	}
+	c.tellFenced(ledger.System)
 	c.Limits = c.Limits.withDefaults()
 	open, d := newStreams(c.Limits), &deadlines{limits: c.Limits}
 	s := &Server{k, grpc.NewServer(append(transport(c), chain(c, k, open, d)...)...), d}

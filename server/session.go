@@ -92,7 +92,7 @@ func (s *sessionService) join(ctx context.Context, j joining) error {
 	if err != nil {
 		return err
 	}
-	err = s.people.Do(ctx, ledger.Caller{Actor: j.user}, func(p *people.State, at time.Time) ([]people.Event, error) {
+	_, err = s.people.Do(ctx, ledger.Caller{Actor: j.user}, func(p *people.State, at time.Time) ([]people.Event, error) {
 		return s.account(p, j, at)
 	})
 	if err == nil {
@@ -175,7 +175,7 @@ func (k *core) active(user string) (active bool) {
 func (s *sessionService) Logout(ctx context.Context, _ *loddv1.LogoutRequest) (*loddv1.LogoutResponse, error) {
 	p, _ := authn.FromContext(ctx)
 	s.sessions.End(authn.Token(ctx))
-	err := s.people.Do(ctx, ledger.Caller{Actor: p.User}, func(*people.State, time.Time) ([]people.Event, error) {
+	_, err := s.people.Do(ctx, ledger.Caller{Actor: p.User}, func(*people.State, time.Time) ([]people.Event, error) {
 		return []people.Event{people.SignedOut{Session: p.Session}}, nil
 	})
 	return &loddv1.LogoutResponse{}, err

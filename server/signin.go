@@ -160,12 +160,13 @@ func (k *core) counted(ctx context.Context, user string, try func() (bool, error
 // What was mistyped for a name isn't kept, and strangers can't make the log grow
 // with names that nobody has.
 func (k *core) refuseSignIn(ctx context.Context, user string, refusal error) error {
-	return k.people.Do(ctx, ledger.Caller{Actor: trial.ServerActor}, func(p *people.State, _ time.Time) ([]people.Event, error) {
+	_, err := k.people.Do(ctx, ledger.Caller{Actor: trial.ServerActor}, func(p *people.State, _ time.Time) ([]people.Event, error) {
 		if _, known := p.Account(user); !known {
 			return nil, refusal
 		}
 		return []people.Event{people.SignInRefused{User: user}}, refusal
 	})
+	return err
 }
 
 // signIn begins a session of an account, as it was before the caller proved to
@@ -181,7 +182,7 @@ func (k *core) signIn(ctx context.Context, as people.Account, second bool) (*lod
 	if second {
 		k.sessions.Strengthen(user, session.ID)
 	}
-	err = k.people.Do(ctx, ledger.Caller{Actor: user}, func(p *people.State, _ time.Time) ([]people.Event, error) {
+	_, err = k.people.Do(ctx, ledger.Caller{Actor: user}, func(p *people.State, _ time.Time) ([]people.Event, error) {
 		if a, ok := p.Account(user); !ok || a.Disabled || a.Epoch != as.Epoch {
 			return nil, rpcerr.ErrSignIn
 		}

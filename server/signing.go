@@ -17,7 +17,7 @@ func (s *assessmentService) SignForm(ctx context.Context, req *loddv1.SignFormRe
 	if err != nil {
 		return nil, err
 	}
-	p, role, err := place(c.trial, c.access, req)
+	p, role, err := place(c.trial, c.trial.Ahead, c.access, req)
 	if err != nil {
 		return nil, err
 	}

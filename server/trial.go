@@ -31,12 +31,24 @@ func (s *trialService) CreateTrial(ctx context.Context, req *loddv1.CreateTrialR
 	if err != nil {
 		return nil, err
 	}
+	if err := s.roomFor(p.ID); err != nil {
+		return nil, err
+	}
 	a := authz.FromContext(ctx)
 	r, err := s.ledger.Create(ctx, ledger.Caller{Actor: a.User, Role: a.Role(), Request: request}, p)
 	if err != nil {
 		return nil, err
 	}
 	return &loddv1.CreateTrialResponse{TrialId: string(p.ID), Receipt: receipt(r)}, nil
+}
+
+// roomFor refuses a new trial on a disk that is nearly full: it can wait, and what
+// is left belongs to the trials that run. A repeated request gets its receipt.
+func (s *trialService) roomFor(id trial.ID) error {
+	if _, err := s.ledger.Trial(id); err == nil || !s.diskLow() {
+		return nil
+	}
+	return rpcerr.ErrDiskLow
 }
 
 func (s *trialService) SealDesign(ctx context.Context, req *loddv1.SealDesignRequest) (*loddv1.SealDesignResponse, error) {

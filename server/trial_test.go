@@ -6,9 +6,11 @@ import (
 	"testing"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
+	"github.com/lodd-rct/lodd/server"
 )
 
 func TestCreateTrial(t *testing.T) {
@@ -43,6 +45,37 @@ func TestCreateTrial(t *testing.T) {
 	}
 	_, err = create(w.id(), bytes.ReplaceAll(good, []byte("Rehearsal"), []byte("Another")))
 	refused(t, err, codes.AlreadyExists, "EXISTS")
+}
+
+// On a disk that is nearly full no trial begins; those that are there go on, and a
+// repeated request is answered as it was.
+func TestNoTrialBeginsOnALowDisk(t *testing.T) {
+	low := false
+	w := newTrial(t, func(c *server.Config) { c.DiskLow = func() bool { return low } })
+	create := func(request, id string) (*loddv1.CreateTrialResponse, error) {
+		file := bytes.ReplaceAll(w.file("protocol.yaml"), []byte("T1"), []byte(id))
+		return w.trials().CreateTrial(w.as("admin"), &loddv1.CreateTrialRequest{RequestId: request, FileName: "protocol.yaml", Protocol: file})
+	}
+	request := w.id()
+	_, err := create(request, "T2")
+	w.must(err)
+	low = true
+	_, err = create(w.id(), "T3")
+	refused(t, err, codes.ResourceExhausted, "DISK_FULL")
+	again, err := create(request, "T2")
+	w.must(err)
+	if !again.GetReceipt().GetRepeatedRequest() {
+		t.Errorf("the repeated request: %v", again)
+	}
+	w.randomize("S-1", "OSL")
+	health, err := grpc_health_v1.NewHealthClient(w.conn).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{})
+	w.must(err)
+	if health.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
+		t.Errorf("health: %v", health)
+	}
+	low = false
+	_, err = create(w.id(), "T3")
+	w.must(err)
 }
 
 func TestBuiltinProtocolMakesATrial(t *testing.T) {

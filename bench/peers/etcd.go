@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -25,7 +26,19 @@ type cluster struct {
 	endpoints []string
 }
 
-func startCluster(dir string) (*cluster, error) {
+// startCluster starts members on free ports. Somebody may take one of them
+// meanwhile: then it tries others.
+func startCluster(dir string) (c *cluster, err error) {
+	for try := range 5 {
+		c, err = startMembers(filepath.Join(dir, fmt.Sprint(try)))
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			break
+		}
+	}
+	return c, err
+}
+
+func startMembers(dir string) (*cluster, error) {
 	const n = 3
 	var peers, clients [n]url.URL
 	initial := ""

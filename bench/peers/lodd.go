@@ -50,15 +50,7 @@ func openBolt(ctx context.Context, dir string, n int) (peer, error) {
 }
 
 func openTrials(ctx context.Context, s store.Store, n int) (peer, error) {
-	secret, public, err := note.GenerateKey(rand.Reader, "bench")
-	if err != nil {
-		return nil, err
-	}
-	signer, err := note.NewSigner(secret)
-	if err != nil {
-		return nil, err
-	}
-	verifier, err := note.NewVerifier(public)
+	signer, verifier, err := newKey()
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +65,17 @@ func openTrials(ctx context.Context, s store.Store, n int) (peer, error) {
 		t.wg.Go(func() { t.own(ctx, fmt.Sprintf("t%d/conduct", i), queue) })
 	}
 	return t, nil
+}
+
+// newKey makes a key that signs checkpoints.
+func newKey() (note.Signer, note.Verifier, error) {
+	secret, public, err := note.GenerateKey(rand.Reader, "bench")
+	if err != nil {
+		return nil, nil, err
+	}
+	signer, signerErr := note.NewSigner(secret)
+	verifier, verifierErr := note.NewVerifier(public)
+	return signer, verifier, errors.Join(signerErr, verifierErr)
 }
 
 // own appends what comes for one trial.

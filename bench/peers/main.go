@@ -1,6 +1,6 @@
 // Command peers measures how many entries a second, and how soon, several
 // stores keep durably: the log of this project beside the disk itself, a naive
-// use of the same engine, immudb, PostgreSQL and etcd. All write the same
+// use of the same engine, immudb, tessera, PostgreSQL and etcd. All write the same
 // entries to the same disk in one run, in turns, so that the ratios mean
 // something where the times don't. What isn't installed is named and left out.
 package main
@@ -32,8 +32,9 @@ type peer interface {
 // A contender is a peer by its name.
 type contender struct {
 	name string
-	// single marks one that is measured with one caller only.
-	single bool
+	// together is how many entries an append keeps, which then has one caller
+	// only; 0 is one entry and every caller.
+	together int
 	// open returns the peer in an empty folder, or an error that wraps
 	// errMissing if it isn't installed.
 	open func(ctx context.Context, dir string, callers int) (peer, error)
@@ -41,20 +42,24 @@ type contender struct {
 
 var errMissing = errors.New("not installed")
 
-// contenders returns all peers. The first is the measure of the disk, the
-// second what the others are compared with.
+// first is the number of the contender with which the others are compared.
+const first = 2
+
+// contenders returns all peers. The first two are the measures of the disk, the
+// third is what the others are compared with.
 func contenders() []contender {
 	return []contender{
-		{"append + fdatasync, 256 B", true, openRaw(1)},
-		{"Lodd's log, one trial", false, openOneTrial},
-		{"Lodd's log, a trial each", false, openTrialEach},
-		{"append + fdatasync, 64 × 256 B", true, openRaw(64)},
-		{"bbolt, a transaction an entry", false, openNaive},
-		{"immudb 1.10 embedded, sync frequency 0", false, openImmudb},
-		{"PostgreSQL, insert", false, openPostgres(insert)},
-		{"PostgreSQL, hash chain and unique id", false, openPostgres(chain)},
-		{"etcd × 3, put", false, openEtcd},
-		{"Lodd's log on etcd × 3, one trial", false, openLoddEtcd},
+		{"append + fdatasync, 256 B", 1, openRaw(1)},
+		{"append + fdatasync, 64 × 256 B", 64, openRaw(64)},
+		{"Lodd's log, one trial", 0, openOneTrial},
+		{"Lodd's log, a trial each", 0, openTrialEach},
+		{"bbolt, a transaction an entry", 0, openNaive},
+		{"immudb 1.10 embedded, sync frequency 0", 0, openImmudb},
+		{"tessera on POSIX files, 1 ms batches", 0, openTessera},
+		{"PostgreSQL, insert", 0, openPostgres(insert)},
+		{"PostgreSQL, hash chain and unique id", 0, openPostgres(chain)},
+		{"etcd × 3, put", 0, openEtcd},
+		{"Lodd's log on etcd × 3, one trial", 0, openLoddEtcd},
 	}
 }
 
@@ -71,7 +76,7 @@ func run(ctx context.Context) error {
 	callers := flag.String("callers", "1,16,64,256", "numbers of callers, separated by commas")
 	rounds := flag.Int("rounds", 5, "rounds, in which all take turns")
 	turn := flag.Duration("turn", time.Second, "length of a turn")
-	only := flag.String("only", "", "measure only those whose name holds this `text`, and the first two")
+	only := flag.String("only", "", "measure only those whose name holds this `text`, and the first three")
 	dir := flag.String("dir", "", "folder on the disk to be measured (default a temporary one)")
 	flag.Parse()
 
@@ -89,7 +94,7 @@ func run(ctx context.Context) error {
 			return fmt.Errorf("callers %q: want a number from 1", text)
 		}
 		m := match{callers: n, rounds: *rounds, turn: *turn, dir: filepath.Join(base, text)}
-		m.contenders = chosen(*only, n)
+		m.contenders = chosen(*only)
 		if err := m.play(ctx, i == 0); err != nil {
 			return err
 		}
@@ -97,14 +102,13 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// chosen returns whom to measure with so many callers.
-func chosen(only string, callers int) []contender {
+// chosen returns whom to measure.
+func chosen(only string) []contender {
 	var out []contender
 	for i, c := range contenders() {
-		if c.single && callers > 1 && i > 0 || i > 1 && !strings.Contains(c.name, only) {
-			continue
+		if i <= first || strings.Contains(c.name, only) {
+			out = append(out, c)
 		}
-		out = append(out, c)
 	}
 	return out
 }

@@ -45,7 +45,7 @@ func (m match) play(ctx context.Context, name bool) (err error) {
 			return err
 		}
 		callers := m.callers
-		if c.single {
+		if c.together > 0 {
 			callers = 1
 		}
 		p, err := c.open(ctx, dir, callers)
@@ -86,7 +86,7 @@ func (p *player) turn(ctx context.Context, d time.Duration) error {
 		})
 	}
 	wg.Wait()
-	p.rates = append(p.rates, float64(len(waits))/time.Since(begin).Seconds())
+	p.rates = append(p.rates, float64(len(waits)*max(1, p.together))/time.Since(begin).Seconds())
 	p.waits = append(p.waits, waits...)
 	return failed
 }
@@ -105,19 +105,19 @@ func (p *player) calls(ctx context.Context, caller int, until time.Time) ([]time
 	return waits, nil
 }
 
-// print writes one table. A rate is the median of the rounds; the ratio is that
-// of the rates, Lodd's log in one trial over the line's.
+// print writes one table. A rate is the median of the rounds. Ratios are that of
+// the rates, Lodd's log in one trial over the line's; the rate in percent of
+// that of 64 records a sync; and the latencies over those of a single fdatasync.
 func (m match) print(players []*player) error {
 	fmt.Printf("\n%d callers, %d rounds of %v\n", m.callers, m.rounds, m.turn)
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "\tentries/s\tLodd's log is × as fast\tp50 µs\tp99 µs\tp50 / fdatasync\t")
-	ours, disk := players[1].rate(), players[0].wait(50)
+	fmt.Fprintln(w, "\tentries/s\tLodd's log is × as fast\t% of 64 a sync\tp50 µs\tp99 µs\tp50 / fdatasync\tp99 / fdatasync\t")
+	disk, some, ours := players[0], players[1], players[first]
 	for _, p := range players {
-		if p.single && m.callers > 1 {
-			ours = players[1].rate()
-		}
-		fmt.Fprintf(w, "%s\t%.0f\t%.2f\t%d\t%d\t%.1f\t\n", p.name, p.rate(), ours/p.rate(),
-			p.wait(50).Microseconds(), p.wait(99).Microseconds(), float64(p.wait(50))/float64(disk))
+		fmt.Fprintf(w, "%s\t%.0f\t%.2f\t%.1f\t%d\t%d\t%.1f\t%.1f\t\n",
+			p.name, p.rate(), ours.rate()/p.rate(), 100*p.rate()/some.rate(),
+			p.wait(50).Microseconds(), p.wait(99).Microseconds(),
+			float64(p.wait(50))/float64(disk.wait(50)), float64(p.wait(99))/float64(disk.wait(99)))
 	}
 	return w.Flush()
 }

@@ -178,10 +178,10 @@ func (a *app) archiveTable(r *audit.ArchiveReader, replayed map[string]int64) re
 func (a *app) ruling(all bool, late int64) (verified, rules string) {
 	switch {
 	case late > 0:
-		return "verified in part", a.words.say("note.replayed-part", late)
+		return a.words.say("note.is-verified-part"), a.words.say("note.replayed-part", late)
 	case all:
-		return "verified", a.words.say("note.replayed")
+		return a.words.say("note.is-verified"), a.words.say("note.replayed")
 	default:
-		return "verified", a.words.say("note.not-replayed")
+		return a.words.say("note.is-verified"), a.words.say("note.not-replayed")
 	}
 }

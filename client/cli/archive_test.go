@@ -137,7 +137,7 @@ func TestVerifyLog(t *testing.T) {
 	}{
 		{name: "key of the profile", profile: "own", replay: replays(2), stdout: "verified: log.zip, trial IPS, 3 entries; the rules of the trial hold\n"},
 		{name: "an entry after the head of conduct", profile: "own", replay: replays(1), stdout: "verified in part: log.zip, trial IPS, 3 entries; 1 entry that came after the head of conduct was not replayed\n"},
-		{name: "two of them in Norwegian", profile: "own", lang: "nb", replay: replays(0), stdout: "verified in part: log.zip, studie IPS, 3 innslag; 2 innslag som kom etter hodet til conduct, er ikke prøvd mot reglene\n"},
+		{name: "two of them in Norwegian", profile: "own", lang: "nb", replay: replays(0), stdout: "kontrollert delvis: log.zip, studie IPS, 3 oppføringer; 2 oppføringer som kom etter hodet til conduct, er ikke prøvd mot reglene\n"},
 		{name: "not the whole trial", profile: "own", replay: replays(-1), stdout: "3 entries; the rules were not applied"},
 		{name: "nobody to apply the rules", profile: "own", stdout: "3 entries; the rules were not applied"},
 		{name: "lists", profile: "own", stdout: "IPS/conduct: 2 of 3 entries\nsystem: 1 of 1 entries\n"},
@@ -147,7 +147,7 @@ func TestVerifyLog(t *testing.T) {
 		{name: "a stranger's profile", profile: stranger, code: 8, stderr: "and you verify with stranger+"},
 		{name: "no key", given: "nonsense", code: 2, stderr: "neither a key nor a file"},
 		{name: "a broken rule", profile: "own", replay: fails(broken), code: 8, stderr: "entry 1234 of IPS/conduct: it is against the rules"},
-		{name: "a broken rule in Norwegian", profile: "own", lang: "nb", replay: fails(broken), code: 8, stderr: "innslag 1234 i IPS/conduct: it is against the rules"},
+		{name: "a broken rule in Norwegian", profile: "own", lang: "nb", replay: fails(broken), code: 8, stderr: "oppføring 1234 i IPS/conduct: it is against the rules"},
 		{name: "a failure to read", profile: "own", replay: fails(errors.New("the disk is gone")), code: 1, stderr: "the disk is gone"},
 		{name: "an altered entry", profile: "own", change: swap("entry 2 of", "entry 7 of"), code: 8, stderr: "entry 2 of IPS/conduct: it isn't the entry"},
 		{name: "an altered entry, and no key", change: swap("entry 2 of", "entry 7 of"), code: 8, stderr: "entry 2 of IPS/conduct: it isn't the entry"},

@@ -23,9 +23,16 @@ func (a *app) auditVerify() *cobra.Command {
 	return a.inTrial(spec{
 		use: "verify", short: "Verify on this machine that the log was not rewritten",
 		long: `Verify on this machine that the log was not rewritten: the checkpoints are
-signed, the entries add up to them, and what was seen from here before, lists and
-entries, is still there. Below which head a witness has signed whom you trust is
-told, and when; see lodd witness trust.`,
+signed, the hashes of the entries add up to them, and what was seen from here
+before, lists and entries, is still there. Below which head a witness has signed
+whom you trust is told, and when; see lodd witness trust.
+
+What the entries say is not read: an entry that the server has lost or damaged,
+while it keeps its hash, is found by lodd audit export, which reads all that your
+role may read, and by lodd verify of that file.
+
+How large each list was is told as it was seen from here before this run: 0 the
+first time.`,
 	}, func(c trialCall) error {
 		compartments, err := c.Compartments(c.ctx, c.trial)
 		if err != nil {
@@ -72,29 +79,53 @@ func (a *app) auditAcceptFork() *cobra.Command {
 was restored. Do it only if the operator has told you when that was and what was
 lost, and the trial's sponsor knows. What was seen from here before is moved to
 the folder of evidence: it shows what is lost. Type the trial once more, or give
-it with --confirm.`,
+it with --confirm.
+
+It is also the way out if a file of what was seen was damaged on this machine: the
+file is kept as evidence, too. If the log is what it was, nothing is changed.`,
 	}, func(c trialCall) error {
-		confirm, err := a.typed(c.ctx, confirm, "ask.accept-fork")
-		if err != nil {
+		if confirm != "" && confirm != c.trial {
+			return a.misused("error.other-confirm", confirm, c.trial)
+		}
+		if confirm == "" && a.console == nil {
+			return &usageError{a.words.say("error.confirm-trial")}
+		}
+		return a.acceptFork(c, confirm)
+	})
+	cmd.Flags().StringVar(&confirm, "confirm", "", "the `TRIAL` once more")
+	return cmd
+}
+
+// acceptFork forgets what was seen of a trial whose log isn't what it was. That the
+// log is what it was is found before anybody is asked.
+func (a *app) acceptFork(c trialCall, confirm string) error {
+	err := c.Check(c.ctx, c.trial)
+	wrong, ok := errors.AsType[*client.LogError](err)
+	if err != nil && !ok {
+		return err
+	}
+	var moved []string
+	if !ok {
+		a.note("note.no-fork")
+	} else {
+		a.note("note.fork", visible(a.foundIn(wrong)))
+		if confirm, err = a.typed(c.ctx, confirm, "ask.accept-fork"); err != nil {
 			return err
 		}
 		if confirm != c.trial {
-			return &usageError{a.words.say("error.confirm-trial")}
+			return a.misused("error.other-confirm", confirm, c.trial)
 		}
-		moved, err := c.AcceptFork(c.trial)
-		if err != nil {
+		if moved, err = c.AcceptFork(c.trial); err != nil {
 			return err
 		}
 		if len(moved) == 0 {
 			a.note("note.nothing-remembered")
-			if a.settings.output == "table" {
-				return nil
-			}
 		}
-		return a.write(one("fork-acceptance", "trial", c.trial, "evidence", notNil(moved)))
-	})
-	cmd.Flags().StringVar(&confirm, "confirm", "", "the `TRIAL` once more")
-	return cmd
+	}
+	if len(moved) == 0 && a.settings.output == "table" {
+		return nil
+	}
+	return a.write(one("fork-acceptance", "trial", c.trial, "evidence", notNil(moved)))
 }
 
 func (a *app) auditList() *cobra.Command {

@@ -66,7 +66,7 @@ func (a *app) exportLog(c trialCall, path string) error {
 		return err
 	}
 	a.note("note.downloaded", path)
-	return a.write(archived(r, path, replayed))
+	return a.write(a.archived(r, path, replayed))
 }
 
 // nameFile makes a file durable and gives it its name. It replaces nothing: the
@@ -81,12 +81,17 @@ func nameFile(f *os.File, path string) error {
 	return nil
 }
 
-// archived returns a record about an archive that was written.
-func archived(r *audit.ArchiveReader, path string, replayed map[string]int64) result {
+// archived returns a record about an archive that was written. People read of the
+// rules what lodd verify says of them.
+func (a *app) archived(r *audit.ArchiveReader, path string, replayed map[string]int64) result {
 	entries := int64(0)
 	for _, l := range r.Lists {
 		entries += l.Entries
 	}
 	all, late := underRules(r.Lists, replayed)
+	if a.settings.output == "table" {
+		_, rules := a.ruling(all, late)
+		return one("audit-export", "file", path, "lists", len(r.Lists), "entries", entries, "verified", true, "rules", rules)
+	}
 	return one("audit-export", "file", path, "lists", len(r.Lists), "entries", entries, "replayed", all, "late", late, "verified", true)
 }

@@ -107,3 +107,15 @@ func TestNameFileReplacesNothing(t *testing.T) {
 		t.Errorf("the file holds %q, %v", b, err)
 	}
 }
+
+// People read that the rules weren't applied, and not a number of entries.
+func TestAuditExportForPeople(t *testing.T) {
+	for replayed, want := range map[int64]string{-1: "the rules were not applied, since", 2: "the rules of the trial hold", 1: "1 entry that came after"} {
+		w := newWorld(t, nil)
+		w.serveLog()
+		w.replay = replays(replayed)
+		if o := w.mustRun("audit", "export", "--out", filepath.Join(t.TempDir(), "log.zip"), "-o", "table"); !strings.Contains(o.stdout, "put to the rules  ") || !strings.Contains(o.stdout, want) {
+			t.Errorf("%d: %s", replayed, o.stdout)
+		}
+	}
+}

@@ -156,6 +156,9 @@ func (a *app) root() *cobra.Command {
 // markStart notes when a command begins, whoever made it. Before that cobra has
 // refused the arguments or the flags.
 func (a *app) markStart(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = counted(check)
+	}
 	if run := cmd.RunE; run != nil {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			a.started = true

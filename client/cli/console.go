@@ -120,12 +120,12 @@ func (a *app) password(ctx context.Context, fromStdin, isNew bool) (string, erro
 // secret is password for what the text with this key asks for.
 func (a *app) secret(ctx context.Context, fromStdin, isNew bool, key string) (string, error) {
 	if fromStdin {
-		return a.nextLine()
+		return a.given(a.nextLine())
 	}
 	if a.console == nil {
 		return "", &usageError{a.words.say("error.no-terminal")}
 	}
-	password, err := a.console.Secret(ctx, "lodd: "+a.words.say(key)+": ")
+	password, err := a.given(a.console.Secret(ctx, "lodd: "+a.words.say(key)+": "))
 	if err != nil || !isNew {
 		return password, err
 	}
@@ -138,6 +138,17 @@ func (a *app) secret(ctx context.Context, fromStdin, isNew bool, key string) (st
 	}
 	return password, nil
 }
+
+// given refuses a password that is empty: the server would count it as a guess.
+func (a *app) given(password string, err error) (string, error) {
+	if err != nil || password != "" {
+		return password, err
+	}
+	return "", a.misused("error.no-password")
+}
+
+// misused says that a command line can't be carried out.
+func (a *app) misused(key string, args ...any) error { return &usageError{a.words.say(key, args...)} }
 
 // nextLine returns the next line of standard input, of at most 4 KiB: a command
 // may want a password and then a code.

@@ -57,6 +57,9 @@ func (v designView) text() string {
 	return out.String()
 }
 
+// writeCells writes a line of a table.
+func writeCells(w *tabwriter.Writer, cells []string) { fmt.Fprintln(w, strings.Join(cells, "\t")) }
+
 // guesses writes the line of one observer, if there is one.
 func (v designView) guesses(w *tabwriter.Writer, name string, g *randomization.Guesses) {
 	if g != nil {

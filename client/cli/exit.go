@@ -88,7 +88,7 @@ func exitCode(err error) int {
 		return exitNotVerified
 	case is[*invalidError](err):
 		return exitInvalid
-	case is[*usageError](err), is[*fileError](err):
+	case is[*usageError](err), is[*fileError](err), is[*client.WitnessError](err):
 		return exitUsage
 	}
 	return exitOther
@@ -153,7 +153,9 @@ func (a *app) explain(err error) {
 
 // describe returns the three parts of an error message.
 func (a *app) describe(err error) (message string, details []string, hint string) {
-	if unchecked, ok := errors.AsType[*uncheckedError](err); ok {
+	if unchecked, ok := errors.AsType[*uncheckedError](err); ok && is[*client.NotLeftError](err) {
+		return a.describe(unchecked.error) // the log was checked
+	} else if ok {
 		why, more, hint := a.describe(unchecked.error)
 		return a.words.say("error.unchecked"), append([]string{why}, more...), hint
 	}
@@ -164,7 +166,7 @@ func (a *app) describe(err error) (message string, details []string, hint string
 	outcome, unknown := errors.AsType[*client.OutcomeError](err)
 	switch {
 	case unknown:
-		message, details = a.words.say("error.unknown"), []string{outcome.Err.Error()}
+		message, details = a.words.say("error.unknown"), []string{a.unanswered(outcome.Err)}
 		if refusal, ok := errors.AsType[*client.Error](err); ok && refusal.Number != "" {
 			details = append(details, a.words.say("hint.internal", refusal.Number))
 		}
@@ -175,8 +177,7 @@ func (a *app) describe(err error) (message string, details []string, hint string
 	case errors.Is(err, context.Canceled), errors.Is(err, errStopped):
 		message = a.words.say("error.stopped")
 	case errors.Is(err, client.ErrNotReached):
-		message, hint = a.words.say("error.not-reached", a.settings.server), a.words.say("hint.not-reached")
-		details = []string{strings.TrimPrefix(err.Error(), client.ErrNotReached.Error()+": ")}
+		message, details, hint = a.describeNotReached(err)
 	case errors.Is(err, client.ErrNoSession):
 		message, hint = a.words.say("error.no-session"), a.words.say("hint.SIGN_IN_NEEDED")
 	case is[*client.CertificateError](err):
@@ -184,12 +185,9 @@ func (a *app) describe(err error) (message string, details []string, hint string
 		hint = a.words.say("hint.certificate")
 	case is[*client.LogError](err):
 		e, _ := errors.AsType[*client.LogError](err)
-		message, hint = e.Error(), a.words.say("hint.log")
-		if e.Shorter || e.Behind {
-			hint = a.words.say("hint.log-shorter")
-			if a.memory != "" { // a witness's own, which accept-fork leaves alone
-				hint = a.words.say("hint.log-shorter-witness", a.memory)
-			}
+		message, hint = a.foundIn(e), a.words.say("hint.log")
+		if text := a.hintOfLog(e); text != "" {
+			hint = text
 		}
 	case is[*usageError](err):
 		hint = a.words.say("hint.usage")
@@ -204,6 +202,30 @@ func (a *app) describe(err error) (message string, details []string, hint string
 		message, hint = r.message, r.hint
 	}
 	return message, details, hint
+}
+
+// describeNotReached says of a call that did nothing whether the server wasn't
+// reached, or has answered that it doesn't know.
+func (a *app) describeNotReached(err error) (message string, details []string, hint string) {
+	message, details, hint = a.words.say("error.not-reached", a.settings.server), []string{a.unanswered(err)}, a.words.say("hint.not-reached")
+	if refusal, ok := errors.AsType[*client.Error](err); ok && refusal.Reason != loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED {
+		message, hint = a.words.say("error.not-answered", a.settings.server), a.words.say("hint.not-answered")
+	}
+	return message, details, hint
+}
+
+// unanswered says why a call got no answer.
+func (a *app) unanswered(err error) string {
+	refusal, ok := errors.AsType[*client.Error](err)
+	switch {
+	case !ok && errors.Is(err, context.DeadlineExceeded):
+		return a.words.say("error.late")
+	case !ok:
+		return strings.TrimPrefix(err.Error(), client.ErrNotReached.Error()+": ")
+	case refusal.Code == codes.DeadlineExceeded && refusal.Message == context.DeadlineExceeded.Error():
+		return a.words.say("error.late")
+	}
+	return refusal.Message
 }
 
 // describeCertificate says whose certificate was shown instead of the trial's,

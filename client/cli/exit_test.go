@@ -191,7 +191,7 @@ func TestUsage(t *testing.T) {
 		{"export download first", "is no lock"},
 		{"form submit OSL-1 m6 job", "no terminal"},
 		{"login", "no terminal to ask for the password"},
-		{"verify", "accepts 1 arg(s)"},
+		{"verify", "the command is: lodd verify FILE [flags]; 0 arguments were given"},
 		{"verify absent.zip", "absent.zip: no such file"},
 	} {
 		w := newWorld(t, nil)
@@ -229,6 +229,28 @@ func TestFaultsOfTheServerTellTheirNumber(t *testing.T) {
 		_, details, hint := a.describe(&client.OutcomeError{RequestID: "r-1", Err: fault})
 		if !strings.Contains(strings.Join(details, " "), "4711-x") || !strings.Contains(hint, "r-1") {
 			t.Errorf("%s: %q, %q", lang, details, hint)
+		}
+	}
+}
+
+// A server that answers that it doesn't know was reached, and a call that got no
+// answer in time is told without the words of the network's layers.
+func TestWhatIsSaidOfCallsWithoutAnAnswer(t *testing.T) {
+	late := &client.Error{Code: codes.DeadlineExceeded, Message: context.DeadlineExceeded.Error()}
+	unknown := &client.Error{Code: codes.Unavailable, Reason: loddv1.ErrorReason_ERROR_REASON_OUTCOME_UNKNOWN, Message: "in the server's words"}
+	for _, tt := range []struct {
+		err            error
+		message, cause string
+	}{
+		{fmt.Errorf("%w: %w", client.ErrNotReached, unknown), "was reached and could not answer", "in the server's words"},
+		{fmt.Errorf("%w: %w (%w)", client.ErrNotReached, context.DeadlineExceeded, late), "was not reached", "no answer came in time"},
+		{&client.OutcomeError{Err: fmt.Errorf("%w (%w)", context.DeadlineExceeded, late)}, "we do not know yet", "no answer came in time"},
+		{fmt.Errorf("%w: %w", client.ErrNotReached, context.DeadlineExceeded), "was not reached", "no answer came in time"},
+	} {
+		a := &app{words: newWords("en")}
+		message, details, _ := a.describe(tt.err)
+		if !strings.Contains(message, tt.message) || strings.Join(details, "; ") != tt.cause {
+			t.Errorf("%v: %q, %q", tt.err, message, details)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/client"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 )
@@ -58,7 +59,7 @@ is verified; a file that does not verify is deleted.`,
 		if err != nil || lock < 1 {
 			return &usageError{a.words.say("error.lock", c.args[0])}
 		}
-		verifier, err := note.NewVerifier(a.profile.ExportKey)
+		verifier, err := audit.NewVerifier(a.profile.ExportKey)
 		if err != nil {
 			return &usageError{a.words.say("error.no-export-key")}
 		}

@@ -137,7 +137,7 @@ func TestVerify(t *testing.T) {
 		{"key beside it, in quiet", "beside --quiet", [2]string{}, 0, "verified: ", "with the line Export key in the sealing record"},
 		{"key beside it, with the profile of another server", "both", [2]string{}, 0, "verified: ", "with the line Export key in the sealing record"},
 		{"altered, with the profile of another server", "both", [2]string{"id\n1\n", "id\n2\n"}, exitNotVerified, "", "subjects.csv"},
-		{"no key", "none", [2]string{}, exitNotVerified, "", "no key to verify with"},
+		{"no key", "none", [2]string{}, exitUsage, "", "no key to verify with"},
 		{"not a key", "nonsense", [2]string{}, exitUsage, "", "neither a key nor a file"},
 		{"another key", "stranger", [2]string{}, exitNotVerified, "", "it was signed with lodd/export+"},
 		{"altered", "profile", [2]string{"id\n1\n", "id\n2\n"}, exitNotVerified, "", "subjects.csv"},

@@ -6,13 +6,12 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"unicode"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -82,7 +81,7 @@ func (a *app) write(r result) error {
 	case "csv":
 		err = r.csv(&b)
 	default:
-		err = r.table(&b, a.words)
+		r.table(&b, a.words)
 	}
 	if err == nil {
 		_, err = a.deps.Stdout.Write(b.Bytes())
@@ -171,44 +170,60 @@ func noFormula(text string) string {
 	return text
 }
 
-func (r result) table(b *bytes.Buffer, words *words) error {
-	var padded bytes.Buffer
-	w := tabwriter.NewWriter(&padded, 0, 0, 2, ' ', 0)
-	if r.list == "" {
-		for i, column := range r.columns {
-			writeCells(w, []string{words.heading(column), cell(r.rows[0][i], words)})
-		}
-	} else {
-		r.tableRows(w, words)
+func (r result) table(b *bytes.Buffer, words *words) {
+	if r.list != "" {
+		writeColumns(b, r.cells(words))
+		return
 	}
-	if err := w.Flush(); err != nil {
-		return err
+	var lines [][]string
+	for i, column := range r.columns {
+		lines = append(lines, []string{words.heading(column), cell(r.rows[0][i], words)})
 	}
-	for line := range strings.Lines(padded.String()) {
-		fmt.Fprintln(b, strings.TrimRight(line, " \n")) // an empty last cell leaves blanks
-	}
-	return nil
+	writeColumns(b, lines)
 }
 
-// tableRows writes the headings and the rows of a list.
-func (r result) tableRows(w io.Writer, words *words) {
+// cells returns the headings and the rows of a list.
+func (r result) cells(words *words) [][]string {
 	var headings []string
 	for _, column := range r.columns {
 		headings = append(headings, strings.ToUpper(words.heading(column)))
 	}
-	writeCells(w, headings)
+	lines := [][]string{headings}
 	for _, row := range r.rows {
 		var cells []string
 		for _, value := range row {
 			cells = append(cells, cell(value, words))
 		}
-		writeCells(w, cells)
+		lines = append(lines, cells)
 	}
+	return lines
 }
 
-// writeCells writes a line of a table.
-func writeCells(w io.Writer, cells []string) {
-	fmt.Fprintln(w, strings.Join(cells, "\t"))
+// maxPadded is the widest cell, in characters, for which the others of its column
+// are padded: a hash has 64. One that is wider stands there whole, and moves only
+// what follows in its own line.
+const maxPadded = 72
+
+// writeColumns writes the lines of a table, two blanks between columns.
+func writeColumns(b *bytes.Buffer, lines [][]string) {
+	var widths []int
+	for _, line := range lines {
+		for i, text := range line {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			if n := utf8.RuneCountInString(text); n <= maxPadded {
+				widths[i] = max(widths[i], n)
+			}
+		}
+	}
+	for _, line := range lines {
+		var padded strings.Builder
+		for i, text := range line {
+			fmt.Fprintf(&padded, "%-*s  ", widths[i], text)
+		}
+		fmt.Fprintln(b, strings.TrimRight(padded.String(), " ")) // an empty last cell leaves blanks
+	}
 }
 
 // cell returns a value for people. Control characters could move the cursor or

@@ -27,6 +27,15 @@ func (a *app) exists(err error, message, hint string) error {
 	return &rewordedError{err, a.words.say(message), a.words.say(hint)}
 }
 
+// noRoom words the refusal of a new trial on a disk that is full, or nearly so:
+// whoever works in another trial is not concerned yet.
+func (a *app) noRoom(err error) error {
+	if !client.HasReason(err, loddv1.ErrorReason_ERROR_REASON_DISK_FULL) {
+		return err
+	}
+	return &rewordedError{err, a.words.say("error.trial-no-room"), a.words.say("hint.trial-no-room")}
+}
+
 // unknownTrial words the refusal of a call about a trial in which the user has
 // no role. The server doesn't tell that from a trial that isn't there, nor from
 // a role that doesn't allow what was asked; but it lists the user's trials.

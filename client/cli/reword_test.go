@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -44,6 +45,19 @@ func TestWhatExistsIsNamed(t *testing.T) {
 		o := w.run(strings.Fields(args)...)
 		if o.code != exitConflict || !strings.Contains(o.stderr, tt.want) || strings.Contains(o.stderr, "other content") || strings.Count(o.stderr, "\n") != 2 {
 			t.Errorf("%s: exit %d, %s", args, o.code, o.stderr)
+		}
+	}
+}
+
+// On a disk that is full, or nearly so, no trial is made, and the others go on: the
+// words for any other call would say too much.
+func TestNoRoomForATrialIsSaid(t *testing.T) {
+	for lang, want := range map[string]string{"en": "full or nearly full, no trial was made", "nb": "full eller nesten full, ingen studie er opprettet"} {
+		w := newWorld(t, map[string]any{"CreateTrial": refusal(t, codes.ResourceExhausted, "DISK_FULL")})
+		w.stdin = "{}"
+		o := w.run("--lang", lang, "trial", "create", "-f", "-")
+		if o.code != exitOther || !strings.Contains(o.stderr, want) || strings.Count(o.stderr, "\n") != 2 {
+			t.Errorf("%s: exit %d, %s", lang, o.code, o.stderr)
 		}
 	}
 }
@@ -250,12 +264,21 @@ func TestVerifyLogAsTable(t *testing.T) {
 	}
 }
 
-// Where nothing was seen of a trial, there is nothing to accept, and that is said.
+// Where nothing is wrong, there is nothing to accept: that is said, nobody is
+// asked, and what was seen stays.
 func TestAcceptForkOfNothing(t *testing.T) {
 	w, _ := newAudited(t)
+	w.console = &script{}
+	w.mustRun("audit", "verify")
+	if o := w.mustRun("audit", "accept-fork", "-o", "table"); o.stdout != "" {
+		t.Errorf("%q", o.stdout)
+	}
+	if seen, err := filepath.Glob(filepath.Join(w.dirs.Checkpoints(), "*.checkpoint")); err != nil || len(seen) == 0 {
+		t.Errorf("what was seen is forgotten: %v", err)
+	}
 	for output, stdout := range map[string]string{"table": "", "json": `{"schema":"lodd.fork-acceptance/1","trial":"IPS","evidence":[]}` + "\n"} {
 		o := w.mustRun("audit", "accept-fork", "--confirm", "IPS", "-o", output)
-		if o.stdout != stdout || !strings.Contains(o.stderr, "nothing was remembered of this trial here") {
+		if o.stdout != stdout || !strings.Contains(o.stderr, "there is nothing to accept, and nothing was changed") {
 			t.Errorf("%s: %q, %q", output, o.stdout, o.stderr)
 		}
 	}

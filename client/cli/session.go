@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -63,45 +65,39 @@ The invitation names the server and proves which one it is.`,
 	return cmd
 }
 
-// join uses up an invitation at the first of its addresses that answers.
+// join uses up an invitation at the first of its addresses that answers. All of
+// them are kept: another one may answer tomorrow.
 func (a *app) join(ctx context.Context, i invite.Invite, how proving, req *loddv1.JoinRequest) error {
-	var err error
-	for _, address := range i.Addresses {
-		a.settings.server = address
-		var c *client.Client
-		if c, err = a.connect(address, i.Pin, ""); err != nil {
-			return err
-		}
-		if how.atProvider() {
-			req.IdToken, req.Nonce, err = a.vouched(ctx, c, how, false)
-		}
-		if err == nil {
-			_, err = c.Session().Join(ctx, req)
-		}
-		c.Close()
-		if errors.Is(err, client.ErrNotReached) && ctx.Err() == nil {
-			continue
-		}
-		unknown := errors.Is(err, client.ErrOutcomeUnknown)
-		if err != nil && !unknown {
-			return a.exists(err, "error.name-taken", "hint.name-taken")
-		}
-		// Also after a lost answer: signing in then tells what became of it.
-		if a.profile.Pin != i.Pin {
-			a.profile = client.Profile{Lang: a.profile.Lang} // another server: nothing of the old one holds
-		}
-		a.profile.Server, a.profile.Pin, a.profile.User = address, i.Pin, req.GetUser()
-		if saveErr := a.dirs.SaveProfile(a.profile); saveErr != nil {
-			return saveErr
-		}
-		if unknown {
-			return &hintError{err, a.words.say("hint.joined-maybe")}
-		}
-		a.note("note.joined", i.Server, req.GetUser())
-		a.settings.pin = i.Pin
-		return a.login(ctx, how, req.GetUser(), req.GetPassword())
+	a.settings.server = strings.Join(i.Addresses, ",")
+	c, err := a.connect(a.settings.server, i.Pin, "")
+	if err != nil {
+		return err
 	}
-	return err
+	if how.atProvider() {
+		req.IdToken, req.Nonce, err = a.vouched(ctx, c, how, false)
+	}
+	if err == nil {
+		_, err = c.Session().Join(ctx, req)
+	}
+	c.Close()
+	unknown := errors.Is(err, client.ErrOutcomeUnknown)
+	if err != nil && !unknown {
+		return a.exists(err, "error.name-taken", "hint.name-taken")
+	}
+	// Also after a lost answer: signing in then tells what became of it.
+	if a.profile.Pin != i.Pin {
+		a.profile = client.Profile{Lang: a.profile.Lang} // another server: nothing of the old one holds
+	}
+	a.profile.Server, a.profile.Pin, a.profile.User = a.settings.server, i.Pin, req.GetUser()
+	if saveErr := a.dirs.SaveProfile(a.profile); saveErr != nil {
+		return saveErr
+	}
+	if unknown {
+		return &hintError{err, a.words.say("hint.joined-maybe")}
+	}
+	a.note("note.joined", i.Server, req.GetUser())
+	a.settings.pin = i.Pin
+	return a.login(ctx, how, req.GetUser(), req.GetPassword())
 }
 
 func (a *app) loginCommand() *cobra.Command {
@@ -181,10 +177,25 @@ func (a *app) learn(me *loddv1.WhoAmIResponse) error {
 	if p.ExportKey != "" && p.ExportKey != me.GetExportKey() {
 		return &notVerifiedError{message: a.words.say("error.key-changed", "export_key")}
 	}
-	p.Server, p.Pin, p.User = a.settings.server, a.settings.pin, me.GetUser()
+	if !among(a.settings.server, p.Server) {
+		p.Server = a.settings.server
+	}
+	p.Pin, p.User = a.settings.pin, me.GetUser()
 	p.LogKey, p.ExportKey = me.GetLogKey(), me.GetExportKey()
 	a.profile = p
 	return a.dirs.SaveProfile(p)
+}
+
+// among reports whether all addresses are known: whoever names one of them for
+// once doesn't forget the others.
+func among(addresses, known string) bool {
+	all := strings.Split(known, ",")
+	for address := range strings.SplitSeq(addresses, ",") {
+		if !slices.Contains(all, address) {
+			return false
+		}
+	}
+	return true
 }
 
 func (a *app) logoutCommand() *cobra.Command {

@@ -62,7 +62,7 @@ func TestJoin(t *testing.T) {
 		t.Errorf("asked to join as %v", req)
 	}
 	p, err := w.dirs.LoadProfile()
-	if diff := cmp.Diff(client.Profile{Server: "lodd.test:443", Pin: w.pin, LogKey: "log", ExportKey: "export", User: "kari"}, p); err != nil || diff != "" {
+	if diff := cmp.Diff(client.Profile{Server: "gone.test:443,lodd.test:443", Pin: w.pin, LogKey: "log", ExportKey: "export", User: "kari"}, p); err != nil || diff != "" {
 		t.Error(err, diff)
 	}
 	s, err := w.dirs.LoadSession(w.pin, t0)
@@ -72,6 +72,32 @@ func TestJoin(t *testing.T) {
 	config, err := os.ReadFile(filepath.Join(w.dirs.Config, "config.toml"))
 	if err != nil || strings.Contains(string(config), "fresh-token") || strings.Contains(string(config), password) {
 		t.Errorf("a secret in the profile: %s, %v", config, err)
+	}
+}
+
+// An empty password is refused on this machine: the server would count it.
+func TestAnEmptyPasswordIsNotSent(t *testing.T) {
+	w, text := newcomer(t)
+	for _, args := range [][]string{{"join", text, "--user", "kari", "--name", "Kari", "--password-stdin"}, {"login", "--user", "kari", "--server", "lodd.test:443", "--password-stdin"}, {"login", "--user", "kari", "--server", "lodd.test:443"}} {
+		w.stdin, w.console = "\n", &script{answers: []string{""}}
+		w.env["LODD_PIN"] = w.pin
+		if o := w.run(args...); o.code != exitUsage || !strings.Contains(o.stderr, "no password was given") || len(w.fake.calls) != 0 {
+			t.Errorf("%s: exit %d, %s%v", args[0], o.code, o.stderr, w.fake.calls)
+		}
+	}
+}
+
+// Whoever names one of the server's addresses, or none, keeps all of them; a new one
+// takes their place.
+func TestLoginKeepsTheAddresses(t *testing.T) {
+	for given, want := range map[string]string{"": "gone.test:443,lodd.test:443", "lodd.test:443": "gone.test:443,lodd.test:443", "new.test:443,lodd.test:443": "new.test:443,lodd.test:443"} {
+		w, _ := newcomer(t)
+		w.saveProfile(client.Profile{Server: "gone.test:443,lodd.test:443", Pin: w.pin, User: "kari"})
+		w.stdin, w.env["LODD_SERVER"] = password, given
+		w.mustRun("login", "--password-stdin")
+		if p, err := w.dirs.LoadProfile(); err != nil || p.Server != want {
+			t.Errorf("%q: %q, %v", given, p.Server, err)
+		}
 	}
 }
 

@@ -21,7 +21,7 @@ type flags struct {
 }
 
 func (f *flags) register(set *pflag.FlagSet) {
-	set.StringVar(&f.server, "server", "", "address of the server, `HOST:PORT` (LODD_SERVER)")
+	set.StringVar(&f.server, "server", "", "address of the server, `HOST:PORT`, or several with commas between (LODD_SERVER)")
 	set.StringVar(&f.trial, "trial", "", "`ID` of the trial (LODD_TRIAL)")
 	set.StringVar(&f.lang, "lang", "", "language for people, `nb|en` (LODD_LANG)")
 	set.StringVarP(&f.output, "output", "o", "", "`table|json|jsonl|csv`; table on a terminal, else json (LODD_OUTPUT)")

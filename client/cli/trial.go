@@ -50,7 +50,7 @@ func (a *app) trialCreate() *cobra.Command {
 		}
 		answer, err := c.Trials().CreateTrial(c.ctx, &loddv1.CreateTrialRequest{RequestId: id, FileName: fileName(path), Protocol: file})
 		if err != nil {
-			return a.exists(err, "error.trial-exists", "hint.trial-exists")
+			return a.noRoom(a.exists(err, "error.trial-exists", "hint.trial-exists"))
 		}
 		return a.write(receiptOf("creation", answer.GetReceipt(), "trial", answer.GetTrialId()))
 	})

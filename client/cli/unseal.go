@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/client"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 )
@@ -166,7 +167,7 @@ that was kept since day 0 with --record, here or with lodd verify.`,
 		if err != nil {
 			return err
 		}
-		verifier, err := note.NewVerifier(a.profile.ExportKey)
+		verifier, err := audit.NewVerifier(a.profile.ExportKey)
 		if err != nil {
 			return &usageError{a.words.say("error.no-export-key")}
 		}

@@ -70,6 +70,8 @@ func TestVerifyUnsealed(t *testing.T) {
 		{name: "another trial", change: in(designTxt, "trial: IPS", "trial: SPI"), code: 8, stderr: "the bundle is of the trial SPI, want IPS"},
 		{name: "no design", change: in(designTxt, "format:", "fermat:"), code: 8, stderr: "design.txt, line 1"},
 		{name: "another slot", change: in(allocationsCSV, "OSL,1,", "OSL,2,"), code: 8, stderr: "another one than in allocations.csv"},
+		{name: "an arm that the design lacks", change: withArm("2"), code: 8, stderr: "allocation 0 has the arm 2, and the design has 2 arms, from 0"},
+		{name: "a list of names as long as an arm's number", change: withArm("16000000"), code: 8, stderr: "allocation 0 has the arm 16000000"},
 		{name: "no number of an entry", change: withoutEntry, code: 8, stderr: `participants.csv: allocation 0: strconv.ParseInt: parsing ""`},
 		{name: "a row that is missing", change: in(participantsCSV, "\r\n0,", "\r\n"), code: 8, stderr: "participants.csv: "},
 		{name: "another participant to analyse", change: in(participantsCSV, "OSL-2", "OSL-9"), code: 8, stderr: "participants.csv: allocation 1 is another one"},
@@ -100,6 +102,20 @@ func TestVerifyUnsealed(t *testing.T) {
 				t.Errorf("exit %d with the output %q", o.code, o.stdout)
 			}
 		})
+	}
+}
+
+// withArm gives the first allocation another arm.
+func withArm(arm string) func(name, text string) string {
+	return func(name, text string) string {
+		if name == allocationsCSV {
+			rows := strings.Split(text, "\n")
+			fields := strings.Split(rows[1], ",")
+			fields[5] = arm
+			rows[1] = strings.Join(fields, ",")
+			text = strings.Join(rows, "\n")
+		}
+		return text
 	}
 }
 

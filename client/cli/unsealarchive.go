@@ -17,10 +17,10 @@ import (
 	"github.com/lodd-rct/lodd/randomization/table"
 )
 
-// holdToLog checks a reveal against an archive of the log: the heads in the
-// bundle are those of the same lists, the log has these allocations and gave up
-// these slots, in this order and no other, and it was bound to this commitment, contribution and order of
-// arms.
+// holdToLog checks a reveal against an archive of the log: it is all of the trial,
+// and holds to its rules; the heads in the bundle are those of the same lists, the
+// log has these allocations and gave up these slots, in this order and no other,
+// and it was bound to this commitment, contribution and order of arms.
 func (a *app) holdToLog(ctx context.Context, r *reveal, path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -34,6 +34,9 @@ func (a *app) holdToLog(ctx context.Context, r *reveal, path string) error {
 	if log.Trial != r.Trial {
 		return &notVerifiedError{message: a.words.say("error.archive-trial", log.Trial, r.Trial)}
 	}
+	if err := a.wholeTrial(log); err != nil {
+		return err
+	}
 	if a.profile.LogKey == "" { // as when the archive itself is verified
 		fmt.Fprintf(a.deps.Stderr, "lodd: %s\n", visible(a.words.say("note.key-inside", log.Key)))
 	}
@@ -44,10 +47,6 @@ func (a *app) holdToLog(ctx context.Context, r *reveal, path string) error {
 		}
 	}
 	for _, name := range []string{r.Trial + "/conduct", r.Trial + "/allocation"} {
-		i := slices.IndexFunc(log.Lists, func(l audit.ArchivedList) bool { return l.List == name })
-		if i < 0 || !log.Lists[i].Whole() {
-			return &usageError{a.words.say("error.archive-part", name)}
-		}
 		if err := c.read(log, name); err != nil {
 			return err
 		}
@@ -56,6 +55,30 @@ func (a *app) holdToLog(ctx context.Context, r *reveal, path string) error {
 		return err
 	}
 	r.archive = true
+	return nil
+}
+
+// wholeTrial checks that an archive holds all of a trial, and that each entry keeps
+// its rules. Else whoever writes the log could enter afterwards what explains other
+// arms, such as another contribution to the seed.
+func (a *app) wholeTrial(log *audit.ArchiveReader) error {
+	for _, compartment := range []string{"conduct", "outcome", "delivery", "allocation"} {
+		name := log.Trial + "/" + compartment
+		i := slices.IndexFunc(log.Lists, func(l audit.ArchivedList) bool { return l.List == name })
+		if i < 0 || !log.Lists[i].Whole() {
+			return &usageError{a.words.say("error.archive-part", name)}
+		}
+	}
+	replayed, err := a.replay(log)
+	if err != nil {
+		return err
+	}
+	switch all, late := underRules(log.Lists, replayed); {
+	case late > 0:
+		return &usageError{a.words.say("error.archive-late", late)}
+	case !all:
+		return &usageError{a.words.say("error.archive-no-rules")}
+	}
 	return nil
 }
 
@@ -111,6 +134,8 @@ func (c *logCheck) entry(e *logv1.Entry, index int64, hash string) error {
 		}
 	case e.GetDesignSealed() != nil:
 		c.commitment, c.entropy = e.GetDesignSealed().GetCommitment(), nil
+	case e.GetEntropyContributed() != nil && c.entropy != nil:
+		return c.differs(fmt.Sprintf("entry %d of conduct is another contribution to the seed", index))
 	case e.GetEntropyContributed() != nil:
 		c.entropy = e.GetEntropyContributed().GetEntropy()
 	case e.GetReconciled() != nil:

@@ -4,10 +4,14 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
+	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/client"
 	logv1 "github.com/lodd-rct/lodd/proto/lodd/log/v1"
 	"github.com/lodd-rct/lodd/randomization"
 	"github.com/lodd-rct/lodd/server/export"
+	"github.com/lodd-rct/lodd/server/trial"
 )
 
 // lost changes an entry that gave up so many slots.
@@ -122,6 +126,77 @@ func TestVerifyUnsealedAgainstTheLog(t *testing.T) {
 				(tt.code == 0) != strings.Contains(o.stdout, "the log holds these 5 allocations and no other") ||
 				(tt.code == 0) != strings.Contains(o.stdout, "1 slot was lost in a restore, as the log says, and nobody has it") ||
 				tt.code == 0 && o.stderr != "" {
+				t.Errorf("exit %d, want %d\n%s\nstderr %q, want %q", o.code, tt.code, o.stdout, o.stderr, tt.stderr)
+			}
+		})
+	}
+}
+
+// Whoever writes the log can enter another contribution when the arms are known, and
+// reveal the arms that follow from it. The rules refuse that, and so does this check
+// by itself.
+func TestVerifyUnsealedTakesOneContribution(t *testing.T) {
+	w := newWorld(t, nil)
+	w.saveProfile(client.Profile{LogKey: w.key, ExportKey: w.key})
+	e := w.end(nil)
+	other := []byte("what pleases")
+	if err := e.contribute(other); err != nil {
+		t.Fatal(err)
+	}
+	b, err := proto.Marshal(&logv1.Entry{Kind: &logv1.Entry_EntropyContributed{EntropyContributed: &logv1.EntropyContributed{Entropy: other}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.conduct = append(e.conduct, b)
+	e.reveal.Heads[0] = e.head(trial.Conduct, e.conduct)
+	o := w.run("verify", w.file("unsealed.zip", string(e.bundle(w, nil))), "--record", w.file("record.txt", e.record(withAwaited)), "--archive", e.archive(w, len(e.conduct)))
+	if o.code != exitNotVerified || o.stdout != "" || !strings.Contains(o.stderr, "entry 12 of conduct is another contribution to the seed") {
+		t.Errorf("exit %d\n%s\n%s", o.code, o.stdout, o.stderr)
+	}
+}
+
+// replaysAll is a check that finds every entry to be in order.
+func replaysAll(a *audit.ArchiveReader) (map[string]int64, error) {
+	replayed := map[string]int64{}
+	for _, l := range a.Lists {
+		replayed[l.List] = l.Entries
+	}
+	return replayed, nil
+}
+
+// What isn't in the archive, or wasn't put to the rules, could explain any arms: who
+// writes the log may add a second contribution to the seed when the arms are known.
+func TestVerifyUnsealedAgainstAllOfTheLog(t *testing.T) {
+	again := &audit.ArchiveError{List: "IPS/conduct", Index: 12, Reason: "it is against the rules"}
+	all := replaysAll
+	for _, tt := range []struct {
+		name   string
+		change func(*ended)
+		replay func(*audit.ArchiveReader) (map[string]int64, error)
+		code   int
+		stderr string
+	}{
+		{"as it is", nil, all, 0, ""},
+		{"no delivery", func(e *ended) { e.delivery = nil }, all, 2, "doesn't hold all of IPS/delivery"},
+		{"no outcome", func(e *ended) { e.outcome = nil }, all, 2, "doesn't hold all of IPS/outcome"},
+		{"against the rules", nil, fails(again), 8, "entry 12 of IPS/conduct: it is against the rules"},
+		{"two entries that are late", func(e *ended) { e.delivery = [][]byte{{1}, {2}} }, func(a *audit.ArchiveReader) (map[string]int64, error) {
+			replayed, err := all(a)
+			replayed["IPS/delivery"] = 0
+			return replayed, err
+		}, 2, "2 entries of the archive came after the head of conduct"},
+		{"no rules", nil, replays(-1), 2, "the rules of the trial were not applied"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			w.replay = tt.replay
+			w.saveProfile(client.Profile{LogKey: w.key, ExportKey: w.key})
+			e := w.end(nil)
+			if tt.change != nil {
+				tt.change(e)
+			}
+			o := w.run("verify", w.file("unsealed.zip", string(e.bundle(w, nil))), "--record", w.file("record.txt", e.record(withAwaited)), "--archive", e.archive(w, len(e.conduct)))
+			if o.code != tt.code || !strings.Contains(o.stderr, tt.stderr) || (tt.code == 0) != (o.stdout != "") {
 				t.Errorf("exit %d, want %d\n%s\nstderr %q, want %q", o.code, tt.code, o.stdout, o.stderr, tt.stderr)
 			}
 		})

@@ -148,7 +148,11 @@ func (r *reveal) readParticipants(in *bytes.Reader) error {
 			return err
 		}
 	}
+	r.arms = make([]string, len(r.Design.ArmRatio()))
 	for i, row := range rows[1:] {
+		if arm := int(r.Allocations[i].Arm); arm >= len(r.arms) {
+			return fmt.Errorf("%s: allocation %d has the arm %d, and the design has %d arms, from 0", table.UnsealedFolder+table.AllocationsFile, i, arm, len(r.arms))
+		}
 		// A text that a spreadsheet would take for a formula has an apostrophe before it.
 		field := func(name string) string { return strings.TrimPrefix(row[at[name]], "'") }
 		a := r.Allocations[i]
@@ -175,9 +179,6 @@ func (r *reveal) readParticipants(in *bytes.Reader) error {
 func (r *reveal) named(arm randomization.Arm, name string) bool {
 	if arm == randomization.NoArm {
 		return name == ""
-	}
-	for len(r.arms) <= int(arm) {
-		r.arms = append(r.arms, "")
 	}
 	if r.arms[arm] == "" && name != "" && !slices.Contains(r.arms, name) {
 		r.arms[arm] = name
@@ -243,7 +244,7 @@ func (a *app) writeReveal(r reveal, path string) error {
 		}
 	}
 	for _, l := range lines {
-		if _, err := fmt.Fprintf(a.deps.Stdout, "verified: %s\n", visible(l)); err != nil {
+		if _, err := fmt.Fprintf(a.deps.Stdout, "%s: %s\n", a.words.say("note.is-verified"), visible(l)); err != nil {
 			return err
 		}
 	}

@@ -24,7 +24,7 @@ import (
 type ended struct {
 	reveal              export.Reveal
 	conduct, allocation [][]byte
-	outcome             [][]byte // none unless a test adds some
+	outcome, delivery   [][]byte // empty unless a test adds some; nil is left out of the archive
 	logOf               string   // the trial that the archive names
 }
 
@@ -44,7 +44,10 @@ func (w *world) end(change func(*logv1.Entry)) *ended {
 	salt, err := randomization.SaltFromBytes(bytes.Repeat([]byte{2}, 32))
 	must(err)
 	dice := []byte("4 2 6 6")
-	e := &ended{logOf: "IPS", reveal: export.Reveal{
+	if w.replay == nil {
+		w.replay = replaysAll
+	}
+	e := &ended{logOf: "IPS", outcome: [][]byte{}, delivery: [][]byte{}, reveal: export.Reveal{
 		Trial: "IPS", At: t0, Lock: trial.Lock{Number: 2, At: t0}, Key: [32]byte{1}, SealingRecord: "SEALING RECORD\n",
 		Arms: []trial.Arm{{ID: "ips", Ratio: 1}, {ID: "tau", Ratio: 1}},
 		Randomization: randomization.Reveal{
@@ -176,7 +179,7 @@ func (e *ended) archive(w *world, n int) string {
 	for _, list := range []struct {
 		in      trial.Compartment
 		entries [][]byte
-	}{{trial.Allocation, e.allocation}, {trial.Conduct, e.conduct[:n]}, {trial.Outcome, e.outcome}} {
+	}{{trial.Allocation, e.allocation}, {trial.Conduct, e.conduct[:n]}, {trial.Delivery, e.delivery}, {trial.Outcome, e.outcome}} {
 		if list.entries == nil {
 			continue
 		}

@@ -44,6 +44,17 @@ func misspelt(cmd *cobra.Command, args []string, err error) error {
 	return onlyVerbs(cmd, rest[:1])
 }
 
+// counted says how a command is used where cobra says how many arguments it accepts.
+func counted(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		err := check(cmd, args)
+		if err == nil || !strings.Contains(err.Error(), "arg(s)") {
+			return err
+		}
+		return fmt.Errorf("the command is: %s; %d arguments were given", cmd.UseLine(), len(args))
+	}
+}
+
 // byFlag refuses arguments and names the flag that takes what they give.
 func byFlag(flag string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {

@@ -38,8 +38,14 @@ trial is in a log, the rules of the trial are applied to every entry of it again
 
 Of an unsealed trial (lodd unseal download) the commitment and every allocation
 are computed again. Give the sealing record that was kept since day 0 with
---record: the commitment there is what all must follow from. With --archive it is
-also checked that the log has these allocations and no other.`,
+--record: the commitment there is what all must follow from. With --archive, the
+log of the whole trial, it is also checked that the log keeps the rules and has
+these allocations and no other.
+
+Exit code 0: FILE is what was signed. That is also so of a log "verified in part",
+to whose last entries, which came after the head of conduct, the rules were not
+applied, and of one without the whole trial, to which they weren't at all; -o json
+tells it of each list: "replayed" and "late". 8: it is not verified.`,
 		example: "  lodd verify IPS-lock1-pooled.zip\n  lodd verify IPS-log.zip\n  lodd verify IPS-unsealed.zip --record sealing-record.txt --archive IPS-log.zip",
 	}, func(ctx context.Context, args []string) error { return a.verify(ctx, args[0], v) })
 	cmd.Flags().StringVar(&v.key, "key", "", "public `KEY`, or a file that holds it")
@@ -103,7 +109,7 @@ func (a *app) verifyWith(f *os.File, given, bundle string) (audit.Manifest, erro
 	}
 	verifier, err := a.verifierOf(beside)
 	if _, missing := os.Stat(beside); errors.Is(missing, fs.ErrNotExist) {
-		return audit.Manifest{}, &notVerifiedError{message: a.words.say("error.no-key", beside)}
+		return audit.Manifest{}, &usageError{a.words.say("error.no-key", beside)}
 	}
 	if err != nil {
 		return audit.Manifest{}, err
@@ -131,7 +137,7 @@ func mayBeBundle(f io.ReaderAt, size int64) bool {
 
 // verifierOf returns the verifier of a key, or of the key in a file.
 func (a *app) verifierOf(text string) (note.Verifier, error) {
-	if verifier, err := note.NewVerifier(text); err == nil {
+	if verifier, err := audit.NewVerifier(text); err == nil {
 		return verifier, nil
 	}
 	b, err := os.ReadFile(text)
@@ -139,7 +145,7 @@ func (a *app) verifierOf(text string) (note.Verifier, error) {
 		return nil, a.badKey(text, text)
 	}
 	key := strings.TrimSpace(string(b))
-	verifier, err := note.NewVerifier(key)
+	verifier, err := audit.NewVerifier(key)
 	if err != nil {
 		return nil, a.badKey(text, key)
 	}
@@ -224,7 +230,7 @@ func (a *app) writeVerified(m audit.Manifest, path string) error {
 	for _, row := range r.rows {
 		fmt.Fprintf(&b, "%s  %s\n", visible(plain(row[1])), visible(plain(row[0])))
 	}
-	fmt.Fprintf(&b, "verified: %s\n", visible(a.words.say("note.verified", filepath.Base(path), m.Study, m.Lock.Number, len(m.Files))))
+	fmt.Fprintf(&b, "%s: %s\n", a.words.say("note.is-verified"), visible(a.words.say("note.verified", filepath.Base(path), m.Study, m.Lock.Number, len(m.Files))))
 	_, err := a.deps.Stdout.Write(b.Bytes())
 	return err
 }

@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -31,9 +33,11 @@ named by --trial, is held against what the witness has seen before. If it is wha
 it was, the witness signs its head, keeps that in its folder and leaves it with
 the server, where others find it.
 
-Exit code 0: all is as it was, and co-signed. 8: the log is not what it was; the
-file with the evidence is named. 10: we do not know yet, since something kept the
-witness from checking; run it again.`,
+Exit code 0: all is as it was, and co-signed; a compartment without entries has
+nothing to be co-signed. 8: the log is not what it was; the file with the evidence
+is named. 10: something kept the witness from checking, so that we do not know
+yet, or its signature was not taken; run it again. 2: the key of the witness is
+missing, or can't be used.`,
 		example: "  lodd witness --password-stdin --quiet < witness.password",
 	}, func(ctx context.Context, _ []string) error { return a.undecided(a.witness(ctx, w)) })
 	cmd.PersistentFlags().StringVar(&w.dir, "dir", "", "folder `DIR` of the witness (default witness in the state folder)")
@@ -47,11 +51,15 @@ func (a *app) witnessInit(w *witnessing) *cobra.Command {
 	cmd := a.local(spec{
 		use: "init", short: "Make the key of a witness",
 		long: `Make the key of a witness. Its public half, which is printed, goes into the
-server's configuration, and to those who trust the witness.`,
+server's configuration, and to those who trust the witness. A key that is there
+is never replaced: its public half is printed again.`,
 		example: "  lodd witness init --name witness.example.org",
 	}, func(context.Context, []string) error {
 		dir := a.witnessDir(*w)
 		public, err := client.CreateWitness(dir, name, a.deps.Random)
+		if errors.Is(err, fs.ErrExist) {
+			public, err = a.witnessAgain(dir, name)
+		}
 		if err != nil {
 			return err
 		}
@@ -63,6 +71,20 @@ server's configuration, and to those who trust the witness.`,
 	})
 	required(cmd, &name, "name", "`NAME` of the witness as it stands in its signatures, for example witness.example.org")
 	return cmd
+}
+
+// witnessAgain returns the public half of the key that is in the folder of a
+// witness, if it is of this name.
+func (a *app) witnessAgain(dir, name string) (string, error) {
+	key, err := client.WitnessKey(dir)
+	if err != nil {
+		return "", err
+	}
+	if key.Name() != name {
+		return "", a.misused("error.witness-key-other", dir, key.Name())
+	}
+	a.note("note.witness-again", dir)
+	return key.String(), nil
 }
 
 func (a *app) witnessTrust() *cobra.Command {
@@ -93,6 +115,9 @@ func (a *app) witnesses() ([]*audit.CosignatureVerifier, error) {
 		key, err := audit.NewCosignatureVerifier(text)
 		if err != nil {
 			return nil, &usageError{filepath.Join(a.dirs.Config, "config.toml") + ": " + err.Error()}
+		}
+		if slices.ContainsFunc(keys, func(k *audit.CosignatureVerifier) bool { return k.Name() == key.Name() && k.KeyHash() == key.KeyHash() }) {
+			return nil, a.misused("error.witness-twice", filepath.Join(a.dirs.Config, "config.toml"), key.Name())
 		}
 		keys = append(keys, key)
 	}
@@ -155,15 +180,15 @@ func (a *app) signIn(ctx context.Context) error {
 // doesn't keep it from the next; the worst of it is returned, and the rest is
 // told.
 func (a *app) attest(ctx context.Context, c *client.Client, w *client.Witness) error {
-	trials, withheld, err := a.audited(ctx, c)
+	audited, err := a.audited(ctx, c)
 	if err != nil {
 		return err
 	}
 	r := list("witness-check", "compartments", "list", "entries", "seen_before", "cosigned")
-	worst := a.notOffered(withheld)
-	done := map[string]bool{}
-	for _, trial := range trials {
-		lists, err := c.Compartments(ctx, trial)
+	worst := audited.doubt
+	done, refused := map[string]bool{}, notLeft{}
+	for _, trial := range audited.trials {
+		lists, err := audited.compartments(ctx, c, trial)
 		worst = a.worse(worst, err)
 		for _, name := range lists {
 			if done[name] {
@@ -171,12 +196,15 @@ func (a *app) attest(ctx context.Context, c *client.Client, w *client.Witness) e
 			}
 			done[name] = true
 			v, err := w.Attest(ctx, c, trial, name)
-			if worst = a.worse(worst, err); err == nil {
-				r.add(name, v.Checkpoint.Size, max(v.Before, 0), v.Checkpoint.Size > 0)
+			if unsigned, ok := errors.AsType[*client.NotLeftError](err); ok {
+				refused.add(a, unsigned)
+				r.add(name, v.Checkpoint.Size, max(v.Before, 0), false)
+			} else if worst = a.worse(worst, err); err == nil {
+				r.add(name, v.Checkpoint.Size, max(v.Before, 0), a.cosigned(v))
 			}
 		}
 	}
-	return errors.Join(a.write(r), worst)
+	return errors.Join(a.write(r), a.worse(worst, refused.err(a)))
 }
 
 // worse returns the worse of two errors and tells the other.
@@ -191,44 +219,38 @@ func (a *app) worse(x, y error) error {
 	return x
 }
 
-// audited returns the trials that the witness is to check: those that the server
-// offers, and those that it has offered before. The latter are withheld as well if
-// they aren't offered any more: it isn't for the server to say what it is checked
-// for.
-func (a *app) audited(ctx context.Context, c *client.Client) (trials, withheld []string, err error) {
-	if trial := first(a.flags.trial, a.deps.Env("LODD_TRIAL")); trial != "" {
-		return []string{trial}, nil, nil
+// cosigned says that a compartment is co-signed. People are told of one without
+// entries that there was nothing to sign.
+func (a *app) cosigned(v client.Verified) any {
+	if v.Checkpoint.Size == 0 && a.settings.output == "table" {
+		return code("nothing-to-sign")
 	}
-	me, err := c.Session().WhoAmI(ctx, &loddv1.WhoAmIRequest{})
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, role := range me.GetRoles() {
-		if role.GetRole() == "auditor" && !slices.Contains(trials, role.GetTrialId()) {
-			trials = append(trials, role.GetTrialId())
-		}
-	}
-	seen, err := c.SeenTrials()
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, trial := range seen {
-		if !slices.Contains(trials, trial) {
-			trials, withheld = append(trials, trial), append(withheld, trial)
-		}
-	}
-	if len(trials) == 0 {
-		return nil, nil, errors.New(a.words.say("error.no-auditor", me.GetUser()))
-	}
-	return trials, withheld, nil
+	return v.Checkpoint.Size > 0
 }
 
-// notOffered says of trials that the server keeps to itself; nil if there is none.
-func (a *app) notOffered(trials []string) error {
-	if len(trials) == 0 {
-		return nil
+// notLeft are the compartments whose signature the server didn't take, by why.
+type notLeft map[string][]*client.NotLeftError
+
+func (n notLeft) add(a *app, e *client.NotLeftError) {
+	why, _, _ := a.describe(e.Err)
+	n[why] = append(n[why], e)
+}
+
+// err says so, once for each reason; nil if all were taken.
+func (n notLeft) err(a *app) (worst error) {
+	for _, why := range slices.Sorted(maps.Keys(n)) {
+		var lists []string
+		for _, e := range n[why] {
+			lists = append(lists, e.List)
+		}
+		_, _, hint := a.describe(n[why][0].Err)
+		if exitCode(n[why][0].Err) == exitInvalid { // it knows no such witness
+			hint = a.words.say("hint.not-left")
+		}
+		message := a.words.say("error.not-left", strings.Join(lists, ", "), why)
+		worst = a.worse(worst, &rewordedError{n[why][0], message, hint})
 	}
-	return errors.New(a.words.say("error.not-offered", strings.Join(trials, ", ")))
+	return worst
 }
 
 // uncheckedError is what kept the log from being checked. It is no verdict.
@@ -238,6 +260,9 @@ func (e *uncheckedError) Unwrap() error { return e.error }
 
 // undecided tells apart that the log is not what it was, and that we don't know.
 func (a *app) undecided(err error) error {
+	if is[*client.WitnessError](err) {
+		return err
+	}
 	switch exitCode(err) {
 	case exitDone, exitUsage, exitNotVerified, exitInterrupted:
 		return err

@@ -36,7 +36,7 @@ func newAudited(t *testing.T) (*world, *auditedLog) {
 		t.Fatal(err)
 	}
 	l := &auditedLog{key: public, left: map[string]string{}, entries: map[string][]string{
-		"IPS/conduct": {"a", "b"}, "IPS/outcome": nil, "TAU/conduct": {"c"}, "system": {"d", "e", "f"},
+		"IPS/conduct": {"a", "b"}, "TAU/conduct": {"c"}, "system": {"d", "e", "f"},
 	}}
 	if l.signer, err = note.NewSigner(private); err != nil {
 		t.Fatal(err)
@@ -49,11 +49,9 @@ func newAudited(t *testing.T) (*world, *auditedLog) {
 		}},
 		"ListCompartments": func(req proto.Message) any {
 			trial := req.(*loddv1.ListCompartmentsRequest).GetTrialId()
-			lists := []string{trial + "/conduct", "system"}
-			if trial == "IPS" {
-				lists = append(lists, "IPS/outcome")
-			}
-			return &loddv1.ListCompartmentsResponse{Lists: lists}
+			return &loddv1.ListCompartmentsResponse{Lists: []string{
+				trial + "/conduct", "system", trial + "/outcome", trial + "/delivery", trial + "/allocation",
+			}}
 		},
 		"GetCheckpoint": func(req proto.Message) any { return l.checkpoint(req.(*loddv1.GetCheckpointRequest).GetList()) },
 		"AddCosignature": func(req proto.Message) any {
@@ -95,7 +93,9 @@ func TestWitness(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := w.mustRun("witness", "--password-stdin", "-o", "csv")
-	want := "list,entries,seen_before,cosigned\r\nIPS/conduct,2,0,true\r\nsystem,3,0,true\r\nIPS/outcome,0,0,false\r\nTAU/conduct,1,0,true\r\n"
+	want := "list,entries,seen_before,cosigned\r\n" +
+		"IPS/conduct,2,0,true\r\nsystem,3,0,true\r\nIPS/outcome,0,0,false\r\nIPS/delivery,0,0,false\r\nIPS/allocation,0,0,false\r\n" +
+		"TAU/conduct,1,0,true\r\nTAU/outcome,0,0,false\r\nTAU/delivery,0,0,false\r\nTAU/allocation,0,0,false\r\n"
 	if o.stdout != want {
 		t.Errorf("put out %q, want %q", o.stdout, want)
 	}
@@ -134,6 +134,8 @@ func TestWitness(t *testing.T) {
 	}
 }
 
+func (w *world) witnessKey() string { return filepath.Join(w.dirs.State, "witness", "witness.key") }
+
 // The exit code tells a log that is not what it was from one that could not be
 // checked; neither is signed, and the rest is checked all the same.
 func TestWitnessExitCodes(t *testing.T) {
@@ -155,7 +157,7 @@ func TestWitnessExitCodes(t *testing.T) {
 		{"the server is ill", func(w *world, _ *auditedLog) { w.fake.answers["GetCheckpoint"] = down }, nil, exitUnknown, "we do not know yet"},
 		{"the signature isn't taken", func(w *world, _ *auditedLog) {
 			w.fake.answers["AddCosignature"] = status.Error(codes.InvalidArgument, "checkpoint: no witness")
-		}, nil, exitUnknown, "no witness"},
+		}, nil, exitUnknown, "did not take the signature of IPS/conduct, system, TAU/conduct: checkpoint: no witness"},
 		{"signed out", func(w *world, _ *auditedLog) { w.dirs.RemoveSession() }, nil, exitUnknown, "not signed in"},
 		{"another password", func(w *world, _ *auditedLog) {
 			w.fake.answers["Login"] = status.Error(codes.Unauthenticated, "no")
@@ -166,7 +168,10 @@ func TestWitnessExitCodes(t *testing.T) {
 		{"another log key", func(w *world, _ *auditedLog) {
 			w.fake.answers["WhoAmI"] = &loddv1.WhoAmIResponse{User: "kari", LogKey: "another", ExportKey: "x"}
 		}, []string{"--password-stdin"}, exitNotVerified, "log_key"},
-		{"no key of a witness", func(*world, *auditedLog) {}, []string{"--dir", "/nowhere"}, exitUnknown, "lodd witness init"},
+		{"no key of a witness", func(*world, *auditedLog) {}, []string{"--dir", "/nowhere"}, exitUsage, "lodd witness init"},
+		{"an empty key", func(w *world, _ *auditedLog) { os.WriteFile(w.witnessKey(), nil, 0o600) }, nil, exitUsage, "doesn't hold the whole key"},
+		{"a key for all to read", func(w *world, _ *auditedLog) { os.Chmod(w.witnessKey(), 0o644) }, nil, exitUsage, "make another key in another folder"},
+		{"a damaged memory", func(w *world, _ *auditedLog) { w.damageMemory("witness/checkpoints") }, nil, exitNotVerified, "bring it back from the backup, or move "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w, l := newAudited(t)
@@ -254,15 +259,23 @@ func TestUncheckedLogsAreTold(t *testing.T) {
 func TestWitnessInit(t *testing.T) {
 	w := newWorld(t, nil)
 	o := w.mustRun("witness", "init", "--name", "w.example.org", "-o", "csv")
-	b, err := os.ReadFile(filepath.Join(w.dirs.State, "witness", "witness.key"))
+	b, err := os.ReadFile(w.witnessKey())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(o.stdout+o.stderr, strings.TrimSpace(string(b))) || !strings.Contains(o.stderr, `witnesses = ["w.example.org+`) || !strings.Contains(o.stdout, "w.example.org+") {
 		t.Errorf("%s%s", o.stdout, o.stderr)
 	}
-	if o := w.run("witness", "init", "--name", "w.example.org"); o.code == exitDone {
-		t.Error("the key was replaced")
+	if again := w.mustRun("witness", "init", "--name", "w.example.org", "-o", "csv"); again.stdout != o.stdout || !strings.Contains(again.stderr, "it was not replaced") {
+		t.Errorf("%s%s", again.stdout, again.stderr)
+	}
+	for name, want := range map[string]string{"w2.example.org": "the witness w.example.org already", "w 2": "letters without spaces"} {
+		if o := w.run("witness", "init", "--name", name); o.code != exitUsage || !strings.Contains(o.stderr, want) {
+			t.Errorf("%s: exit %d, %s", name, o.code, o.stderr)
+		}
+	}
+	if now, err := os.ReadFile(w.witnessKey()); err != nil || string(now) != string(b) {
+		t.Errorf("the key was replaced: %v", err)
 	}
 	if o := w.run("witness", "trust", "nonsense"); o.code != exitUsage || !strings.Contains(o.stderr, "it is no key") {
 		t.Errorf("exit %d, %s", o.code, o.stderr)
@@ -281,7 +294,7 @@ func TestAcceptForkIsConfirmed(t *testing.T) {
 	if o := w.run("audit", "verify"); o.code != exitNotVerified || !strings.Contains(o.stderr, "older copy") {
 		t.Errorf("exit %d, %s", o.code, o.stderr)
 	}
-	if o := w.run("audit", "accept-fork", "--confirm", "TAU"); o.code != exitUsage {
+	if o := w.run("audit", "accept-fork", "--confirm", "TAU"); o.code != exitUsage || !strings.Contains(o.stderr, "--confirm names TAU, and the trial is IPS") {
 		t.Errorf("exit %d, %s", o.code, o.stderr)
 	}
 	if o := w.mustRun("audit", "accept-fork", "--confirm", "IPS"); strings.Count(o.stdout, "-accepted-") < 2 {

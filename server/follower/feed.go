@@ -173,8 +173,12 @@ func (s *session) entriesPiece(p *loddv1.ListEntriesPiece) error {
 		return fmt.Errorf("the server sent entries %d of %s before a signed head of those that came before", p.GetAt(), p.GetList())
 	}
 	s.pending.Entries = append(s.pending.Entries, p.GetEntries()...)
-	if len(s.pending.Entries) > audit.MaxEntries {
-		return fmt.Errorf("the server sent more than %d entries of %s without a signed head", audit.MaxEntries, p.GetList())
+	size := 0
+	for _, e := range s.pending.Entries {
+		size += len(e)
+	}
+	if len(s.pending.Entries) > audit.MaxEntries || size > audit.MaxBytes {
+		return fmt.Errorf("the server sent more than %d entries or %d bytes of %s without a signed head", audit.MaxEntries, audit.MaxBytes, p.GetList())
 	}
 	return nil
 }

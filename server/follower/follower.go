@@ -36,8 +36,8 @@ type Config struct {
 	// Server is the server's host:port, and Pin what it is known by.
 	Server, Pin string
 
-	// Data is the folder of the copy, which is made if there is none. One
-	// follower at a time uses it.
+	// Data is the folder of the copy, which is made if there is none, and refused
+	// as [CheckFolder] says. One follower at a time uses it.
 	Data string
 
 	// Out is where the follower says, line by line, how far it is.
@@ -65,6 +65,9 @@ type Config struct {
 func Run(ctx context.Context, c Config) (err error) {
 	if c.Wait == 0 {
 		c.Wait = firstWait
+	}
+	if err := CheckFolder(c.Data); err != nil {
+		return err
 	}
 	if err := os.MkdirAll(filepath.Join(c.Data, "checkpoints"), 0o700); err != nil {
 		return err
@@ -219,10 +222,18 @@ func isDenied(err error) bool {
 	return ok && refusal.Code == codes.PermissionDenied && !errors.Is(err, client.ErrNotReached)
 }
 
-// denied says what to do about a refusal, which isn't wrapped: what there is to
-// say to a person of another role is of no use to a machine.
+// denied says what to do about a refusal by the server, or of it. Neither is
+// wrapped: what there is to say to a person with an invitation is of no use to a
+// machine.
 func (f *follower) denied(err error) error {
-	if !isDenied(err) {
+	stranger, ok := errors.AsType[*client.CertificateError](err)
+	switch {
+	case ok && stranger.Err == nil:
+		return fmt.Errorf("who answers at %s is not the server of the pin %s: its pin is %s; nothing was taken. "+
+			"The pin of the server stands in the line that it prints when it starts: compare it with --pin, and --server with its address", f.config.Server, stranger.Want, stranger.Got)
+	case ok:
+		return errors.New(stranger.Error() + "; nothing was taken")
+	case !isDenied(err):
 		return err
 	}
 	return fmt.Errorf("the server does not know this follower: list its pin %s under followers in the server's configuration, and start the server again", f.own)

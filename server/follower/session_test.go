@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/audit/store/bolt"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 )
@@ -63,5 +64,24 @@ func TestNothingIsTakenFromAStranger(t *testing.T) {
 	}
 	if value, err := db.Get(t.Context(), "a"); err != nil || string(value) != "1" {
 		t.Errorf("the value is %q, %v", value, err)
+	}
+}
+
+// A server that never signs makes the follower hold no more than one append.
+func TestFewEntriesAreHeldWithoutASignedHead(t *testing.T) {
+	for name, tt := range map[string]struct{ size, most int }{
+		"small": {1, audit.MaxEntries},
+		"large": {audit.MaxBytes / 4, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &session{follower: &follower{}}
+			var err error
+			for n := 0; err == nil && n <= tt.most; n++ {
+				err = s.entriesPiece(&loddv1.ListEntriesPiece{List: "T1/conduct", At: int64(n), Entries: [][]byte{make([]byte, tt.size)}})
+				if refused := err != nil; refused != (n == tt.most) {
+					t.Errorf("entry %d: %v", n, err)
+				}
+			}
+		})
 	}
 }

@@ -3,8 +3,11 @@ package ledger
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/lodd-rct/lodd/audit"
+	"github.com/lodd-rct/lodd/audit/store"
 	"github.com/lodd-rct/lodd/server/trial"
 	"github.com/lodd-rct/lodd/server/trial/entry"
 )
@@ -39,13 +42,22 @@ func (t *Trial) receipt(ctx context.Context, at place) (Receipt, entry.Entry, er
 	name := list(t.id, at.in)
 	b, err := t.config.Log.Read(ctx, name, at.index, at.index+1)
 	if err != nil {
-		return Receipt{}, entry.Entry{}, outcome(err)
+		return Receipt{}, entry.Entry{}, unread(err)
 	}
 	e, err := t.journal.unmarshal(name, at.index, b[0])
 	if err != nil {
 		return Receipt{}, entry.Entry{}, err
 	}
 	return Receipt{List: name, Index: at.index, Leaf: audit.Leaf(b[0]), At: e.At}, e, nil
+}
+
+// unread translates what the log says of a read. Damage is this server's own
+// fault: no command is in doubt, and to ask again is of no use.
+func unread(err error) error {
+	if _, damaged := errors.AsType[*store.DamageError](err); damaged && !errors.Is(err, store.ErrUnknown) {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	return outcome(err)
 }
 
 // sameCommand reports whether a command is the one that made an earlier entry:

@@ -67,6 +67,7 @@ func (t *Trial) add(ctx context.Context, b *appending, by Caller, e trial.Event)
 	return t.fold1(ctx, t.fold, in, m, e)
 }
 
+// append makes the batch durable.
 func (t *Trial) append(ctx context.Context, b *appending) error {
 	parts := make([]audit.Part, len(b.order))
 	for i, in := range b.order {
@@ -82,4 +83,13 @@ func (t *Trial) append(ctx context.Context, b *appending) error {
 		b.receipts[in], receipts = receipts[:n], receipts[n:]
 	}
 	return nil
+}
+
+// write appends the batch without mu, which the caller holds: meanwhile those may
+// look ahead who prepare the commands of the next batch. Only the owner changes what
+// mu guards, so that all is as it was.
+func (t *Trial) write(ctx context.Context, b *appending) error {
+	t.mu.Unlock()
+	defer t.mu.Lock() // even after a panic
+	return t.append(ctx, b)
 }

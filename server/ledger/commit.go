@@ -63,7 +63,7 @@ func (t *Trial) do(c *call) (Answer, error) {
 	if err := c.ctx.Err(); err != nil {
 		return Answer{}, fmt.Errorf("ledger: %w", err)
 	}
-	if err := fits(c.by, c.proposal); err != nil {
+	if err := t.journal.fits(c.by, c.proposal); err != nil {
 		return Answer{}, err
 	}
 	if err := t.enqueue(c); err != nil {
@@ -75,13 +75,12 @@ func (t *Trial) do(c *call) (Answer, error) {
 
 // fits reports a command that can't be stored: one that is too large, or whose
 // text is no UTF-8. Found out later, it would fail all commands of its batch.
-func fits(by Caller, e trial.Event) error {
-	const nonce, place = 2 + entry.NonceSize, 11 // are filled in when it is decided
-	b, err := entry.Marshal(entry.Entry{Actor: by.Actor, Role: string(by.Role), Request: by.Request, Event: e})
+func (j *journal) fits(by Caller, e trial.Event) error {
+	n, err := j.size(entry.Entry{Actor: by.Actor, Role: string(by.Role), Request: by.Request, Event: e})
 	if err != nil {
 		return &trial.Invalid{Field: "request", Problem: err.Error()}
 	}
-	if n := len(b) + nonce + place + entry.MACOverhead; n > store.MaxRecord {
+	if n > store.MaxRecord {
 		return tooLarge(n)
 	}
 	return nil
@@ -135,8 +134,11 @@ func (t *Trial) run() {
 }
 
 // commit carries out the first commands of a batch and returns how many. Nobody
-// sees the state before the append is durable, since mu is held until then.
+// is shown the state before the append is durable, since unsure is held until
+// then; mu is given up while the log writes, see write.
 func (t *Trial) commit(batch []*call) (n int) {
+	t.unsure.Lock()
+	defer t.unsure.Unlock()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	defer func() {
@@ -192,7 +194,7 @@ func (t *Trial) attempt(ctx context.Context, batch []*call) (b *appending, n int
 	if len(b.order) == 0 {
 		return b, n, nil
 	}
-	if err := t.append(ctx, b); err != nil {
+	if err := t.write(ctx, b); err != nil {
 		return b, n, outcome(err)
 	}
 	t.wary = false

@@ -53,7 +53,7 @@ func (t *Trial) Assess(ctx context.Context, by Caller, p trial.ParticipantID, an
 // judge returns the canonical text of the answers and whether every criterion
 // is met. Every criterion must be answered, and nothing else.
 func (t *Trial) judge(answers Answers) (plain []byte, eligible bool, err error) {
-	err = t.View(func(s *trial.State) error {
+	err = t.Ahead(func(s *trial.State) error {
 		eligible = true
 		for _, c := range s.Protocol().Criteria {
 			yes, ok := answers[c.ID]
@@ -136,7 +136,7 @@ func (t *Trial) Randomization(ctx context.Context, id trial.ParticipantID) (Rece
 
 // known reports an error if there is no such participant.
 func (t *Trial) known(id trial.ParticipantID) error {
-	return t.View(func(s *trial.State) error {
+	return t.Ahead(func(s *trial.State) error {
 		if _, ok := s.Participant(id); !ok {
 			return fmt.Errorf("participant %s: %w", id, trial.ErrNotFound)
 		}

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"runtime"
+	"sync"
 
 	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/audit/ahead"
@@ -23,6 +25,8 @@ type journal struct {
 	random io.Reader
 	clock  clock
 	key    [32]byte
+
+	writers, readers sync.Pool // of *entry.Writer and *entry.Reader
 }
 
 func newJournal(c Config) *journal {
@@ -40,14 +44,31 @@ func (j *journal) marshal(list string, index int64, e entry.Entry) ([]byte, erro
 	if _, err := io.ReadFull(j.random, e.Nonce[:]); err != nil {
 		return nil, fmt.Errorf("ledger: read nonce: %w", err)
 	}
-	b, err := entry.Marshal(e)
+	w := j.writer()
+	defer j.writers.Put(w)
+	b, err := w.Write(e, list, index)
 	if err != nil {
 		return nil, err
 	}
-	if n := len(b) + entry.MACOverhead; n > store.MaxRecord {
-		return nil, tooLarge(n)
+	if len(b) > store.MaxRecord {
+		return nil, tooLarge(len(b))
 	}
-	return entry.Authenticate(b, j.key, list, index), nil
+	return b, nil
+}
+
+// size returns how many bytes marshal makes of e at most, wherever it will stand.
+func (j *journal) size(e entry.Entry) (int, error) {
+	w := j.writer()
+	defer j.writers.Put(w)
+	e.ConductSize = math.MaxInt64
+	return w.Size(e)
+}
+
+func (j *journal) writer() *entry.Writer {
+	if w, ok := j.writers.Get().(*entry.Writer); ok {
+		return w
+	}
+	return entry.NewWriter(j.key)
 }
 
 func tooLarge(size int) error {
@@ -57,11 +78,20 @@ func tooLarge(size int) error {
 // unmarshal is the inverse of marshal. It refuses what this server didn't write
 // as entry index of the list.
 func (j *journal) unmarshal(list string, index int64, b []byte) (entry.Entry, error) {
-	return decode(entry.NewReader(j.key, list), list, index, b)
+	r := j.reader()
+	defer j.readers.Put(r)
+	return decode(r, list, index, b)
+}
+
+func (j *journal) reader() *entry.Reader {
+	if r, ok := j.readers.Get().(*entry.Reader); ok {
+		return r
+	}
+	return entry.NewReader(j.key)
 }
 
 func decode(r *entry.Reader, list string, index int64, b []byte) (entry.Entry, error) {
-	if !r.Authentic(b, index) {
+	if !r.Authentic(b, list, index) {
 		return entry.Entry{}, fmt.Errorf("ledger: entry %d of %s was not written by this server; bring back the newest copy of the store that was", index, list)
 	}
 	e, err := r.Unmarshal(b)
@@ -75,47 +105,53 @@ func decode(r *entry.Reader, list string, index int64, b []byte) (entry.Entry, e
 // that memory doesn't grow with the log.
 const chunk = 512
 
-type record struct {
-	entry entry.Entry
-	err   error
+// A batch is some entries of a list, and what is wrong with the one after them,
+// if anything is.
+type batch struct {
+	entries []entry.Placed
+	err     error
 }
 
-// entries yields the first hi entries of a list with their indexes. Codes are
-// checked and entries decoded on every core, ahead of the caller. After an error
-// it ends.
-func (j *journal) entries(ctx context.Context, list string, hi int64) iter.Seq2[int64, record] {
-	return func(yield func(int64, record) bool) {
+// batches yields the first hi entries of a list, some at a time. What is yielded
+// is used again for later ones. Codes are checked and entries decoded on every
+// core, ahead of the caller. After an error it ends.
+func (j *journal) batches(ctx context.Context, list string, hi int64) iter.Seq2[[]entry.Placed, error] {
+	return func(yield func([]entry.Placed, error) bool) {
 		depth := runtime.GOMAXPROCS(0)
-		readers := make(chan *entry.Reader, depth)
-		for range depth {
-			readers <- entry.NewReader(j.key, list)
+		free := make(chan []entry.Placed, depth+1) // one is with the caller
+		for range depth + 1 {
+			free <- make([]entry.Placed, 0, min(chunk, hi))
 		}
-		at := int64(0)
-		for records := range ahead.Of((hi+chunk-1)/chunk, depth, func(i int64) []record {
-			r := <-readers
-			defer func() { readers <- r }()
-			return j.read(ctx, r, list, i*chunk, min((i+1)*chunk, hi))
+		for b := range ahead.Of((hi+chunk-1)/chunk, depth, func(i int64) batch {
+			return j.read(ctx, list, [2]int64{i * chunk, min((i+1)*chunk, hi)}, <-free)
 		}) {
-			for _, r := range records {
-				if !yield(at, r) || r.err != nil {
-					return
-				}
-				at++
+			if !yield(b.entries, nil) {
+				return
 			}
+			if b.err != nil {
+				yield(nil, b.err)
+				return
+			}
+			free <- b.entries[:0]
 		}
 	}
 }
 
-// read returns the entries [lo, hi) of a list, or what is wrong with each.
-func (j *journal) read(ctx context.Context, r *entry.Reader, list string, lo, hi int64) []record {
-	stored, err := j.log.Read(ctx, list, lo, hi)
+// read adds the entries of a list in a half open range to into.
+func (j *journal) read(ctx context.Context, list string, in [2]int64, into []entry.Placed) batch {
+	stored, err := j.log.Read(ctx, list, in[0], in[1])
 	if err != nil {
-		return []record{{err: fmt.Errorf("ledger: read %s: %w", list, err)}}
+		return batch{into, fmt.Errorf("ledger: read %s: %w", list, err)}
 	}
-	records := make([]record, 0, len(stored))
+	r := j.reader()
+	defer j.readers.Put(r)
 	for i, b := range stored {
-		e, err := decode(r, list, lo+int64(i), b)
-		records = append(records, record{e, err})
+		index := in[0] + int64(i)
+		e, err := decode(r, list, index, b)
+		if err != nil {
+			return batch{into, err}
+		}
+		into = append(into, entry.Placed{Index: index, Entry: e})
 	}
-	return records
+	return batch{into, nil}
 }

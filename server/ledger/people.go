@@ -53,19 +53,21 @@ func (p *People) Before(ctx context.Context, at time.Time) (*people.State, error
 
 // fold applies the entries of the log to next while they are wanted.
 func (p *People) fold(ctx context.Context, next *people.State, wanted func(at time.Time) bool) error {
-	for index, r := range p.journal.entries(ctx, System, p.config.Log.Len(System)) {
-		if r.err != nil {
-			return r.err
-		}
-		if !wanted(r.entry.At) {
-			return nil
-		}
-		event, ok := r.entry.Event.(people.Event)
-		if !ok {
-			return fmt.Errorf("ledger: entry %d of %s is a %T", index, System, r.entry.Event)
-		}
-		if err := next.Apply(people.Meta{Index: index, At: r.entry.At, Actor: r.entry.Actor}, event); err != nil {
+	for batch, err := range p.journal.batches(ctx, System, p.config.Log.Len(System)) {
+		if err != nil {
 			return err
+		}
+		for _, e := range batch {
+			if !wanted(e.At) {
+				return nil
+			}
+			event, ok := e.Event.(people.Event)
+			if !ok {
+				return fmt.Errorf("ledger: entry %d of %s is a %T", e.Index, System, e.Event)
+			}
+			if err := next.Apply(people.Meta{Index: e.Index, At: e.At, Actor: e.Actor}, event); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -92,49 +94,54 @@ func (p *People) now() *people.State {
 // appended even if decide fails too: a refusal can be an entry. The error is
 // then decide's. If the rules of package people refuse one of the events, none
 // is appended. If another writer comes first, decide is called again.
-func (p *People) Do(ctx context.Context, by Caller, decide func(*people.State, time.Time) ([]people.Event, error)) error {
+//
+// The receipt is of the first entry; it is empty if there is none.
+func (p *People) Do(ctx context.Context, by Caller, decide func(*people.State, time.Time) ([]people.Event, error)) (Receipt, error) {
 	p.deciding.Lock()
 	defer p.deciding.Unlock()
-	err := p.attempt(ctx, by, decide)
+	r, err := p.attempt(ctx, by, decide)
 	if !errors.Is(err, ErrBusy) || !errors.Is(err, store.ErrConflict) {
-		return err
+		return r, err
 	}
 	if err := p.load(ctx); err != nil {
-		return err
+		return Receipt{}, err
 	}
 	return p.attempt(ctx, by, decide)
 }
 
-func (p *People) attempt(ctx context.Context, by Caller, decide func(*people.State, time.Time) ([]people.Event, error)) error {
+func (p *People) attempt(ctx context.Context, by Caller, decide func(*people.State, time.Time) ([]people.Event, error)) (Receipt, error) {
 	state := p.now()
 	at, _ := p.journal.clock.stamp()
 	events, refusal := decide(state, at)
 	if len(events) == 0 {
-		return refusal
+		return Receipt{}, refusal
 	}
-	if err := p.append(ctx, by, at, state.Clone(), events); err != nil {
-		return err
+	r, err := p.append(ctx, by, at, state.Clone(), events)
+	if err != nil {
+		return Receipt{}, err
 	}
-	return refusal
+	return r, refusal
 }
 
 // append applies events to next, a copy of the state, first: an entry that the
 // rules refuse must never reach the log, which could not be opened again.
-func (p *People) append(ctx context.Context, by Caller, at time.Time, next *people.State, events []people.Event) error {
+func (p *People) append(ctx context.Context, by Caller, at time.Time, next *people.State, events []people.Event) (Receipt, error) {
 	part := audit.Part{List: System, At: next.Len()}
 	for i, e := range events {
 		if err := next.Apply(people.Meta{Index: part.At + int64(i), At: at, Actor: by.Actor}, e); err != nil {
-			return err
+			return Receipt{}, err
 		}
 		b, err := p.journal.marshal(System, part.At+int64(i), entry.Entry{At: at, Actor: by.Actor, Request: by.Request, Event: e})
 		if err != nil {
-			return err
+			return Receipt{}, err
 		}
 		part.Entries = append(part.Entries, b)
 	}
-	if _, err := p.config.Log.Append(ctx, part); err != nil {
-		return outcome(err)
+	receipts, err := p.config.Log.Append(ctx, part)
+	if err != nil {
+		return Receipt{}, outcome(err)
 	}
 	p.show(next)
-	return nil
+	r := receipts[0]
+	return Receipt{List: r.List, Index: r.Index, Leaf: r.Leaf, At: at}, nil
 }

@@ -16,7 +16,8 @@ import (
 
 // enter appends events without a refusal.
 func (w *world) enter(events ...people.Event) error {
-	return w.ledger.People().Do(w.Context(), ledger.Caller{Actor: "root"}, func(*people.State, time.Time) ([]people.Event, error) { return events, nil })
+	_, err := w.ledger.People().Do(w.Context(), ledger.Caller{Actor: "root"}, func(*people.State, time.Time) ([]people.Event, error) { return events, nil })
+	return err
 }
 
 func (w *world) accounts() []people.Account {
@@ -40,7 +41,7 @@ func staffed(t *testing.T, m *storetest.Memory) *world {
 func TestRefusedGrantIsAnEntry(t *testing.T) {
 	w := staffed(t, &storetest.Memory{})
 	g := people.Grant{User: "root", Trial: "IPS", Role: "custodian"}
-	err := w.ledger.People().Do(t.Context(), ledger.Caller{Actor: "root"}, func(s *people.State, _ time.Time) ([]people.Event, error) {
+	_, err := w.ledger.People().Do(t.Context(), ledger.Caller{Actor: "root"}, func(s *people.State, _ time.Time) ([]people.Event, error) {
 		e, err := s.Grant("root", s.Last(), people.Granted{Grant: g})
 		return []people.Event{e}, err
 	})

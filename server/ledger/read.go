@@ -21,22 +21,26 @@ type Logged = entry.Placed
 // Replay yields the trial's entries up to a position, in the order in which they
 // were decided; see [entry.InOrder]. After an error it ends.
 func (t *Trial) Replay(ctx context.Context, to Position) iter.Seq2[Logged, error] {
-	compartments := map[trial.Compartment]iter.Seq2[Logged, error]{}
-	for c, n := range to {
-		compartments[c] = t.compartment(ctx, c, n)
-	}
-	return entry.InOrder(compartments)
-}
-
-// compartment yields the first n entries of a compartment.
-func (t *Trial) compartment(ctx context.Context, c trial.Compartment, n int64) iter.Seq2[Logged, error] {
 	return func(yield func(Logged, error) bool) {
-		for index, r := range t.journal.entries(ctx, list(t.id, c), n) {
-			if !yield(Logged{In: c, Index: index, Entry: r.entry}, r.err) {
+		for l, err := range t.replay(ctx, to) {
+			if err != nil {
+				yield(Logged{}, err)
+				return
+			}
+			if !yield(*l, nil) {
 				return
 			}
 		}
 	}
+}
+
+// replay is Replay, but each entry is valid only until the next.
+func (t *Trial) replay(ctx context.Context, to Position) iter.Seq2[*Logged, error] {
+	compartments := map[trial.Compartment]iter.Seq2[[]Logged, error]{}
+	for c, n := range to {
+		compartments[c] = t.journal.batches(ctx, list(t.id, c), n)
+	}
+	return entry.Merge(compartments)
 }
 
 // Entry returns entry index of a list from the bytes that the log has there. It

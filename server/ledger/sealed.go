@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 
+	"github.com/lodd-rct/lodd/audit/ahead"
 	"github.com/lodd-rct/lodd/audit/store"
 	"github.com/lodd-rct/lodd/server/trial"
 	"github.com/lodd-rct/lodd/server/vault"
@@ -62,7 +64,8 @@ func (t *Trial) keyError(err error) error {
 	}
 }
 
-// sealedFor returns the participant under whose key something is sealed in e.
+// sealedFor returns the participant under whose key something is sealed in e,
+// unless something was in an earlier entry: a correction follows a submission.
 func sealedFor(e trial.Event) (trial.ParticipantID, bool) {
 	switch e := e.(type) {
 	case trial.Screened:
@@ -70,8 +73,6 @@ func sealedFor(e trial.Event) (trial.ParticipantID, bool) {
 	case trial.EligibilityAssessed:
 		return e.Participant, true
 	case trial.FormSubmitted:
-		return e.Participant, true
-	case trial.FormCorrected:
 		return e.Participant, true
 	case trial.BlindBroken:
 		return e.Participant, len(e.Sealed) > 0
@@ -82,24 +83,47 @@ func sealedFor(e trial.Event) (trial.ParticipantID, bool) {
 	}
 }
 
+// A sealing is a participant whose key must be there, and the first entry in
+// which something is sealed under it.
+type sealing struct {
+	participant trial.ParticipantID
+	at          packed
+}
+
 // checkKeys destroys the keys of participants whose data were erased: the server
 // may have ended in between, or an older copy of the keys been restored. And it
 // refuses a trial in which another's key is gone: keys lie in a map that can be
 // changed, and nobody may destroy data by that without an entry, nor one person
 // alone by a withdrawal from the data. It names the entry and not the
 // participant, since errors end up in the server's log.
-func (t *Trial) checkKeys(ctx context.Context, s *trial.State, sealed map[trial.ParticipantID]place) error {
+func (t *Trial) checkKeys(ctx context.Context, s *trial.State, sealed map[trial.ParticipantID]packed) error {
+	var needed []sealing
 	for p := range s.Participants() {
-		at, needed := sealed[p.ID]
-		switch {
-		case p.Erased():
+		if p.Erased() {
 			if err := t.destroy(ctx, p.ID); err != nil {
 				return err
 			}
-		case needed:
-			if err := t.config.Vault.Check(ctx, t.participantKey(p.ID)); err != nil {
-				return fmt.Errorf("entry %d of %s is sealed with a key that is gone, and no entry says that it was to be destroyed; bring back the newest copy of the store: %w", at.index, at.in, err)
-			}
+		} else if at, ok := sealed[p.ID]; ok {
+			needed = append(needed, sealing{p.ID, at})
+		}
+	}
+	n := int64(len(needed))
+	for err := range ahead.Of((n+chunk-1)/chunk, runtime.GOMAXPROCS(0), func(i int64) error {
+		return t.keysThere(ctx, needed[i*chunk:min((i+1)*chunk, n)])
+	}) {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keysThere reports the first participant whose key is gone.
+func (t *Trial) keysThere(ctx context.Context, needed []sealing) error {
+	for _, n := range needed {
+		if err := t.config.Vault.Check(ctx, t.participantKey(n.participant)); err != nil {
+			at := n.at.place()
+			return fmt.Errorf("entry %d of %s is sealed with a key that is gone, and no entry says that it was to be destroyed; bring back the newest copy of the store: %w", at.index, at.in, err)
 		}
 	}
 	return nil

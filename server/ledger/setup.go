@@ -33,7 +33,7 @@ func (l *Ledger) Create(ctx context.Context, by Caller, p trial.Protocol) (Recei
 		events = append(events, trial.FormDefined{Form: f})
 	}
 	for _, e := range events {
-		if err := fits(by, e); err != nil {
+		if err := l.journal.fits(by, e); err != nil {
 			return Receipt{}, err
 		}
 		if err := t.add(ctx, b, by, e); err != nil {

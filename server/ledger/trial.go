@@ -25,7 +25,11 @@ type Trial struct {
 	stopping sync.RWMutex // held for writing while the queue is closed
 	stopped  bool
 
-	mu    sync.RWMutex  // guards the fields below; held for writing until an append is durable
+	// unsure is held for writing while the fields below may say what isn't durable:
+	// from before a batch is decided until its append has returned.
+	unsure sync.RWMutex
+
+	mu    sync.RWMutex  // guards the fields below; held for writing while they change
 	*fold               // what the entries add up to; of use only while down is nil
 	down  error         // why the trial is not served
 	lag   time.Duration // by how much the clock is behind the last entry
@@ -72,8 +76,30 @@ func (t *Trial) ID() trial.ID { return t.id }
 func (t *Trial) List(c trial.Compartment) string { return list(t.id, c) }
 
 // View calls f with the present state, which f must not keep. It returns what
-// f returns, or why the trial is not served.
+// f returns, or why the trial is not served. It waits for a batch that is being
+// written: whatever f sees is durable.
 func (t *Trial) View(f func(*trial.State) error) error {
+	t.unsure.RLock()
+	defer t.unsure.RUnlock()
+	return t.look(f)
+}
+
+// Ahead is [Trial.View] without waiting for the disk: the state may hold a batch
+// that is being written. It is for what a command needs to know before it is
+// queued: it is decided behind that batch, against the state as it is then, and is
+// answered only once both are durable. Were it to wait with View, no two commands
+// would ever share a write.
+//
+// Nobody is told what isn't durable: if f fails, it is called again by View, and
+// that is what is returned. So f may be called twice.
+func (t *Trial) Ahead(f func(*trial.State) error) error {
+	if t.look(f) == nil {
+		return nil
+	}
+	return t.View(f)
+}
+
+func (t *Trial) look(f func(*trial.State) error) error {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	if t.down != nil {
@@ -82,11 +108,12 @@ func (t *Trial) View(f func(*trial.State) error) error {
 	return f(t.state)
 }
 
-// Instrument returns a form ready to check answers, and its definition.
+// Instrument returns a form ready to check answers, and its definition. Forms are
+// there before anybody is screened, and none is changed.
 func (t *Trial) Instrument(id trial.FormID) (*instrument.Instrument, trial.Form, error) {
 	var in *instrument.Instrument
 	var f trial.Form
-	err := t.View(func(s *trial.State) error {
+	err := t.Ahead(func(s *trial.State) error {
 		var ok bool
 		if in, ok = t.forms[id]; !ok {
 			return fmt.Errorf("form %s: %w", id, trial.ErrNotFound)
@@ -106,8 +133,8 @@ func (t *Trial) load(ctx context.Context) error {
 		n += to[c]
 	}
 	f := newFold(n)
-	sealed := map[trial.ParticipantID]place{}
-	for l, err := range t.Replay(ctx, to) {
+	sealed := map[trial.ParticipantID]packed{}
+	for l, err := range t.replay(ctx, to) {
 		if err != nil {
 			return err
 		}
@@ -118,8 +145,10 @@ func (t *Trial) load(ctx context.Context) error {
 		if err := t.fold1(ctx, f, l.In, l.Meta(), event); err != nil {
 			return fmt.Errorf("ledger: trial %s: %w", t.id, err)
 		}
-		if p, ok := sealedFor(event); ok && sealed[p].in == "" {
-			sealed[p] = place{l.In, l.Index} // the first
+		if p, ok := sealedFor(event); ok {
+			if _, known := sealed[p]; !known {
+				sealed[p] = pack(place{l.In, l.Index}) // the first
+			}
 		}
 	}
 	t.journal.clock.read(f.state.Last())

@@ -9,7 +9,6 @@ package protocol
 
 import (
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -60,8 +59,8 @@ func Parse(name string, data []byte) (trial.Protocol, error) {
 
 func timeZone(f fields) string {
 	zone := f.text("time_zone")
-	if _, err := time.LoadLocation(zone); zone != "" && (err != nil || zone == "Local") {
-		f.bad("time_zone", "%q is unknown, want an IANA name such as Europe/Oslo", zone)
+	if err := trial.CheckTimeZone(zone); err != nil && zone != "" {
+		f.bad("time_zone", "%v", err)
 	}
 	return zone
 }

@@ -126,6 +126,7 @@ func TestParseRefuses(t *testing.T) {
 		{"nothing for a text", "title: {en: A trial}", "title: {en: }", `2: protocol: title: en: nothing, want text`},
 		{"time zone", "Europe/Oslo", "Europe/Olso", `3: protocol: time_zone: "Europe/Olso" is unknown, want an IANA name such as Europe/Oslo`},
 		{"the server's time zone", "Europe/Oslo", "Local", `3: protocol: time_zone: "Local" is unknown, want an IANA name such as Europe/Oslo`},
+		{"the time zone of a machine", "Europe/Oslo", "localtime", `3: protocol: time_zone: "localtime" is unknown, want an IANA name such as Europe/Oslo`},
 		{"one arm", "  - {id: b, label: {en: B}, ratio: 2}\n", "", `4: protocol: arms: 1 given, want 2 to 16`},
 		{"arm twice", "{id: b, label", "{id: a, label", `6: arm: id: "a" stands twice`},
 		{"ratio", "ratio: 2", "ratio: 101", `6: arm: ratio: 101, want 1 to 100`},

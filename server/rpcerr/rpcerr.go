@@ -46,6 +46,10 @@ var (
 	// no account here that is tied to it, or has tied another one.
 	ErrIdentity = errors.New("no account in use is tied to this identity; join with an invitation, or sign in with the account's own identity or password")
 
+	// ErrDiskLow is the answer to whoever would begin a trial on a disk that is
+	// nearly full.
+	ErrDiskLow = errors.New("the server's disk is nearly full; no trial was made, and all else goes on; tell the administrator")
+
 	// ErrSignIn is the one answer to a failed sign-in: it doesn't tell whether
 	// the account exists, has ended, or has another password.
 	ErrSignIn = errors.New("the user name or the password is wrong")

@@ -126,6 +126,7 @@ func calls() []Row {
 		{ErrDenied, codes.PermissionDenied, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
 		{ErrLimit, codes.ResourceExhausted, loddv1.ErrorReason_ERROR_REASON_BUSY},
 		{ErrStreams, codes.ResourceExhausted, loddv1.ErrorReason_ERROR_REASON_BUSY},
+		{ErrDiskLow, codes.ResourceExhausted, loddv1.ErrorReason_ERROR_REASON_DISK_FULL},
 		{ErrTooLong, codes.DeadlineExceeded, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
 		{ErrSlow, codes.DeadlineExceeded, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},
 		{ErrUnreadable, codes.InvalidArgument, loddv1.ErrorReason_ERROR_REASON_UNSPECIFIED},

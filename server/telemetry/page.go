@@ -14,9 +14,12 @@ func Allowed() map[string][]string {
 	return map[string][]string{
 		"lodd_calls_total":                 {"code", "method"},
 		"lodd_call_seconds":                {"class"},
+		"lodd_disk_low":                    nil,
+		"lodd_fenced":                      nil,
 		"lodd_memory_mebibytes":            nil,
 		"lodd_serving":                     nil,
 		"lodd_sessions":                    nil,
+		"lodd_store_quota_percent":         nil,
 		"lodd_store_write_seconds":         nil,
 		"lodd_streams_open":                nil,
 		"lodd_system_entries":              nil,

@@ -63,6 +63,8 @@ func New(r prometheus.Registerer) (*Metrics, error) {
 // Gauges say how things stand at this moment. They are called concurrently.
 type Gauges struct {
 	Serving  func() bool  // whether the server serves
+	DiskLow  func() bool  // whether the disk is nearly full
+	Fenced   func() bool  // whether a trial waits for its reconciliation
 	Streams  func() int   // streams that are open
 	Sessions func() int   // sessions that haven't ended
 	System   func() int64 // entries of the list of accounts, "system"
@@ -73,14 +75,10 @@ func (m *Metrics) Watch(g Gauges) error {
 	if m == nil {
 		return nil
 	}
-	serving := func() float64 {
-		if g.Serving() {
-			return 1
-		}
-		return 0
-	}
 	for _, c := range []prometheus.Collector{
-		gauge("lodd_serving", "1 while the server serves, 0 when it can't.", serving),
+		gauge("lodd_serving", "1 while the server serves, 0 when it can't.", flag(g.Serving)),
+		gauge("lodd_disk_low", "1 while the disk is nearly full, so that no new trial begins.", flag(g.DiskLow)),
+		gauge("lodd_fenced", "1 while a trial waits for lodd trial reconcile, so that nobody is randomized in it.", flag(g.Fenced)),
 		gauge("lodd_streams_open", "Streams that are open.", func() float64 { return float64(g.Streams()) }),
 		gauge("lodd_sessions", "Sessions that have not ended.", func() float64 { return float64(g.Sessions()) }),
 		gauge("lodd_system_entries", "Entries of the list of accounts and roles.", func() float64 { return float64(g.System()) }),
@@ -92,8 +90,31 @@ func (m *Metrics) Watch(g Gauges) error {
 	return nil
 }
 
+// WatchQuota adds how many percent of its quota an etcd cluster uses, once. A
+// hundredth of some gigabytes tells nothing of a single call.
+func (m *Metrics) WatchQuota(percent func() int64) error {
+	if m == nil {
+		return nil
+	}
+	g := gauge("lodd_store_quota_percent", "Percent of its quota that the etcd cluster uses.", func() float64 { return float64(percent()) })
+	if err := m.registry.Register(g); err != nil {
+		return fmt.Errorf("telemetry: %w", err)
+	}
+	return nil
+}
+
 func gauge(name, help string, f func() float64) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
+}
+
+// flag returns 1 for true.
+func flag(f func() bool) func() float64 {
+	return func() float64 {
+		if f() {
+			return 1
+		}
+		return 0
+	}
 }
 
 // A Call is what is counted of one.

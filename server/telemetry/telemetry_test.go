@@ -24,8 +24,11 @@ func full(t *testing.T) (*prometheus.Registry, *telemetry.Metrics) {
 		t.Fatal(err)
 	}
 	if err := m.Watch(telemetry.Gauges{
-		Serving: func() bool { return true }, Streams: func() int { return 2 }, Sessions: func() int { return 3 }, System: func() int64 { return 4 },
+		Serving: func() bool { return true }, DiskLow: func() bool { return true }, Fenced: func() bool { return true }, Streams: func() int { return 2 }, Sessions: func() int { return 3 }, System: func() int64 { return 4 },
 	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.WatchQuota(func() int64 { return 61 }); err != nil {
 		t.Fatal(err)
 	}
 	m.Called(telemetry.Call{Method: "/lodd.v1.TrialService/GetTrial", Class: "call", Elapsed: 3 * time.Millisecond})
@@ -100,8 +103,8 @@ func TestLeakL17UnlistedMetricsAreNotShown(t *testing.T) {
 		t.Errorf("the page tells an arm:\n%s", got)
 	}
 	for _, want := range []string{
-		`lodd_calls_total{code="NotFound",method="/lodd.v1.TrialService/GetTrial"} 1`, "lodd_serving 1", "lodd_streams_open 2",
-		"lodd_sessions 3", "lodd_system_entries 4", `lodd_call_seconds_bucket{class="call",le="1"} 2`, "lodd_store_write_seconds_count 1",
+		`lodd_calls_total{code="NotFound",method="/lodd.v1.TrialService/GetTrial"} 1`, "lodd_serving 1", "lodd_disk_low 1", "lodd_fenced 1", "lodd_streams_open 2",
+		"lodd_sessions 3", "lodd_system_entries 4", `lodd_call_seconds_bucket{class="call",le="1"} 2`, "lodd_store_write_seconds_count 1", "lodd_store_quota_percent 61",
 	} {
 		if !strings.Contains(got, want+"\n") {
 			t.Errorf("no %s in\n%s", want, got)
@@ -150,6 +153,9 @@ func TestNoMetricsCountNothing(t *testing.T) {
 	if err := none.Watch(telemetry.Gauges{}); err != nil {
 		t.Error(err)
 	}
+	if err := none.WatchQuota(nil); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestMetricsAreRegisteredOnce(t *testing.T) {
@@ -159,5 +165,8 @@ func TestMetricsAreRegisteredOnce(t *testing.T) {
 	}
 	if err := m.Watch(telemetry.Gauges{Serving: func() bool { return false }}); err == nil {
 		t.Error("watched twice")
+	}
+	if err := m.WatchQuota(nil); err == nil {
+		t.Error("watched a quota twice")
 	}
 }

@@ -10,8 +10,9 @@ import (
 // state is then unusable.
 func (s *State) Apply(m Meta, e Event) error {
 	c := s.Compartment(e)
-	if m.Index != s.lens[c] {
-		return fmt.Errorf("trial: entry %d of %s, want %d", m.Index, c, s.lens[c])
+	n := s.lens.of(c)
+	if m.Index != *n {
+		return fmt.Errorf("trial: entry %d of %s, want %d", m.Index, c, *n)
 	}
 	if m.At.Before(s.last) {
 		return fmt.Errorf("trial: entry %d of %s is earlier than the one before it", m.Index, c)
@@ -19,17 +20,16 @@ func (s *State) Apply(m Meta, e Event) error {
 	if err := s.check(m, e); err != nil {
 		return fmt.Errorf("trial: entry %d of %s: apply %T: %w", m.Index, c, e, err)
 	}
-	if s.lens == nil {
+	if s.participants == nil {
 		s.begin()
 	}
 	s.apply(m, e)
-	s.lens[c]++
+	*n++
 	s.last = m.At
 	return nil
 }
 
 func (s *State) begin() {
-	s.lens = map[Compartment]int64{}
 	s.participants = map[ParticipantID]*Participant{}
 	s.slots = map[Stratum]int{}
 	s.usedEnvelopes, s.spoiledEnvelopes = map[Stratum][]int{}, map[Stratum][]int{}
@@ -99,11 +99,13 @@ func (s *State) applyParticipant(m Meta, e Event) {
 	case Allocated:
 		s.unallocated = ""
 	case FormSubmitted:
-		s.addForm(m, e.Participant, e.Visit, e.Form, formRecord{on: e.On.unixDay()})
-		s.hold(m, e.Participant, e.Visit, e.Form, e.Held)
+		p := s.participants[e.Participant]
+		p.forms = append(p.forms, s.formRecord(e.Visit, e.Form, formRecord{at: m.Index, on: e.On.unixDay()}))
+		p.hold(m, e.Visit, e.Form, e.Held)
 	case FormCorrected:
-		s.addForm(m, e.Participant, e.Visit, e.Form, formRecord{correction: true})
-		s.hold(m, e.Participant, e.Visit, e.Form, e.Held)
+		p := s.participants[e.Participant]
+		p.forms = append(p.forms, s.formRecord(e.Visit, e.Form, formRecord{at: m.Index, correction: true}))
+		p.hold(m, e.Visit, e.Form, e.Held)
 	case FormSigned, TextJudged:
 		s.applyRecord(m, e)
 	case VisitMissed:
@@ -122,14 +124,13 @@ func (s *State) applyParticipant(m Meta, e Event) {
 
 func (s *State) enter(p *Participant) {
 	s.participants[p.ID] = p
-	s.order = append(s.order, p.ID)
+	s.order = append(s.order, p)
 }
 
-func (s *State) addForm(m Meta, id ParticipantID, v VisitID, f FormID, r formRecord) {
-	p := s.participants[id]
-	_, form, _ := s.protocol.Form(f)
-	r.visit, r.form, r.at = uint8(s.visitIndex(v)), uint8(form), m.Index
-	p.forms = append(p.forms, r)
+// formRecord returns r with the positions of its visit and form.
+func (s *State) formRecord(v VisitID, f FormID, r formRecord) formRecord {
+	r.visit, r.form = uint8(s.visitIndex(v)), uint8(s.protocol.formIndex(f))
+	return r
 }
 
 func (p *Participant) withdraw(m Meta, e Withdrawn) {

@@ -1,9 +1,6 @@
 package trial
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 func (s *State) checkAssessment(m Meta, e Event) error {
 	switch e := e.(type) {
@@ -25,18 +22,23 @@ func (s *State) place(v VisitID, f FormID, role Role) (visit, form int, err erro
 	if visit < 0 {
 		return 0, 0, &Invalid{"visit", fmt.Sprintf("%q is unknown in this trial", v)}
 	}
-	def, form, ok := s.protocol.Form(f)
+	form = s.protocol.formIndex(f)
 	switch {
-	case !ok || def.By != role:
+	case form < 0 || s.protocol.Forms[form].By != role:
 		return 0, 0, &Invalid{"form", fmt.Sprintf("%q is no form that a %s fills in", f, role)}
-	case !def.At(v):
+	case !s.protocol.Forms[form].At(v):
 		return 0, 0, &Invalid{"form", fmt.Sprintf("%s is not filled in at %s", f, v)}
 	}
 	return visit, form, nil
 }
 
 func (s *State) visitIndex(id VisitID) int {
-	return slices.IndexFunc(s.protocol.Visits, func(v Visit) bool { return v.ID == id })
+	for i := range s.protocol.Visits {
+		if s.protocol.Visits[i].ID == id {
+			return i
+		}
+	}
+	return -1
 }
 
 func (s *State) checkSubmitted(m Meta, e FormSubmitted) error {
@@ -60,7 +62,7 @@ func (s *State) checkSubmitted(m Meta, e FormSubmitted) error {
 	if err := s.checkVersion(form, e.Version); err != nil {
 		return err
 	}
-	def := s.protocol.Forms[form]
+	def := &s.protocol.Forms[form]
 	if def.After == "" {
 		return nil
 	}
@@ -109,7 +111,7 @@ func (s *State) checkCorrected(m Meta, e FormCorrected) error {
 }
 
 func (s *State) checkVersion(form, version int) error {
-	if def := s.protocol.Forms[form]; version != def.Version {
+	if def := &s.protocol.Forms[form]; version != def.Version {
 		return &Invalid{"form", fmt.Sprintf("version %d of %s, want %d", version, def.ID, def.Version)}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -61,7 +62,9 @@ func (d Date) Start(loc *time.Location) time.Time {
 }
 
 // Before reports whether d is earlier than e.
-func (d Date) Before(e Date) bool { return d.midnight().Before(e.midnight()) }
+func (d Date) Before(e Date) bool {
+	return cmp.Or(cmp.Compare(d.Year, e.Year), cmp.Compare(d.Month, e.Month), cmp.Compare(d.Day, e.Day)) < 0
+}
 
 // DaysSince returns the number of days from e to d.
 func (d Date) DaysSince(e Date) int {

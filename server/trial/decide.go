@@ -20,7 +20,7 @@ func (s *State) Decide(m Meta, proposal Event) ([]Event, error) {
 		return s.decideRandomized(m, r)
 	}
 	if l, ok := proposal.(Locked); ok {
-		l.Number, l.Conduct, l.Outcome = len(s.locks)+1, s.lens[Conduct], s.lens[Outcome]
+		l.Number, l.Conduct, l.Outcome = len(s.locks)+1, s.lens.conduct, s.lens.outcome
 		proposal = l
 	}
 	if e, ok := proposal.(AdverseEventReported); ok {
@@ -34,6 +34,11 @@ func (s *State) Decide(m Meta, proposal Event) ([]Event, error) {
 	}
 	if err := s.check(m, proposal); err != nil {
 		return nil, err
+	}
+	if e, ok := proposal.(Created); ok { // not in check: older logs hold such names
+		if err := CheckTimeZone(e.Protocol.TimeZone); err != nil {
+			return nil, &Invalid{"time_zone", err.Error()}
+		}
 	}
 	return []Event{proposal}, nil
 }
@@ -91,7 +96,7 @@ func (s *State) check(m Meta, e Event) error {
 	case ErrorRecorded, LevelsCorrected, Replaced, ContingencyUsed:
 		return s.checkMistake(m, e)
 	case Locked:
-		want := Locked{len(s.locks) + 1, s.lens[Conduct], s.lens[Outcome]}
+		want := Locked{len(s.locks) + 1, s.lens.conduct, s.lens.outcome}
 		if e != want {
 			return fmt.Errorf("trial: lock %+v, want %+v", e, want)
 		}

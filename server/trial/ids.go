@@ -3,7 +3,6 @@ package trial
 import (
 	"encoding/hex"
 	"fmt"
-	"strings"
 )
 
 // These kinds of text are checked once, where they enter; inside there is
@@ -74,22 +73,35 @@ func ParseCode(s string) (Code, error) {
 // ParseRequestID returns s, the text form of a UUID, as a request id. The nil
 // UUID is refused: it names no request.
 func ParseRequestID(s string) (RequestID, error) {
-	var id RequestID
-	b, err := hex.DecodeString(strings.ReplaceAll(s, "-", ""))
-	if err != nil || len(b) != len(id) || RequestID(b).String() != strings.ToLower(s) {
-		return id, fmt.Errorf("%q is no UUID of the form 8-4-4-4-12", s)
+	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		return RequestID{}, notUUID(s)
 	}
-	copy(id[:], b)
+	digits := make([]byte, 0, 2*len(RequestID{}))
+	for _, group := range [...]string{s[:8], s[9:13], s[14:18], s[19:23], s[24:]} {
+		digits = append(digits, group...)
+	}
+	var id RequestID
+	if _, err := hex.Decode(id[:], digits); err != nil {
+		return RequestID{}, notUUID(s)
+	}
 	if id == (RequestID{}) {
 		return id, fmt.Errorf("the nil UUID names no request")
 	}
 	return id, nil
 }
 
+func notUUID(s string) error { return fmt.Errorf("%q is no UUID of the form 8-4-4-4-12", s) }
+
 // String returns the text form of the UUID.
 func (r RequestID) String() string {
-	h := hex.EncodeToString(r[:])
-	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+	b := make([]byte, 0, 36)
+	for i, group := range [...][]byte{r[:4], r[4:6], r[6:8], r[8:10], r[10:]} {
+		if i > 0 {
+			b = append(b, '-')
+		}
+		b = hex.AppendEncode(b, group)
+	}
+	return string(b)
 }
 
 func checkUpper(s string) error {

@@ -1,7 +1,10 @@
 package trial
 
 import (
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -113,12 +116,21 @@ func (p *Protocol) Visit(id VisitID) (Visit, bool) {
 
 // Form returns the form named id and its position in the protocol.
 func (p *Protocol) Form(id FormID) (Form, int, bool) {
-	for i, f := range p.Forms {
-		if f.ID == id {
-			return f, i, true
+	i := p.formIndex(id)
+	if i < 0 {
+		return Form{}, 0, false
+	}
+	return p.Forms[i], i, true
+}
+
+// formIndex returns the position of the form named id, or -1.
+func (p *Protocol) formIndex(id FormID) int {
+	for i := range p.Forms {
+		if p.Forms[i].ID == id {
+			return i
 		}
 	}
-	return Form{}, 0, false
+	return -1
 }
 
 // At reports whether the form is filled in at visit v.
@@ -136,9 +148,28 @@ func (f Form) At(v VisitID) bool {
 func (p *Protocol) Location() (*time.Location, error) {
 	loc, err := time.LoadLocation(p.TimeZone)
 	if err != nil || p.TimeZone == "" || p.TimeZone == "Local" {
-		return nil, &Invalid{"time_zone", fmt.Sprintf("%q is unknown, want an IANA name such as Europe/Oslo", p.TimeZone)}
+		return nil, &Invalid{"time_zone", unknownZone(p.TimeZone)}
 	}
 	return loc, nil
+}
+
+// CheckTimeZone reports why a new trial can't have a time zone, whose name must
+// mean the same on every machine. It is stricter than [Protocol.Location], which
+// has to read older logs: localtime and posixrules are what a machine was set
+// to, not every machine has posix/ and right/, and only folders take a name with
+// an empty part or a dot.
+func CheckTimeZone(name string) error {
+	parts := strings.Split(name, "/")
+	ofMachine := slices.Contains([]string{"localtime", "posixrules", "posix", "right"}, parts[0]) ||
+		slices.Contains(parts, "") || slices.Contains(parts, ".")
+	if _, err := (&Protocol{TimeZone: name}).Location(); err != nil || ofMachine {
+		return errors.New(unknownZone(name))
+	}
+	return nil
+}
+
+func unknownZone(name string) string {
+	return fmt.Sprintf("%q is unknown, want an IANA name such as Europe/Oslo", name)
 }
 
 // In returns the text in the language lang ("nb" or "en"), or in the other one

@@ -181,8 +181,8 @@ func checkHeld(items []Code) error {
 	return nil
 }
 
-func (s *State) hold(m Meta, id ParticipantID, v VisitID, f FormID, items []Code) {
-	p := s.participants[id]
+// hold notes items of a form that wait for a reviewer.
+func (p *Participant) hold(m Meta, v VisitID, f FormID, items []Code) {
 	for _, item := range items {
 		p.texts = append(p.texts, HeldText{Visit: v, Form: f, At: m.Index, Item: item})
 	}
@@ -192,7 +192,7 @@ func (s *State) applyRecord(m Meta, e Event) {
 	switch e := e.(type) {
 	case FormSigned:
 		p := s.participants[e.Participant]
-		_, form, _ := s.protocol.Form(e.Form)
+		form := s.protocol.formIndex(e.Form)
 		p.signatures = append(p.signatures, signature{
 			Signature{By: m.Actor, Name: e.Name, Meaning: e.Meaning, At: m.At, Of: e.At}, uint8(s.visitIndex(e.Visit)), uint8(form),
 		})

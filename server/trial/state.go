@@ -22,14 +22,14 @@ type State struct {
 	sealed, kept bool
 	open, opened bool
 	participants map[ParticipantID]*Participant
-	order        []ParticipantID
+	order        []*Participant
 	slots        map[Stratum]int
 	intents      map[IntentID]intent
 	unallocated  ParticipantID // randomized by the entry before, not yet allocated
 	locks        []Lock
 	restored     []Restored // since the last reconciliation
 	lostSlots    int64      // slots that are known to have been used in what was lost
-	lens         map[Compartment]int64
+	lens         sizes
 	last         time.Time
 
 	// enrolledInLost says that a reconciliation gave up slots: there were people
@@ -69,7 +69,26 @@ type Lock struct {
 }
 
 // Len returns the number of entries of compartment c so far.
-func (s *State) Len(c Compartment) int64 { return s.lens[c] }
+func (s *State) Len(c Compartment) int64 { return *s.lens.of(c) }
+
+// sizes are the numbers of entries of the compartments.
+type sizes struct{ conduct, outcome, delivery, allocation int64 }
+
+// of returns the number of entries of a compartment, to be read or changed.
+func (s *sizes) of(c Compartment) *int64 {
+	switch c {
+	case Conduct:
+		return &s.conduct
+	case Outcome:
+		return &s.outcome
+	case Delivery:
+		return &s.delivery
+	case Allocation:
+		return &s.allocation
+	default: // there is no other
+		return new(int64)
+	}
+}
 
 // Last returns the time of the latest entry.
 func (s *State) Last() time.Time { return s.last }
@@ -108,8 +127,8 @@ func (s *State) Participant(p ParticipantID) (*Participant, bool) {
 // Participants yields the participants in the order of their screening.
 func (s *State) Participants() iter.Seq[*Participant] {
 	return func(yield func(*Participant) bool) {
-		for _, id := range s.order {
-			if !yield(s.participants[id]) {
+		for _, p := range s.order {
+			if !yield(p) {
 				return
 			}
 		}
@@ -161,7 +180,7 @@ func (s *State) Compartment(e Event) Compartment {
 }
 
 func (s *State) formCompartment(id FormID) Compartment {
-	if f, _, ok := s.protocol.Form(id); ok && f.By == Assessor {
+	if i := s.protocol.formIndex(id); i >= 0 && s.protocol.Forms[i].By == Assessor {
 		return Outcome
 	}
 	return Conduct

@@ -49,7 +49,7 @@ func (s *State) BeforeUnsealing() []string {
 		}
 	}
 	note(s.open || !s.opened, "enrolment-closed")
-	note(len(s.locks) == 0 || s.locks[len(s.locks)-1].Outcome != s.lens[Outcome], "lock")
+	note(len(s.locks) == 0 || s.locks[len(s.locks)-1].Outcome != s.lens.outcome, "lock")
 	note(s.plan.Version == "", "analysis-plan")
 	note(s.fenced(), "reconciliation")
 	return missing

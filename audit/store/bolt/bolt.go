@@ -60,7 +60,8 @@ type DB struct {
 	file *os.File // of db, for looking below bbolt
 	db   *bbolt.DB
 
-	writing sync.Mutex // one transaction at a time
+	writing sync.Mutex // one transaction at a time; guards written
+	written int64      // how far writeAhead has come
 
 	mu     sync.RWMutex // held by readers; guards failed
 	failed error        // why the store serves nothing more

@@ -19,7 +19,11 @@ import (
 
 // openLog opens the log in a folder, with its guard beside.
 func openLog(ctx context.Context, dir string) (*audit.Log, *bolt.DB, error) {
-	db, err := bolt.Open(filepath.Join(dir, "log.db"), small)
+	return openLogWith(ctx, dir, small)
+}
+
+func openLogWith(ctx context.Context, dir string, o bolt.Options) (*audit.Log, *bolt.DB, error) {
+	db, err := bolt.Open(filepath.Join(dir, "log.db"), o)
 	if err != nil {
 		return nil, nil, err
 	}

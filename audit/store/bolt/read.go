@@ -138,5 +138,9 @@ func (d *DB) Keys(ctx context.Context, prefix string) (keys []string, err error)
 	return keys, err
 }
 
-// clone copies b; unlike bytes.Clone it never returns nil.
-func clone(b []byte) []byte { return append([]byte{}, b...) }
+// clone copies b; unlike bytes.Clone it never returns nil, nor room for more.
+func clone(b []byte) []byte {
+	out := make([]byte, len(b))
+	copy(out, b)
+	return out
+}

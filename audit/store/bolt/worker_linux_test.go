@@ -2,7 +2,6 @@ package bolt_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -14,8 +13,6 @@ import (
 	"testing"
 
 	"github.com/lodd-rct/lodd/audit"
-	"github.com/lodd-rct/lodd/audit/store"
-	"github.com/lodd-rct/lodd/audit/store/bolt"
 )
 
 // workerVariable names the folder in which a worker works. Where it is set, this
@@ -171,16 +168,4 @@ func (j *job) grow(l *audit.Log, mode string, n int) {
 	if mode != "early" {
 		tell()
 	}
-}
-
-// commit appends single entries to a store as a server opens it.
-func (j *job) commit(name string) {
-	db, err := bolt.Open(filepath.Join(j.dir, name), bolt.Options{})
-	j.must(err)
-	j.tell("opened")
-	for i := range int64(100) {
-		j.must(db.Append(j.ctx, store.Part{List: "a", At: i, Records: [][]byte{bytes.Repeat([]byte{1}, 236)}}))
-		j.tell("answered %d", i)
-	}
-	j.must(db.Close())
 }

@@ -148,6 +148,7 @@ func (d *DB) transact(f func(*bbolt.Tx) error) error {
 			return err
 		}
 		defer func() { _ = tx.Rollback() }() // does nothing after a commit
+		d.writeAhead(tx.Size())
 		if refused = f(tx); refused != nil {
 			return nil
 		}

@@ -21,6 +21,7 @@ import (
 
 	"github.com/lodd-rct/lodd/audit/store"
 	"github.com/lodd-rct/lodd/audit/store/etcd"
+	"github.com/lodd-rct/lodd/audit/store/storetest"
 )
 
 // content is all that a store holds.
@@ -82,6 +83,46 @@ func TestCopiesAreTheSame(t *testing.T) {
 		}
 	}
 	eventually(t, "the copy that watches", func() bool { return cmp.Equal(want, content(t, watching)) })
+}
+
+// What the cluster has committed is answered, and read, though the disk of the
+// copy hangs. When that disk turns out to be lost, so is the copy and nothing
+// else: the next start gets everything again.
+func TestAppendWaitsForNoDiskOfTheCopy(t *testing.T) {
+	p := newPlace(t)
+	errDisk := errors.New("the disk is gone")
+	disk := make(chan error)
+	hangs := &storetest.Memory{FailAppend: func(...store.Part) error { return <-disk }}
+	on := func(replica store.Store) *etcd.DB {
+		config := p.config(t)
+		if err := config.Replica.Close(); err != nil {
+			t.Fatal(err)
+		}
+		config.Replica = replica
+		d, err := etcd.Open(t.Context(), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { d.Close() })
+		return d
+	}
+	d := on(hangs)
+	t.Cleanup(func() { close(disk) })
+	lost := lead(t, d)
+	for i := range 3 {
+		mustAppend(t, d, part("a", int64(i), fmt.Sprint(i)))
+	}
+	if records, err := d.Read(t.Context(), "a", 0, 3); err != nil || string(bytes.Join(records, nil)) != "012" || hangs.Writes() != 0 {
+		t.Errorf("Read = %q, %v after %d writes of the copy", records, err, hangs.Writes())
+	}
+	disk <- errDisk
+	<-lost
+	if err := d.Append(t.Context(), part("a", 3, "3")); !errors.Is(err, store.ErrUnknown) || !errors.Is(err, errDisk) {
+		t.Errorf("Append without a copy: %v", err)
+	}
+	if n := length(t, on(&storetest.Memory{}), "a"); n != 3 {
+		t.Errorf("a new copy has %d records, want 3", n)
+	}
 }
 
 // What was deleted while a server was away is gone from its copy when it comes
@@ -154,6 +195,32 @@ func TestCopyOutlivesCompaction(t *testing.T) {
 	eventually(t, "the copy", func() bool { return cmp.Equal(content(t, d), content(t, other)) })
 }
 
+// Whoever gets the lead has all that was written before, though nothing of it was
+// told to him: what he decides next depends on it.
+func TestLeadBeginsWithACompleteCopy(t *testing.T) {
+	p := newPlace(t)
+	first := p.lead(t)
+	second := p.other(t).follow(t)
+	second.Deafen()
+	mustAppend(t, first, part("a", 0, "0", "1"))
+	if err := first.Put(t.Context(), "k", []byte("v")); err != nil {
+		t.Fatal(err)
+	}
+	if n := length(t, second, "a"); n != 0 {
+		t.Fatalf("%d records were told: the test has lost its power", n)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	lead(t, second)
+	if n := length(t, second, "a"); n != 2 {
+		t.Errorf("it leads with %d records, want 2", n)
+	}
+	if v, err := second.Get(t.Context(), "k"); string(v) != "v" {
+		t.Errorf("Get = %q, %v", v, err)
+	}
+}
+
 func TestAppendThatIsTooLargeIsRefusedUpFront(t *testing.T) {
 	d := newPlace(t).lead(t)
 	record := strings.Repeat("x", store.MaxRecord)
@@ -185,18 +252,21 @@ func TestRefusedCertificateIsNamed(t *testing.T) {
 	member.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
 	member.Config.ErrorLog = log.New(io.Discard, "", 0)
 	member.StartTLS()
-	defer member.Close()
+	t.Cleanup(member.Close)
 	roots := x509.NewCertPool()
 	roots.AddCert(member.Certificate())
 	for says, config := range map[string]*tls.Config{
 		"certificate signed by unknown authority": {RootCAs: x509.NewCertPool()},
 		"certificate required":                    {RootCAs: roots},
 	} {
-		c := newPlace(t).config(t)
-		c.Endpoints, c.TLS, c.Patience = []string{member.URL}, config, 500*time.Millisecond
-		if _, err := etcd.Open(t.Context(), c); err == nil || !strings.Contains(err.Error(), says) {
-			t.Errorf("Open: %v, want %q", err, says)
-		}
+		t.Run(says, func(t *testing.T) {
+			t.Parallel()
+			c := newPlace(t).config(t)
+			c.Endpoints, c.TLS, c.Patience = []string{member.URL}, config, 2*time.Second // a fifth is for the handshake
+			if _, err := etcd.Open(t.Context(), c); err == nil || !strings.Contains(err.Error(), says) {
+				t.Errorf("Open: %v, want %q", err, says)
+			}
+		})
 	}
 }
 

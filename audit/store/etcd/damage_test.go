@@ -65,6 +65,11 @@ var tamperings = []struct {
 	{"BatchCutOff", func(x tampering) { x.put(batchKey(1), x.get(batchKey(1))[:20]) }, "batch 1: it isn't one of this version"},
 	{"BatchRewritten", func(x tampering) { x.put(batchKey(1), rewritten(x.get(batchKey(1)))) }, "batch 2 doesn't continue"},
 	{"LastBatchRewritten", func(x tampering) { x.put(batchKey(3), rewritten(x.get(batchKey(3)))) }, "batch 3 isn't the one that the head"},
+	{"BatchOfAnotherLength", func(x tampering) {
+		longer := etcd.Rewrite([]byte(x.get(batchKey(3))), func(parts []store.Part) { parts[0].At++ })
+		x.put(batchKey(3), string(longer))
+		x.put("head", string(etcd.Rehead([]byte(x.get("head")), longer)))
+	}, `list "a": record 4: etcd group`},
 	{"BatchesSwapped", func(x tampering) {
 		one, two := x.get(batchKey(1)), x.get(batchKey(2))
 		x.put(batchKey(1), two)

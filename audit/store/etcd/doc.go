@@ -28,11 +28,11 @@
 //
 // Every server keeps a copy in a store of its own, usually package bolt, and
 // reads from that alone. What is new is in memory at first and reaches the disk
-// a little later; it is durable in the cluster. The copy accepts a batch only if
-// it continues the copy and its hash is the one that the head names. What doesn't
-// fit is a *[store.DamageError], and the server serves nothing more. Whoever
-// rewrites batches, or restores a backup of etcd that lacks some, is found out by
-// every copy that knew more.
+// within a moment, many changes as one transaction; it is durable in the cluster.
+// The copy accepts a batch only if it continues the copy and its hash is the one
+// that the head names. What doesn't fit is a *[store.DamageError], and the server
+// serves nothing more. Whoever rewrites batches, or restores a backup of etcd that
+// lacks some, is found out by every copy that knew more.
 //
 // The copy remembers batches and not heads. A server that was away therefore
 // can't tell a backup that lacks no batch but holds older values of the map from

@@ -65,6 +65,13 @@ type Config struct {
 	// be used again; what failed is repeated meanwhile. It may be called
 	// concurrently, and must not call the DB. It may be nil.
 	Away func(error)
+
+	// Filled is told how many percent of its quota the cluster uses, when this
+	// server gets the lead and every minute while it leads; at 100 the cluster
+	// takes no more writes. It is not told if the members don't say what their
+	// quota is, as those before etcd 3.6. It is not called concurrently, and
+	// must not call the DB. It may be nil.
+	Filled func(percent int)
 }
 
 const (
@@ -92,6 +99,8 @@ type DB struct {
 	client  *clientv3.Client
 	kv      clientv3.KV // of client; tests put faults between
 	replica *tail
+
+	lookEvery time.Duration // how often the leader looks at the quota
 
 	cause atomic.Pointer[error] // why the cluster couldn't be used last, nil if it could
 
@@ -160,7 +169,7 @@ func connect(c Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("etcd: connect: %w", err)
 	}
-	d := &DB{prefix: "/lodd/" + c.Group + "/", config: c, client: client, kv: client, stop: func() {}, told: told{}}
+	d := &DB{prefix: "/lodd/" + c.Group + "/", config: c, client: client, kv: client, lookEvery: lookEvery, stop: func() {}, told: told{}}
 	d.replica = newTail(c.Replica, func(err error) { _ = d.unknown(err) })
 	return d, nil
 }

@@ -1,6 +1,8 @@
 package etcd
 
 import (
+	"time"
+
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/lodd-rct/lodd/audit/store"
@@ -11,6 +13,9 @@ var ErrNotLeader = errNotLeader
 
 // Between puts something between the store and the cluster.
 func (d *DB) Between(f func(clientv3.KV) clientv3.KV) { d.kv = f(d.client) }
+
+// LookEvery makes the next leader look at the quota that often.
+func (d *DB) LookEvery(every time.Duration) { d.lookEvery = every }
 
 // Rewrite returns a batch as somebody writes it who knows the format.
 func Rewrite(b []byte, change func([]store.Part)) []byte {
@@ -29,6 +34,27 @@ func (d *DB) Stall(until <-chan struct{}) {
 		<-until
 		d.applying.Unlock()
 	}()
+}
+
+// Deafen ends what follows the cluster, so that the copy changes only when it is
+// compared anew. It is called before the first Lead.
+func (d *DB) Deafen() {
+	d.stop()
+	d.done.Wait()
+}
+
+// Rehead returns a head whose newest batch is the given one.
+func Rehead(b, newest []byte) []byte {
+	h, err := decodeHead(b)
+	if err != nil {
+		return nil
+	}
+	x, err := decodeBatch(newest)
+	if err != nil {
+		return nil
+	}
+	h.chain = x.hash
+	return h.encode()
 }
 
 // NextHead returns a head after the given one that changes nothing, and one

@@ -85,6 +85,7 @@ func (d *DB) win(ctx context.Context, lease clientv3.LeaseID, address string) (c
 		return nil, err
 	}
 	reign := func() {
+		d.done.Go(func() { d.lookAtQuota(alive) })
 		d.reign(beats)
 		stop()
 		d.revoke(lease)

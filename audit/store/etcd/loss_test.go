@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -89,7 +90,8 @@ func TestLostMemberLosesNothing(t *testing.T) {
 }
 
 // At its quota the cluster takes no more: appends say so, nothing is written,
-// and reads go on. Room makes it take appends again.
+// and reads go on. Room makes it take appends again. The leader is told how full
+// the cluster is.
 func TestFullClusterOnlyReads(t *testing.T) {
 	full, err := etcdtest.Start(t.TempDir(), func(c *embed.Config) { c.QuotaBackendBytes = 4 << 20 })
 	if err != nil {
@@ -99,12 +101,20 @@ func TestFullClusterOnlyReads(t *testing.T) {
 	p := newPlace(t)
 	config := p.config(t)
 	config.Endpoints = full.Endpoints()
+	var percent atomic.Int64
+	percent.Store(-1)
+	config.Filled = func(n int) { percent.Store(int64(n)) }
 	d, err := etcd.Open(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Close()
+	d.LookEvery(20 * time.Millisecond)
+	if n := percent.Load(); n != -1 {
+		t.Errorf("a server that doesn't lead is told of %d %%", n)
+	}
 	lead(t, d)
+	eventually(t, "a cluster with room", func() bool { n := percent.Load(); return n >= 0 && n < 40 })
 	mustAppend(t, d, part("a", 0, "0"))
 
 	c, err := clientv3.New(clientv3.Config{Endpoints: full.Endpoints(), Logger: clientv3.NewCtxClient(t.Context()).GetLogger()})
@@ -128,7 +138,9 @@ func TestFullClusterOnlyReads(t *testing.T) {
 	if n := length(t, d, "a"); n != 1 {
 		t.Errorf("Len = %d, want 1", n)
 	}
+	eventually(t, "a full cluster", func() bool { return percent.Load() >= 90 })
 	makeRoom(t, c)
+	eventually(t, "a cluster with room again", func() bool { return percent.Load() < 40 })
 	eventually(t, "append with room", func() bool { return d.Append(t.Context(), part("a", 1, "1")) == nil })
 }
 

@@ -2,16 +2,18 @@ package etcd_test
 
 import (
 	cryptorand "crypto/rand"
+	"flag"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"pgregory.net/rapid"
 
 	"github.com/lodd-rct/lodd/audit/store"
 	"github.com/lodd-rct/lodd/audit/store/bolt"
@@ -176,11 +178,27 @@ func TestEtcdKeepsTheContract(t *testing.T) {
 
 // Whatever is done with it, a store in a cluster answers as one in memory does.
 func TestEtcdIsItsModel(t *testing.T) {
-	for seed := range uint64(6) {
-		r := rand.New(rand.NewPCG(seed, 0))
+	fewer(t, 20)
+	rapid.Check(t, func(rt *rapid.T) {
 		p := newPlace(t)
-		if err := storetest.Model(t, func(t testing.TB) store.Store { return p.lead(t) }, 60, r.IntN); err != nil {
-			t.Errorf("seed %d: %v", seed, err)
+		draw := func(n int) int { return rapid.IntRange(0, n-1).Draw(rt, "choice") }
+		if err := storetest.Model(t, func(t testing.TB) store.Store { return p.lead(t) }, 20, draw); err != nil {
+			rt.Fatal(err)
 		}
+	})
+}
+
+// fewer lets rapid check something n times, unless somebody says how often: a
+// store in a cluster takes two tenths of a second.
+func fewer(t *testing.T, n int) {
+	t.Helper()
+	checks := flag.Lookup("rapid.checks")
+	many := checks.Value.String()
+	if many != checks.DefValue || os.Getenv("LODD_LONG") != "" {
+		return
+	}
+	t.Cleanup(func() { _ = checks.Value.Set(many) }) // it was its value before
+	if err := checks.Value.Set(strconv.Itoa(n)); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,6 +86,8 @@ func TestRefusedWriteIsNoDoubt(t *testing.T) {
 	var told complaints
 	config.Endpoints, config.User, config.Password, config.Away = c.Endpoints(), "lodd", "lodd", told.add
 	config.Lease = time.Minute
+	var looks atomic.Int64
+	config.Filled = func(int) { looks.Add(1) }
 	d, err := etcd.Open(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
@@ -92,6 +95,7 @@ func TestRefusedWriteIsNoDoubt(t *testing.T) {
 	defer d.Close()
 	lead(t, d)
 	mustAppend(t, d, part("a", 0, "0"))
+	eventually(t, "how full the cluster is, for which no right is needed", func() bool { return looks.Load() == 1 })
 
 	record := strings.Repeat("x", store.MaxRecord)
 	soon, cancel := context.WithTimeout(t.Context(), 10*time.Second)

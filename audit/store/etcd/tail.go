@@ -6,20 +6,33 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/lodd-rct/lodd/audit/store"
 )
 
-// maxTail is how many bytes of records may wait for the disk.
-const maxTail = 8 << 20
+const (
+	// maxTail is how many bytes of records may wait for the disk.
+	maxTail = 8 << 20
+
+	// lot is how many bytes are worth a transaction of their own.
+	lot = 1 << 20
+
+	// linger is how long fewer wait for others. The copy lies on the disk of a
+	// member as a rule, and that disk does one sync at a time: one for every
+	// append would come between those that callers wait for.
+	linger = 50 * time.Millisecond
+)
 
 // A tail is this server's copy. Records are in it as soon as Append returns,
-// and on the disk a little later: they are durable in the cluster, and after a
-// crash the copy gets again what it lacks. So nobody waits for two disks.
+// and on the disk a little later, many at once: they are durable in the cluster,
+// and after a crash the copy gets again what it lacks. So nobody waits for two
+// disks, or for one disk twice.
 type tail struct {
 	store.Store // what is on the disk; the map goes there at once
 
 	done sync.WaitGroup
+	urge chan struct{} // holds one token if the disk is to wait no longer
 
 	mu      sync.Mutex // guards the fields below
 	changed *sync.Cond // when one of them has
@@ -40,7 +53,7 @@ type waiting struct {
 
 // newTail begins to write to the store. If that fails, it calls fail.
 func newTail(s store.Store, fail func(error)) *tail {
-	t := &tail{Store: s, lists: map[string]*waiting{}}
+	t := &tail{Store: s, urge: make(chan struct{}, 1), lists: map[string]*waiting{}}
 	t.changed = sync.NewCond(&t.mu)
 	t.done.Go(func() {
 		for t.write() {
@@ -63,9 +76,7 @@ func (t *tail) failure() error {
 func (t *tail) write() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for len(t.parts) == 0 && !t.closed {
-		t.changed.Wait()
-	}
+	t.gather()
 	if len(t.parts) == 0 {
 		return false
 	}
@@ -88,6 +99,31 @@ func (t *tail) write() bool {
 		}
 	}
 	return true
+}
+
+// gather waits until there is something to write, and then for more. The caller
+// holds mu.
+func (t *tail) gather() {
+	for len(t.parts) == 0 && !t.closed {
+		t.changed.Wait()
+	}
+	if t.closed {
+		return
+	}
+	t.mu.Unlock()
+	defer t.mu.Lock()
+	select {
+	case <-t.urge:
+	case <-time.After(linger):
+	}
+}
+
+// hurry ends the wait for more. If nobody waits, the next one ends at once.
+func (t *tail) hurry() {
+	select {
+	case t.urge <- struct{}{}:
+	default:
+	}
 }
 
 // Append implements [store.Store], for parts that continue the copy.
@@ -118,6 +154,9 @@ func (t *tail) Append(ctx context.Context, parts ...store.Part) error {
 	t.parts = append(t.parts, parts...)
 	t.taken += len(parts)
 	t.changed.Broadcast()
+	if t.size > lot {
+		t.hurry()
+	}
 	return nil
 }
 
@@ -182,6 +221,7 @@ func (t *tail) settle() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for until := t.taken; t.written < until && t.failed == nil; {
+		t.hurry()
 		t.changed.Wait()
 	}
 	return t.failed
@@ -192,6 +232,7 @@ func (t *tail) Close() error {
 	t.mu.Lock()
 	t.closed = true
 	t.changed.Broadcast()
+	t.hurry()
 	t.mu.Unlock()
 	t.done.Wait()
 	return t.Store.Close()

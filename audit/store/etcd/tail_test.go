@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -48,6 +50,7 @@ func TestCopyReadsTheSameHoweverSlowItsDisk(t *testing.T) {
 				}
 			case 1:
 				disk.gate <- nil // the disk writes once
+				copied.hurry()
 			default:
 				n := len(want[list])
 				lo := rapid.IntRange(0, n).Draw(r, "lo")
@@ -119,5 +122,51 @@ func TestCopyWhoseDiskFailsSaysSo(t *testing.T) {
 	}
 	if err := copied.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// What is appended within a moment is one transaction of the disk. It is there
+// when the moment is over, and sooner if it is much, if somebody waits for the
+// disk, or if the copy is closed.
+func TestCopyWritesManyAppendsAtOnce(t *testing.T) {
+	nothing := func(*tail) error { return nil }
+	for name, tt := range map[string]struct {
+		size   int // of each of 17 records
+		after  func(*tail) error
+		passes bool // whether the moment does meanwhile
+		writes int
+	}{
+		"moment not over": {size: 1, after: nothing, writes: 0},
+		"moment over":     {size: 1, after: func(*tail) error { time.Sleep(linger); return nil }, passes: true, writes: 1},
+		"much":            {size: store.MaxRecord, after: nothing, writes: 1}, // 16 are not
+		"asked for":       {size: 1, after: (*tail).settle, writes: 1},
+		"closed":          {size: 1, after: (*tail).Close, writes: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				disk := &storetest.Memory{}
+				copied := newTail(disk, func(err error) { t.Error(err) })
+				moment := time.AfterFunc(linger-1, func() {})
+				for i := range 17 {
+					if err := copied.Append(t.Context(), store.Part{List: fmt.Sprint(i), Records: [][]byte{make([]byte, tt.size)}}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				synctest.Wait()
+				if err := tt.after(copied); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				if n := disk.Writes(); n != tt.writes {
+					t.Errorf("the disk wrote %d times, want %d", n, tt.writes)
+				}
+				if passed := !moment.Stop(); passed != tt.passes {
+					t.Errorf("the moment is over: %t, want %t", passed, tt.passes)
+				}
+				if err := copied.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
 	}
 }

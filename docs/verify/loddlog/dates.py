@@ -59,11 +59,19 @@ def add_months(date, months):
 
 
 def zone(name):
-    """Returns the time zone of an IANA name, or None if there is none of that name."""
+    """Returns the time zone of an IANA name, or None if there is none of that name.
+
+    A name of an older log may have empty parts and dots (S3), which zoneinfo
+    doesn't take.
+    """
+    parts = name.split("/")
+    if parts[0] == "" or parts[-1] in ("", "."):
+        return None
+    name = "/".join(part for part in parts if part not in ("", "."))
     if name == "UTC":
         return datetime.timezone.utc
     try:
-        return zoneinfo.ZoneInfo(name) if name else None
+        return zoneinfo.ZoneInfo(name)
     except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
         if not zoneinfo.available_timezones():
             raise NoZones("this machine has no time zone database, so no date can be checked: "

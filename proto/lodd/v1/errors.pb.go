@@ -78,7 +78,8 @@ const (
 	// ERROR_REASON_OUTCOME_UNKNOWN: it may or may not have happened; repeat with
 	// the same request id.
 	ErrorReason_ERROR_REASON_OUTCOME_UNKNOWN ErrorReason = 23
-	// ERROR_REASON_DISK_FULL: nothing was written, the disk is full.
+	// ERROR_REASON_DISK_FULL: nothing was written, the disk is full; or nearly
+	// so, and a new trial was refused.
 	ErrorReason_ERROR_REASON_DISK_FULL ErrorReason = 24
 	// ERROR_REASON_BUSY: too many requests are waiting.
 	ErrorReason_ERROR_REASON_BUSY ErrorReason = 25

@@ -485,9 +485,12 @@ func (x *GrantRoleRequest) GetExpires() *timestamppb.Timestamp {
 	return nil
 }
 
-// GrantRoleResponse is empty.
+// GrantRoleResponse confirms it.
 type GrantRoleResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// receipt says where the entry stands; unset if the role was held already, and
+	// for an administrator, who may not check the list.
+	Receipt       *Receipt `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -520,6 +523,13 @@ func (x *GrantRoleResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use GrantRoleResponse.ProtoReflect.Descriptor instead.
 func (*GrantRoleResponse) Descriptor() ([]byte, []int) {
 	return file_lodd_v1_people_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *GrantRoleResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
 }
 
 // RevokeRoleRequest takes a role away.
@@ -613,9 +623,11 @@ func (x *RevokeRoleRequest) GetReason() string {
 	return ""
 }
 
-// RevokeRoleResponse is empty.
+// RevokeRoleResponse confirms it.
 type RevokeRoleResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// receipt says where the entry stands; unset if the role had ended already.
+	Receipt       *Receipt `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -648,6 +660,13 @@ func (x *RevokeRoleResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use RevokeRoleResponse.ProtoReflect.Descriptor instead.
 func (*RevokeRoleResponse) Descriptor() ([]byte, []int) {
 	return file_lodd_v1_people_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RevokeRoleResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
 }
 
 // ListRolesRequest asks for the roles of a trial.
@@ -919,7 +938,10 @@ func (x *HandOverRequest) GetReason() string {
 type HandOverResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// roles are those that the second account holds now.
-	Roles         []*GrantedRole `protobuf:"bytes,1,rep,name=roles,proto3" json:"roles,omitempty"`
+	Roles []*GrantedRole `protobuf:"bytes,1,rep,name=roles,proto3" json:"roles,omitempty"`
+	// receipt says where the first entry stands, by which a role of the first
+	// account ends; unset if all was handed over before.
+	Receipt       *Receipt `protobuf:"bytes,2,opt,name=receipt,proto3" json:"receipt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -957,6 +979,13 @@ func (*HandOverResponse) Descriptor() ([]byte, []int) {
 func (x *HandOverResponse) GetRoles() []*GrantedRole {
 	if x != nil {
 		return x.Roles
+	}
+	return nil
+}
+
+func (x *HandOverResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
 	}
 	return nil
 }
@@ -1579,7 +1608,7 @@ var File_lodd_v1_people_proto protoreflect.FileDescriptor
 
 const file_lodd_v1_people_proto_rawDesc = "" +
 	"\n" +
-	"\x14lodd/v1/people.proto\x12\alodd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x10lodd/class.proto\x1a\x15lodd/v1/options.proto\"]\n" +
+	"\x14lodd/v1/people.proto\x12\alodd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x10lodd/class.proto\x1a\x14lodd/v1/common.proto\x1a\x15lodd/v1/options.proto\"]\n" +
 	"\x13CreateInviteRequest\x12*\n" +
 	"\radministrator\x18\x01 \x01(\bB\x04\xa0\xb5\x18\x01R\radministrator\x12\x1a\n" +
 	"\x05hours\x18\x02 \x01(\x05B\x04\xa0\xb5\x18\x01R\x05hours\"p\n" +
@@ -1605,16 +1634,18 @@ const file_lodd_v1_people_proto_rawDesc = "" +
 	"\x04role\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\x04role\x12\x18\n" +
 	"\x04site\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x01R\x04site\x12\x18\n" +
 	"\x04team\x18\x05 \x01(\tB\x04\xa0\xb5\x18\x03R\x04team\x12:\n" +
-	"\aexpires\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa0\xb5\x18\x01R\aexpires\"\x13\n" +
-	"\x11GrantRoleResponse\"\xba\x01\n" +
+	"\aexpires\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa0\xb5\x18\x01R\aexpires\"E\n" +
+	"\x11GrantRoleResponse\x120\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt\"\xba\x01\n" +
 	"\x11RevokeRoleRequest\x12\x1f\n" +
 	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12\x18\n" +
 	"\x04user\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\x04user\x12\x18\n" +
 	"\x04role\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\x04role\x12\x18\n" +
 	"\x04site\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x01R\x04site\x12\x18\n" +
 	"\x04team\x18\x05 \x01(\tB\x04\xa0\xb5\x18\x03R\x04team\x12\x1c\n" +
-	"\x06reason\x18\x06 \x01(\tB\x04\xa0\xb5\x18\x01R\x06reason\"\x14\n" +
-	"\x12RevokeRoleResponse\"3\n" +
+	"\x06reason\x18\x06 \x01(\tB\x04\xa0\xb5\x18\x01R\x06reason\"F\n" +
+	"\x12RevokeRoleResponse\x120\n" +
+	"\areceipt\x18\x01 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt\"3\n" +
 	"\x10ListRolesRequest\x12\x1f\n" +
 	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\"E\n" +
 	"\x11ListRolesResponse\x120\n" +
@@ -1631,9 +1662,10 @@ const file_lodd_v1_people_proto_rawDesc = "" +
 	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12\x18\n" +
 	"\x04from\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\x04from\x12\x14\n" +
 	"\x02to\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\x02to\x12\x1c\n" +
-	"\x06reason\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x01R\x06reason\"D\n" +
+	"\x06reason\x18\x04 \x01(\tB\x04\xa0\xb5\x18\x01R\x06reason\"v\n" +
 	"\x10HandOverResponse\x120\n" +
-	"\x05roles\x18\x01 \x03(\v2\x14.lodd.v1.GrantedRoleB\x04\xa0\xb5\x18\x01R\x05roles\"L\n" +
+	"\x05roles\x18\x01 \x03(\v2\x14.lodd.v1.GrantedRoleB\x04\xa0\xb5\x18\x01R\x05roles\x120\n" +
+	"\areceipt\x18\x02 \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt\"L\n" +
 	"\x13ReviewAccessRequest\x12\x1f\n" +
 	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12\x14\n" +
 	"\x02on\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\x02on\"a\n" +
@@ -1727,51 +1759,55 @@ var file_lodd_v1_people_proto_goTypes = []any{
 	(*ListProposalsResponse)(nil),   // 24: lodd.v1.ListProposalsResponse
 	(*WaitingProposal)(nil),         // 25: lodd.v1.WaitingProposal
 	(*timestamppb.Timestamp)(nil),   // 26: google.protobuf.Timestamp
+	(*Receipt)(nil),                 // 27: lodd.v1.Receipt
 }
 var file_lodd_v1_people_proto_depIdxs = []int32{
 	26, // 0: lodd.v1.CreateInviteResponse.expires:type_name -> google.protobuf.Timestamp
 	4,  // 1: lodd.v1.ListAccountsResponse.accounts:type_name -> lodd.v1.Account
 	26, // 2: lodd.v1.Account.created:type_name -> google.protobuf.Timestamp
 	26, // 3: lodd.v1.GrantRoleRequest.expires:type_name -> google.protobuf.Timestamp
-	13, // 4: lodd.v1.ListRolesResponse.roles:type_name -> lodd.v1.GrantedRole
-	26, // 5: lodd.v1.GrantedRole.from:type_name -> google.protobuf.Timestamp
-	26, // 6: lodd.v1.GrantedRole.until:type_name -> google.protobuf.Timestamp
-	26, // 7: lodd.v1.GrantedRole.expires:type_name -> google.protobuf.Timestamp
-	13, // 8: lodd.v1.HandOverResponse.roles:type_name -> lodd.v1.GrantedRole
-	18, // 9: lodd.v1.ReviewAccessResponse.people:type_name -> lodd.v1.PersonAccess
-	13, // 10: lodd.v1.PersonAccess.roles:type_name -> lodd.v1.GrantedRole
-	26, // 11: lodd.v1.PersonAccess.last_sign_in:type_name -> google.protobuf.Timestamp
-	26, // 12: lodd.v1.ProposeRecoveryResponse.expires:type_name -> google.protobuf.Timestamp
-	26, // 13: lodd.v1.ApproveRecoveryResponse.expires:type_name -> google.protobuf.Timestamp
-	25, // 14: lodd.v1.ListProposalsResponse.proposals:type_name -> lodd.v1.WaitingProposal
-	26, // 15: lodd.v1.WaitingProposal.expires:type_name -> google.protobuf.Timestamp
-	0,  // 16: lodd.v1.PeopleService.CreateInvite:input_type -> lodd.v1.CreateInviteRequest
-	2,  // 17: lodd.v1.PeopleService.ListAccounts:input_type -> lodd.v1.ListAccountsRequest
-	5,  // 18: lodd.v1.PeopleService.DisableAccount:input_type -> lodd.v1.DisableAccountRequest
-	7,  // 19: lodd.v1.PeopleService.GrantRole:input_type -> lodd.v1.GrantRoleRequest
-	9,  // 20: lodd.v1.PeopleService.RevokeRole:input_type -> lodd.v1.RevokeRoleRequest
-	11, // 21: lodd.v1.PeopleService.ListRoles:input_type -> lodd.v1.ListRolesRequest
-	14, // 22: lodd.v1.PeopleService.HandOver:input_type -> lodd.v1.HandOverRequest
-	16, // 23: lodd.v1.PeopleService.ReviewAccess:input_type -> lodd.v1.ReviewAccessRequest
-	19, // 24: lodd.v1.PeopleService.ProposeRecovery:input_type -> lodd.v1.ProposeRecoveryRequest
-	21, // 25: lodd.v1.PeopleService.ApproveRecovery:input_type -> lodd.v1.ApproveRecoveryRequest
-	23, // 26: lodd.v1.PeopleService.ListProposals:input_type -> lodd.v1.ListProposalsRequest
-	1,  // 27: lodd.v1.PeopleService.CreateInvite:output_type -> lodd.v1.CreateInviteResponse
-	3,  // 28: lodd.v1.PeopleService.ListAccounts:output_type -> lodd.v1.ListAccountsResponse
-	6,  // 29: lodd.v1.PeopleService.DisableAccount:output_type -> lodd.v1.DisableAccountResponse
-	8,  // 30: lodd.v1.PeopleService.GrantRole:output_type -> lodd.v1.GrantRoleResponse
-	10, // 31: lodd.v1.PeopleService.RevokeRole:output_type -> lodd.v1.RevokeRoleResponse
-	12, // 32: lodd.v1.PeopleService.ListRoles:output_type -> lodd.v1.ListRolesResponse
-	15, // 33: lodd.v1.PeopleService.HandOver:output_type -> lodd.v1.HandOverResponse
-	17, // 34: lodd.v1.PeopleService.ReviewAccess:output_type -> lodd.v1.ReviewAccessResponse
-	20, // 35: lodd.v1.PeopleService.ProposeRecovery:output_type -> lodd.v1.ProposeRecoveryResponse
-	22, // 36: lodd.v1.PeopleService.ApproveRecovery:output_type -> lodd.v1.ApproveRecoveryResponse
-	24, // 37: lodd.v1.PeopleService.ListProposals:output_type -> lodd.v1.ListProposalsResponse
-	27, // [27:38] is the sub-list for method output_type
-	16, // [16:27] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	27, // 4: lodd.v1.GrantRoleResponse.receipt:type_name -> lodd.v1.Receipt
+	27, // 5: lodd.v1.RevokeRoleResponse.receipt:type_name -> lodd.v1.Receipt
+	13, // 6: lodd.v1.ListRolesResponse.roles:type_name -> lodd.v1.GrantedRole
+	26, // 7: lodd.v1.GrantedRole.from:type_name -> google.protobuf.Timestamp
+	26, // 8: lodd.v1.GrantedRole.until:type_name -> google.protobuf.Timestamp
+	26, // 9: lodd.v1.GrantedRole.expires:type_name -> google.protobuf.Timestamp
+	13, // 10: lodd.v1.HandOverResponse.roles:type_name -> lodd.v1.GrantedRole
+	27, // 11: lodd.v1.HandOverResponse.receipt:type_name -> lodd.v1.Receipt
+	18, // 12: lodd.v1.ReviewAccessResponse.people:type_name -> lodd.v1.PersonAccess
+	13, // 13: lodd.v1.PersonAccess.roles:type_name -> lodd.v1.GrantedRole
+	26, // 14: lodd.v1.PersonAccess.last_sign_in:type_name -> google.protobuf.Timestamp
+	26, // 15: lodd.v1.ProposeRecoveryResponse.expires:type_name -> google.protobuf.Timestamp
+	26, // 16: lodd.v1.ApproveRecoveryResponse.expires:type_name -> google.protobuf.Timestamp
+	25, // 17: lodd.v1.ListProposalsResponse.proposals:type_name -> lodd.v1.WaitingProposal
+	26, // 18: lodd.v1.WaitingProposal.expires:type_name -> google.protobuf.Timestamp
+	0,  // 19: lodd.v1.PeopleService.CreateInvite:input_type -> lodd.v1.CreateInviteRequest
+	2,  // 20: lodd.v1.PeopleService.ListAccounts:input_type -> lodd.v1.ListAccountsRequest
+	5,  // 21: lodd.v1.PeopleService.DisableAccount:input_type -> lodd.v1.DisableAccountRequest
+	7,  // 22: lodd.v1.PeopleService.GrantRole:input_type -> lodd.v1.GrantRoleRequest
+	9,  // 23: lodd.v1.PeopleService.RevokeRole:input_type -> lodd.v1.RevokeRoleRequest
+	11, // 24: lodd.v1.PeopleService.ListRoles:input_type -> lodd.v1.ListRolesRequest
+	14, // 25: lodd.v1.PeopleService.HandOver:input_type -> lodd.v1.HandOverRequest
+	16, // 26: lodd.v1.PeopleService.ReviewAccess:input_type -> lodd.v1.ReviewAccessRequest
+	19, // 27: lodd.v1.PeopleService.ProposeRecovery:input_type -> lodd.v1.ProposeRecoveryRequest
+	21, // 28: lodd.v1.PeopleService.ApproveRecovery:input_type -> lodd.v1.ApproveRecoveryRequest
+	23, // 29: lodd.v1.PeopleService.ListProposals:input_type -> lodd.v1.ListProposalsRequest
+	1,  // 30: lodd.v1.PeopleService.CreateInvite:output_type -> lodd.v1.CreateInviteResponse
+	3,  // 31: lodd.v1.PeopleService.ListAccounts:output_type -> lodd.v1.ListAccountsResponse
+	6,  // 32: lodd.v1.PeopleService.DisableAccount:output_type -> lodd.v1.DisableAccountResponse
+	8,  // 33: lodd.v1.PeopleService.GrantRole:output_type -> lodd.v1.GrantRoleResponse
+	10, // 34: lodd.v1.PeopleService.RevokeRole:output_type -> lodd.v1.RevokeRoleResponse
+	12, // 35: lodd.v1.PeopleService.ListRoles:output_type -> lodd.v1.ListRolesResponse
+	15, // 36: lodd.v1.PeopleService.HandOver:output_type -> lodd.v1.HandOverResponse
+	17, // 37: lodd.v1.PeopleService.ReviewAccess:output_type -> lodd.v1.ReviewAccessResponse
+	20, // 38: lodd.v1.PeopleService.ProposeRecovery:output_type -> lodd.v1.ProposeRecoveryResponse
+	22, // 39: lodd.v1.PeopleService.ApproveRecovery:output_type -> lodd.v1.ApproveRecoveryResponse
+	24, // 40: lodd.v1.PeopleService.ListProposals:output_type -> lodd.v1.ListProposalsResponse
+	30, // [30:41] is the sub-list for method output_type
+	19, // [19:30] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_lodd_v1_people_proto_init() }
@@ -1779,6 +1815,7 @@ func file_lodd_v1_people_proto_init() {
 	if File_lodd_v1_people_proto != nil {
 		return
 	}
+	file_lodd_v1_common_proto_init()
 	file_lodd_v1_options_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -105,7 +105,9 @@ type PrepareRandomizationResponse struct {
 	// consent_on is the date of the consent.
 	ConsentOn string `protobuf:"bytes,6,opt,name=consent_on,json=consentOn,proto3" json:"consent_on,omitempty"`
 	// levels are the participant's levels of the stratification factors.
-	Levels        map[string]string `protobuf:"bytes,7,rep,name=levels,proto3" json:"levels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Levels map[string]string `protobuf:"bytes,7,rep,name=levels,proto3" json:"levels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// receipt says where the entry stands.
+	Receipt       *Receipt `protobuf:"bytes,8,opt,name=receipt,proto3" json:"receipt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -185,6 +187,13 @@ func (x *PrepareRandomizationResponse) GetConsentOn() string {
 func (x *PrepareRandomizationResponse) GetLevels() map[string]string {
 	if x != nil {
 		return x.Levels
+	}
+	return nil
+}
+
+func (x *PrepareRandomizationResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
 	}
 	return nil
 }
@@ -618,7 +627,7 @@ const file_lodd_v1_randomization_proto_rawDesc = "" +
 	"\btrial_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\atrialId\x12#\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\x04\xa0\xb5\x18\x01R\trequestId\x12&\n" +
-	"\vparticipant\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\vparticipant\"\x9f\x03\n" +
+	"\vparticipant\x18\x03 \x01(\tB\x04\xa0\xb5\x18\x01R\vparticipant\"\xd1\x03\n" +
 	"\x1cPrepareRandomizationResponse\x12!\n" +
 	"\tintent_id\x18\x01 \x01(\tB\x04\xa0\xb5\x18\x01R\bintentId\x12:\n" +
 	"\aexpires\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xa0\xb5\x18\x01R\aexpires\x12&\n" +
@@ -627,7 +636,8 @@ const file_lodd_v1_randomization_proto_rawDesc = "" +
 	"\x0fconsent_version\x18\x05 \x01(\tB\x04\xa0\xb5\x18\x01R\x0econsentVersion\x12#\n" +
 	"\n" +
 	"consent_on\x18\x06 \x01(\tB\x04\xa0\xb5\x18\x01R\tconsentOn\x12O\n" +
-	"\x06levels\x18\a \x03(\v21.lodd.v1.PrepareRandomizationResponse.LevelsEntryB\x04\xa0\xb5\x18\x01R\x06levels\x1a9\n" +
+	"\x06levels\x18\a \x03(\v21.lodd.v1.PrepareRandomizationResponse.LevelsEntryB\x04\xa0\xb5\x18\x01R\x06levels\x120\n" +
+	"\areceipt\x18\b \x01(\v2\x10.lodd.v1.ReceiptB\x04\xa0\xb5\x18\x01R\areceipt\x1a9\n" +
 	"\vLevelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x80\x01\n" +
@@ -695,22 +705,23 @@ var file_lodd_v1_randomization_proto_goTypes = []any{
 var file_lodd_v1_randomization_proto_depIdxs = []int32{
 	9,  // 0: lodd.v1.PrepareRandomizationResponse.expires:type_name -> google.protobuf.Timestamp
 	8,  // 1: lodd.v1.PrepareRandomizationResponse.levels:type_name -> lodd.v1.PrepareRandomizationResponse.LevelsEntry
-	10, // 2: lodd.v1.CommitRandomizationResponse.receipt:type_name -> lodd.v1.Receipt
-	10, // 3: lodd.v1.GetRandomizationResponse.receipt:type_name -> lodd.v1.Receipt
-	10, // 4: lodd.v1.RecordContingencyAllocationResponse.receipt:type_name -> lodd.v1.Receipt
-	0,  // 5: lodd.v1.RandomizationService.PrepareRandomization:input_type -> lodd.v1.PrepareRandomizationRequest
-	2,  // 6: lodd.v1.RandomizationService.CommitRandomization:input_type -> lodd.v1.CommitRandomizationRequest
-	4,  // 7: lodd.v1.RandomizationService.GetRandomization:input_type -> lodd.v1.GetRandomizationRequest
-	6,  // 8: lodd.v1.RandomizationService.RecordContingencyAllocation:input_type -> lodd.v1.RecordContingencyAllocationRequest
-	1,  // 9: lodd.v1.RandomizationService.PrepareRandomization:output_type -> lodd.v1.PrepareRandomizationResponse
-	3,  // 10: lodd.v1.RandomizationService.CommitRandomization:output_type -> lodd.v1.CommitRandomizationResponse
-	5,  // 11: lodd.v1.RandomizationService.GetRandomization:output_type -> lodd.v1.GetRandomizationResponse
-	7,  // 12: lodd.v1.RandomizationService.RecordContingencyAllocation:output_type -> lodd.v1.RecordContingencyAllocationResponse
-	9,  // [9:13] is the sub-list for method output_type
-	5,  // [5:9] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	10, // 2: lodd.v1.PrepareRandomizationResponse.receipt:type_name -> lodd.v1.Receipt
+	10, // 3: lodd.v1.CommitRandomizationResponse.receipt:type_name -> lodd.v1.Receipt
+	10, // 4: lodd.v1.GetRandomizationResponse.receipt:type_name -> lodd.v1.Receipt
+	10, // 5: lodd.v1.RecordContingencyAllocationResponse.receipt:type_name -> lodd.v1.Receipt
+	0,  // 6: lodd.v1.RandomizationService.PrepareRandomization:input_type -> lodd.v1.PrepareRandomizationRequest
+	2,  // 7: lodd.v1.RandomizationService.CommitRandomization:input_type -> lodd.v1.CommitRandomizationRequest
+	4,  // 8: lodd.v1.RandomizationService.GetRandomization:input_type -> lodd.v1.GetRandomizationRequest
+	6,  // 9: lodd.v1.RandomizationService.RecordContingencyAllocation:input_type -> lodd.v1.RecordContingencyAllocationRequest
+	1,  // 10: lodd.v1.RandomizationService.PrepareRandomization:output_type -> lodd.v1.PrepareRandomizationResponse
+	3,  // 11: lodd.v1.RandomizationService.CommitRandomization:output_type -> lodd.v1.CommitRandomizationResponse
+	5,  // 12: lodd.v1.RandomizationService.GetRandomization:output_type -> lodd.v1.GetRandomizationResponse
+	7,  // 13: lodd.v1.RandomizationService.RecordContingencyAllocation:output_type -> lodd.v1.RecordContingencyAllocationResponse
+	10, // [10:14] is the sub-list for method output_type
+	6,  // [6:10] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_lodd_v1_randomization_proto_init() }

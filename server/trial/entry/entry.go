@@ -37,6 +37,14 @@ type Entry struct {
 
 // Marshal returns the bytes of e. The same entry always has the same bytes.
 func Marshal(e Entry) ([]byte, error) {
+	if b, ok := quickAppend(nil, e); ok {
+		return b, nil
+	}
+	return standard(nil, e)
+}
+
+// standard appends the bytes of e to b, as the standard library makes them.
+func standard(b []byte, e Entry) ([]byte, error) {
 	pb := &logv1.Entry{
 		Version: Version, Nonce: e.Nonce[:], AtUnixMs: e.At.UnixMilli(),
 		Actor: e.Actor, Role: e.Role, ConductSize: e.ConductSize,
@@ -47,7 +55,7 @@ func Marshal(e Entry) ([]byte, error) {
 	if err := setKind(pb, e.Event); err != nil {
 		return nil, err
 	}
-	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(pb)
+	b, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend(b, pb)
 	if err != nil {
 		return nil, fmt.Errorf("entry: marshal %T: %w", e.Event, err)
 	}

@@ -1,8 +1,13 @@
 package entry
 
-import "github.com/lodd-rct/lodd/server/trial"
+// Standard writes an entry with the standard library.
+func Standard(e Entry) ([]byte, error) { return standard(nil, e) }
+
+// QuickMarshal writes an entry without the standard library, if it can.
+func QuickMarshal(e Entry) ([]byte, bool) { return quickAppend(nil, e) }
 
 // Quick reads an entry without the standard library, if it can.
 func Quick(b []byte) (Entry, bool) {
-	return quick(b, &words{texts: map[string]string{}, dates: map[string]trial.Date{}})
+	w := newWords()
+	return quick(b, &w)
 }

@@ -35,51 +35,43 @@ func macField() []byte { return []byte{0xa2, 0x06, macSize} }
 func Authenticate(body []byte, key [32]byte, list string, index int64) []byte {
 	b := make([]byte, 0, len(body)+MACOverhead)
 	b = append(append(b, body...), macField()...)
-	return append(b, mac(body, key, list, index)...)
+	return append(b, newCoder(key).code(body, list, index)...)
 }
 
 // Authentic reports whether [Authenticate] made b with the same key, list and
 // index.
 func Authentic(b []byte, key [32]byte, list string, index int64) bool {
-	return newCoder(key, list).authentic(b, index)
+	return newCoder(key).authentic(b, list, index)
 }
 
-// mac returns the code of an entry.
-func mac(body []byte, key [32]byte, list string, index int64) []byte {
-	return newCoder(key, list).code(body, index)
-}
-
-// A coder makes the codes of one list: over the domain, the length (2 bytes, big
-// endian) and text of the list's name, the index (8 bytes, big endian) and body.
+// A coder makes codes: over the domain, the length (2 bytes, big endian) and text
+// of the list's name, the index (8 bytes, big endian) and body.
 type coder struct {
 	mac   hash.Hash
-	place []byte // all before the index
+	place []byte // all before the body
 	sum   []byte
 }
 
-func newCoder(key [32]byte, list string) *coder {
-	place := make([]byte, 0, len(macDomain)+2+len(list)+8)
-	place = append(place, macDomain...)
-	place = binary.BigEndian.AppendUint16(place, uint16(len(list)))
-	return &coder{mac: hmac.New(sha256.New, key[:]), place: append(place, list...)}
-}
+func newCoder(key [32]byte) *coder { return &coder{mac: hmac.New(sha256.New, key[:])} }
 
 // Format implements [fmt.Formatter]: a coder holds a key.
 func (*coder) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "sealed") }
 
 // code returns the code of an entry. The next call overwrites it.
-func (c *coder) code(body []byte, index int64) []byte {
+func (c *coder) code(body []byte, list string, index int64) []byte {
+	c.place = binary.BigEndian.AppendUint16(append(c.place[:0], macDomain...), uint16(len(list)))
+	c.place = binary.BigEndian.AppendUint64(append(c.place, list...), uint64(index))
 	c.mac.Reset()
-	c.mac.Write(binary.BigEndian.AppendUint64(c.place, uint64(index)))
+	c.mac.Write(c.place)
 	c.mac.Write(body)
 	c.sum = c.mac.Sum(c.sum[:0])
 	return c.sum[:macSize]
 }
 
-func (c *coder) authentic(b []byte, index int64) bool {
+func (c *coder) authentic(b []byte, list string, index int64) bool {
 	n := len(b) - MACOverhead
 	if n < 0 || !bytes.HasPrefix(b[n:], macField()) {
 		return false
 	}
-	return hmac.Equal(b[n+3:], c.code(b[:n], index))
+	return hmac.Equal(b[n+3:], c.code(b[:n], list, index))
 }

@@ -28,7 +28,39 @@ func (p Placed) Meta() trial.Meta {
 // a millisecond may change places; none of them looks at another list than
 // conduct. A compartment that isn't given is empty. After an error it ends.
 func InOrder(given map[trial.Compartment]iter.Seq2[Placed, error]) iter.Seq2[Placed, error] {
+	batches := map[trial.Compartment]iter.Seq2[[]Placed, error]{}
+	for c, entries := range given {
+		batches[c] = oneByOne(entries)
+	}
 	return func(yield func(Placed, error) bool) {
+		for p, err := range Merge(batches) {
+			if err != nil {
+				yield(Placed{}, err)
+				return
+			}
+			if !yield(*p, nil) {
+				return
+			}
+		}
+	}
+}
+
+func oneByOne(entries iter.Seq2[Placed, error]) iter.Seq2[[]Placed, error] {
+	return func(yield func([]Placed, error) bool) {
+		var one [1]Placed
+		for p, err := range entries {
+			if one[0] = p; !yield(one[:], err) {
+				return
+			}
+		}
+	}
+}
+
+// Merge is [InOrder] for entries that come in batches, several times as fast. A
+// batch may be used again once the next one is asked for, and so an entry that is
+// yielded is valid until the next. Merge says in it which compartment it is of.
+func Merge(given map[trial.Compartment]iter.Seq2[[]Placed, error]) iter.Seq2[*Placed, error] {
+	return func(yield func(*Placed, error) bool) {
 		var cursors []*cursor
 		for _, c := range trial.Compartments() {
 			if entries := given[c]; entries != nil {
@@ -40,14 +72,10 @@ func InOrder(given map[trial.Compartment]iter.Seq2[Placed, error]) iter.Seq2[Pla
 		for {
 			first, err := earliest(cursors)
 			if err != nil {
-				yield(Placed{}, err)
+				yield(nil, err)
 				return
 			}
-			if first == nil {
-				return
-			}
-			first.full = false
-			if !yield(first.head, nil) {
+			if first == nil || !yield(first.take(), nil) {
 				return
 			}
 		}
@@ -61,7 +89,7 @@ func earliest(cursors []*cursor) (first *cursor, err error) {
 		if err := c.fill(); err != nil {
 			return nil, err
 		}
-		if c.full && (first == nil || c.before(first)) {
+		if c.head != nil && (first == nil || c.before(first)) {
 			first = c
 		}
 	}
@@ -71,19 +99,32 @@ func earliest(cursors []*cursor) (first *cursor, err error) {
 // A cursor walks one compartment.
 type cursor struct {
 	in   trial.Compartment
-	next func() (Placed, error, bool)
-	head Placed
-	full bool // whether head is one that wasn't yielded yet
+	next func() ([]Placed, error, bool)
+	rest []Placed
+	head *Placed // the first that wasn't taken yet; nil if there is none
 }
 
+// fill makes sure that there is a head, unless there are no more entries.
 func (c *cursor) fill() error {
-	if c.full {
-		return nil
+	for c.head == nil {
+		if len(c.rest) == 0 {
+			batch, err, ok := c.next()
+			if err != nil || !ok {
+				return err
+			}
+			c.rest = batch
+			continue
+		}
+		c.head, c.rest = &c.rest[0], c.rest[1:]
+		c.head.In = c.in
 	}
-	var err error
-	c.head, err, c.full = c.next()
-	c.full = c.full && err == nil
-	return err
+	return nil
+}
+
+func (c *cursor) take() *Placed {
+	head := c.head
+	c.head = nil
+	return head
 }
 
 // place returns how many entries of conduct come before the head.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/lodd-rct/lodd/server/trial"
 	"github.com/lodd-rct/lodd/server/trial/entry"
@@ -67,6 +68,59 @@ func TestInOrderIsThatOfTheSpecification(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(at{})); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// However the entries come, a batch that is used again included, their order is
+// the same.
+func TestMergeIsInOrder(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		single, batched := map[trial.Compartment]iter.Seq2[entry.Placed, error]{}, map[trial.Compartment]iter.Seq2[[]entry.Placed, error]{}
+		for _, c := range trial.Compartments() {
+			var entries [][2]int64
+			at := [2]int64{}
+			for range rapid.IntRange(0, 6).Draw(rt, "entries") {
+				at[0] += rapid.Int64Range(0, 2).Draw(rt, "size")
+				at[1] += rapid.Int64Range(0, 2).Draw(rt, "seconds")
+				entries = append(entries, at)
+			}
+			single[c] = placed(c, nil, entries...)
+			batched[c] = inBatches(single[c], rapid.IntRange(1, 4).Draw(rt, "batch"))
+		}
+		var want, got []entry.Placed
+		for p := range entry.InOrder(single) {
+			want = append(want, p)
+		}
+		for p, err := range entry.Merge(batched) {
+			if err != nil {
+				rt.Fatal(err)
+			}
+			got = append(got, *p)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			rt.Error(diff)
+		}
+	})
+}
+
+// inBatches yields entries n at a time, now and then none, and spoils each batch
+// before the next.
+func inBatches(entries iter.Seq2[entry.Placed, error], n int) iter.Seq2[[]entry.Placed, error] {
+	return func(yield func([]entry.Placed, error) bool) {
+		var batch []entry.Placed
+		pass := func() bool {
+			ok := yield(batch, nil) && yield(nil, nil)
+			clear(batch)
+			batch = batch[:0]
+			return ok
+		}
+		for p := range entries {
+			p.In = "" // Merge knows it
+			if batch = append(batch, p); len(batch) == n && !pass() {
+				return
+			}
+		}
+		pass()
 	}
 }
 

@@ -2,10 +2,10 @@ package entry
 
 import (
 	"time"
-	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/lodd-rct/lodd/server/people"
 	"github.com/lodd-rct/lodd/server/trial"
 )
 
@@ -43,12 +43,16 @@ func quick(b []byte, w *words) (e Entry, ok bool) {
 }
 
 // event returns the event in a field of the oneof.
-func (f *fields) event() trial.Event {
+func (f *fields) event() any {
 	in := fields{rest: f.bytes(), words: f.words}
-	var e trial.Event
+	var e any
 	switch f.number {
 	case 26:
 		e = in.screened()
+	case 27:
+		e = in.consented()
+	case 28:
+		e = in.assessed()
 	case 30:
 		e = in.prepared()
 	case 31:
@@ -59,6 +63,14 @@ func (f *fields) event() trial.Event {
 		e = in.submitted()
 	case 34:
 		e = in.corrected()
+	case 57:
+		e = in.signed()
+	case 63:
+		e = people.SignedIn{Session: in.only()}
+	case 65:
+		e = people.SignedOut{Session: in.only()}
+	case 84:
+		e = in.contact()
 	default:
 		in.bad = true
 	}
@@ -95,17 +107,42 @@ func (f *fields) screened() trial.Event {
 	return e
 }
 
-func (f *fields) prepared() trial.Event {
-	var e trial.Prepared
+func (f *fields) consented() trial.Event {
+	var e trial.Consented
 	for f.next() {
 		switch f.number {
 		case 1:
 			e.Participant = trial.ParticipantID(f.text())
+		case 2:
+			e.Consent.Version = f.word()
+		case 3:
+			e.Consent.On = f.date()
 		default:
 			f.bad = true
 		}
 	}
 	return e
+}
+
+func (f *fields) assessed() trial.Event {
+	var e trial.EligibilityAssessed
+	for f.next() {
+		switch f.number {
+		case 1:
+			e.Participant = trial.ParticipantID(f.text())
+		case 2:
+			e.Eligible = protowire.DecodeBool(f.varint())
+		case 3:
+			e.Sealed = f.bytes()
+		default:
+			f.bad = true
+		}
+	}
+	return e
+}
+
+func (f *fields) prepared() trial.Event {
+	return trial.Prepared{Participant: trial.ParticipantID(f.only())}
 }
 
 func (f *fields) randomized() trial.Event {
@@ -178,6 +215,42 @@ func (f *fields) corrected() trial.Event {
 	return e
 }
 
+func (f *fields) signed() trial.Event {
+	var e trial.FormSigned
+	digest := 0
+	for f.next() {
+		switch f.number {
+		case 1:
+			e.Participant = trial.ParticipantID(f.text())
+		case 2:
+			e.Visit = trial.VisitID(f.word())
+		case 3:
+			e.Form = trial.FormID(f.word())
+		case 4:
+			e.At = int64(f.varint())
+		case 5:
+			digest = copy(e.Digest[:], f.exactly(len(e.Digest)))
+		case 6:
+			e.Meaning = trial.Code(f.word())
+		case 7:
+			e.Name = f.word()
+		default:
+			f.bad = true
+		}
+	}
+	f.bad = f.bad || digest == 0
+	return e
+}
+
+func (f *fields) contact() trial.Event {
+	var e trial.ContactRecorded
+	for f.next() {
+		f.bad = f.bad || f.number != 1
+		e.Sealed = f.bytes()
+	}
+	return e
+}
+
 // form reads one of the fields that say which form of whom it is.
 func (f *fields) form(p *trial.ParticipantID, v *trial.VisitID, id *trial.FormID, version *int) {
 	switch f.number {
@@ -192,84 +265,4 @@ func (f *fields) form(p *trial.ParticipantID, v *trial.VisitID, id *trial.FormID
 	default:
 		f.bad = true
 	}
-}
-
-// fields are the fields of a message, one after another. A field that comes
-// twice holds what it held last, as in the standard library.
-//
-// Source: Protocol Buffers (2024), Encoding.
-type fields struct {
-	rest  []byte
-	words *words
-	bad   bool // something is not as expected; there are no more fields then
-
-	number protowire.Number
-	kind   protowire.Type
-	value  uint64 // of a varint
-	data   []byte // of text, bytes and messages
-}
-
-// next goes to the next field, if there is one.
-func (f *fields) next() bool {
-	if f.bad || len(f.rest) == 0 {
-		return false
-	}
-	n := 0
-	f.number, f.kind, n = protowire.ConsumeTag(f.rest)
-	if f.bad = n < 0; f.bad {
-		return false
-	}
-	f.rest = f.rest[n:]
-	switch f.kind {
-	case protowire.VarintType:
-		f.value, n = protowire.ConsumeVarint(f.rest)
-	case protowire.BytesType:
-		f.data, n = protowire.ConsumeBytes(f.rest)
-	default:
-		n = -1
-	}
-	if f.bad = n < 0; f.bad {
-		return false
-	}
-	f.rest = f.rest[n:]
-	return true
-}
-
-func (f *fields) varint() uint64 {
-	f.bad = f.bad || f.kind != protowire.VarintType
-	return f.value
-}
-
-func (f *fields) bytes() []byte {
-	if f.kind != protowire.BytesType {
-		f.bad = true
-		return nil
-	}
-	return f.data[:len(f.data):len(f.data)]
-}
-
-// exactly returns n bytes.
-func (f *fields) exactly(n int) []byte {
-	b := f.bytes()
-	f.bad = f.bad || len(b) != n
-	return b
-}
-
-// utf8 returns the bytes of a text.
-func (f *fields) utf8() []byte {
-	b := f.bytes()
-	f.bad = f.bad || !utf8.Valid(b)
-	return b
-}
-
-// text returns a text of which there are many.
-func (f *fields) text() string { return string(f.utf8()) }
-
-// word returns a text that most entries share.
-func (f *fields) word() string { return f.words.text(f.utf8()) }
-
-func (f *fields) date() trial.Date {
-	d, ok := f.words.date(f.utf8())
-	f.bad = f.bad || !ok
-	return d
 }

@@ -12,14 +12,26 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
+	"github.com/lodd-rct/lodd/server/people"
 	"github.com/lodd-rct/lodd/server/trial"
 	"github.com/lodd-rct/lodd/server/trial/entry"
 )
 
 // hot are the kinds of which a log has most.
-func hot() []trial.Event {
-	return []trial.Event{
-		trial.Screened{}, trial.Prepared{}, trial.Randomized{}, trial.Allocated{}, trial.FormSubmitted{}, trial.FormCorrected{},
+func hot() []any {
+	return []any{
+		trial.Screened{},
+		trial.Consented{},
+		trial.EligibilityAssessed{},
+		trial.Prepared{},
+		trial.Randomized{},
+		trial.Allocated{},
+		trial.FormSubmitted{},
+		trial.FormCorrected{},
+		trial.FormSigned{},
+		trial.ContactRecorded{},
+		people.SignedIn{},
+		people.SignedOut{},
 	}
 }
 
@@ -47,6 +59,7 @@ func wantSame(t testing.TB, b []byte) bool {
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 		t.Fatalf("%x (-Unmarshal +quick):\n%s", b, diff)
 	}
+	wantSameBytes(t, got)
 	return true
 }
 
@@ -122,12 +135,12 @@ func FuzzQuickWay(f *testing.F) {
 
 // A reader reads one entry after another as if each were the only one.
 func TestReaderRemembersNothingOfAnEntry(t *testing.T) {
-	r := entry.NewReader(macKey, "IPS/conduct")
+	r := entry.NewReader(macKey)
 	for round := range 2 {
 		for i, event := range samples() {
 			index := int64(i)
 			b := entry.Authenticate(marshal(t, whole(event)), macKey, "IPS/conduct", index)
-			if !r.Authentic(b, index) || r.Authentic(b, index+1) || r.Authentic(b[1:], index) {
+			if !r.Authentic(b, "IPS/conduct", index) || r.Authentic(b, "IPS/conduct", index+1) || r.Authentic(b, "IPS/outcome", index) || r.Authentic(b[1:], "IPS/conduct", index) {
 				t.Fatalf("round %d: %T: the code is read wrongly", round, event)
 			}
 			want, err := entry.Unmarshal(b)
@@ -155,9 +168,9 @@ func TestReaderRemembersNothingOfAnEntry(t *testing.T) {
 func BenchmarkRead(b *testing.B) {
 	data := entry.Authenticate(marshal(b, whole(hotSample())), macKey, "IPS/outcome", 5)
 	b.Run("reader", func(b *testing.B) {
-		r := entry.NewReader(macKey, "IPS/outcome")
+		r := entry.NewReader(macKey)
 		for b.Loop() {
-			if _, err := r.Unmarshal(data); err != nil || !r.Authentic(data, 5) {
+			if _, err := r.Unmarshal(data); err != nil || !r.Authentic(data, "IPS/outcome", 5) {
 				b.Fatal(err)
 			}
 		}
