@@ -102,6 +102,11 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
+// storeOf names a group of a cluster as --store does.
+func storeOf(etcd *etcdtest.Cluster, group string) string {
+	return "etcd://" + strings.ReplaceAll(strings.Join(etcd.Endpoints(), ","), "http://", "") + "/" + group
+}
+
 // startThree starts three servers of one group; the first leads, and the
 // others have its keys.
 func startThree(t *testing.T, store string) (members []*member, in invite.Invite) {
@@ -138,7 +143,7 @@ func TestThreeServersOutliveTheLossOfOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer etcd.Stop()
-	store := "etcd://" + strings.ReplaceAll(strings.Join(etcd.Endpoints(), ","), "http://", "") + "/trials"
+	store := storeOf(etcd, "trials")
 	members, in := startThree(t, store)
 	wantOtherKeysRefused(t, store)
 	p := &crew{t: t, in: in, tokens: map[string]string{}}
@@ -161,6 +166,21 @@ func TestThreeServersOutliveTheLossOfOne(t *testing.T) {
 		}
 		m.says(t, "^lodd: stopped$")
 	}
+}
+
+// Killed as in TestKilledServerLosesNoRandomization, where what was answered lies in etcd and the killed server's
+// copy may lack the end of it.
+func TestKilledServerOfAClusterLosesNoRandomization(t *testing.T) {
+	kills := 3
+	if os.Getenv("LODD_LONG") != "" {
+		kills = 20
+	}
+	etcd, err := etcdtest.Start(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(etcd.Stop)
+	killAndRepeat(t, kills, recruit(t, 40*kills, killBlocks, storeOf(etcd, "killed")))
 }
 
 // A server that has made keys of its own must not join, and never lead.

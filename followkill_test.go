@@ -26,7 +26,7 @@ func TestFollowerSurvivesKills(t *testing.T) {
 	if testing.Short() {
 		lives = 2
 	}
-	k, copied := recruit(t, 60*lives, killBlocks), filepath.Join(t.TempDir(), "copy")
+	k, copied := recruit(t, 60*lives, killBlocks, ""), filepath.Join(t.TempDir(), "copy")
 	k.must(os.MkdirAll(copied, 0o700))
 	_, pin, err := follower.Key(filepath.Join(copied, "follow.key"), cryptorand.Reader, wall())
 	k.must(err)

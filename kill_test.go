@@ -35,20 +35,19 @@ func TestKilledServerLosesNoRandomization(t *testing.T) {
 	case testing.Short():
 		kills = 4
 	}
-	killAndRepeat(t, kills, killBlocks)
+	killAndRepeat(t, kills, recruit(t, 40*kills, killBlocks, ""))
 }
 
 // With minimization an arm depends on all that came before, so that one that was
 // lost or counted twice would change the next.
 func TestKilledServerGoesOnMinimizing(t *testing.T) {
-	killAndRepeat(t, 3, randomization.Minimization{
+	killAndRepeat(t, 3, recruit(t, 120, randomization.Minimization{
 		Ratio: []int{1, 1}, Factors: []randomization.Factor{{Weight: 1, Levels: 2}}, Measure: randomization.Range, Favored: 4, Of: 5,
-	})
+	}, ""))
 }
 
-func killAndRepeat(t *testing.T, kills int, design randomization.Design) {
+func killAndRepeat(t *testing.T, kills int, k *killed) {
 	t.Helper()
-	k := recruit(t, 40*kills, design)
 	for life := range kills {
 		if life%5 == 4 {
 			k.dieEarly()
@@ -78,6 +77,7 @@ type person struct {
 type killed struct {
 	*testing.T
 	dir, pin string
+	store    string // the cluster, if there is one
 	random   *rand.Rand
 	design   randomization.Design
 	seed     bytes.Buffer // and the salt, as they were drawn

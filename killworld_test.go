@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/lodd-rct/lodd/client"
 	"github.com/lodd-rct/lodd/proto/invite"
@@ -30,10 +31,10 @@ var killBlocks = randomization.Blocks{Ratio: []int{1, 1}, Sizes: []randomization
 const killPassword = "a long enough password"
 
 // recruit makes a data folder with a trial whose n participants are screened, at
-// two sites, and a coordinator.
-func recruit(t *testing.T, n int, design randomization.Design) *killed {
+// two sites, and a coordinator. The store is empty for a server that stands alone.
+func recruit(t *testing.T, n int, design randomization.Design, store string) *killed {
 	t.Helper()
-	k := &killed{T: t, dir: filepath.Join(t.TempDir(), "data"), random: rand.New(rand.NewPCG(1, 2)), design: design}
+	k := &killed{T: t, dir: filepath.Join(t.TempDir(), "data"), store: store, random: rand.New(rand.NewPCG(1, 2)), design: design}
 	for i := range n {
 		id, err := client.NewRequestID(cryptorand.Reader)
 		k.must(err)
@@ -60,7 +61,7 @@ func (k *killed) must(err error) {
 // open opens a data folder in this process. Its passwords cost nothing.
 func (k *killed) open(dir string) *node {
 	k.Helper()
-	n, err := open(k.Context(), config{Data: dir, Listen: "127.0.0.1:0", SignIn: signInConfig{SecondFactor: factorOff}}, world{
+	n, err := open(k.Context(), config{Data: dir, Store: k.store, Listen: "127.0.0.1:0", SignIn: signInConfig{SecondFactor: factorOff}}, world{
 		now: wall, wall: wall, random: cryptorand.Reader, seeds: io.TeeReader(cryptorand.Reader, &k.seed), log: zerolog.Nop(),
 		passwords: authn.PasswordConfig{MemoryKiB: 64, Passes: 1},
 	})
@@ -193,7 +194,7 @@ func (k *killed) start() (s *running, ready <-chan map[string]string) {
 	k.Helper()
 	path, err := exec.LookPath("lodd")
 	k.must(err)
-	cmd := exec.Command(path, "serve", "--data", k.dir, "--listen", "127.0.0.1:0", "--second-factor", "off")
+	cmd := exec.Command(path, "serve", "--data", k.dir, "--store", k.store, "--listen", "127.0.0.1:0", "--second-factor", "off")
 	stderr, err := cmd.StderrPipe()
 	k.must(err)
 	k.must(cmd.Start())
@@ -232,6 +233,26 @@ func (k *killed) end(s *running, sig os.Signal) {
 	case <-s.ended:
 	case <-time.After(20 * time.Second):
 		k.Fatalf("the server did not end after %v", sig)
+	}
+	if sig == os.Kill && k.store != "" {
+		k.expire()
+	}
+}
+
+// expire ends the lease of a killed server, as ten seconds do.
+func (k *killed) expire() {
+	k.Helper()
+	c := config{Store: k.store}
+	at, err := c.cluster()
+	k.must(err)
+	cluster, err := clientv3.New(clientv3.Config{Endpoints: at.Endpoints, Logger: clientv3.NewCtxClient(k.Context()).GetLogger()})
+	k.must(err)
+	defer cluster.Close()
+	r, err := cluster.Get(k.Context(), "/lodd/"+at.Group+"/leader")
+	k.must(err)
+	for _, leader := range r.Kvs { // none if it was killed before it led
+		_, err := cluster.Revoke(k.Context(), clientv3.LeaseID(leader.Lease))
+		k.must(err)
 	}
 }
 

@@ -52,6 +52,7 @@ func TestScripts(t *testing.T) {
 			"agekey":  cmdAgeKey,
 			"term":    cmdTerm,
 			"transit": cmdTransit,
+			"second":  cmdSecond,
 		},
 	})
 }

@@ -89,13 +89,15 @@ func grantOf(req any) string {
 	return ""
 }
 
-// grantText is the text of a grant, of the API or of the log.
-func grantText(g interface {
+// A grant is one of the API or of the log.
+type grant interface {
 	GetUser() string
 	GetRole() string
 	GetSite() string
 	GetTeam() string
-}) string {
+}
+
+func grantText(g grant) string {
 	return fmt.Sprintf("user %s role %s site %q team %q", g.GetUser(), g.GetRole(), g.GetSite(), g.GetTeam())
 }
 

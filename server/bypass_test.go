@@ -34,6 +34,7 @@ var slips = map[string]string{
 	"ask.accept-fork":        "it is about what this machine remembers of the log",
 	"ask.yes-no":             "the answers to any of these questions",
 	"ask.how":                "an explanation",
+	"error.no-password":      "asks for a part of the request",
 	"ask.missing":            "an explanation",
 	"ask.name":               "asks for a part of the request",
 	"ask.user":               "asks for a part of the request",

@@ -1,9 +1,14 @@
 package server_test
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/lodd-rct/lodd/audit/store/storetest"
 )
@@ -61,6 +66,39 @@ func TestLeakL25NotesBesideAnOlderCopyKeepNoFenceDown(t *testing.T) {
 	w.randomize("S-9", "OSL")
 	if slot := w.slotOf("S-9"); slot != 3 {
 		t.Errorf("S-9 has slot %d, want 3", slot)
+	}
+}
+
+// Nor does a note once the older copy has grown past where the trial knew.
+func TestLeakL25NoteBesideAnOlderCopyThatHasGrownKeepsNoFenceDown(t *testing.T) {
+	w := newTrial(t, nil)
+	older := w.store.Reopen()
+	w.randomize("S-1", "OSL")
+	lost := w.head("T1/allocation")
+	w.putBack(older.Reopen())
+	w.shows(lost, "fenced")
+	w.must(w.reconcile(1))
+	n := w.log.Len("T1/conduct")
+	w.must(older.Put(t.Context(), "restored/T1/allocation", []byte(w.lossesNoted(w.store, "T1/allocation"))))
+	w.putBack(older)
+	for i := 0; w.log.Len("T1/conduct") <= n; i++ {
+		w.ready(fmt.Sprintf("S-%d", i), "OSL")
+	}
+	w.shows(lost, "fenced")
+}
+
+// A note is as docs/log-format.md says, so that every version finds it.
+func TestNoteOfALossIsAsDocumented(t *testing.T) {
+	w := newTrial(t, nil)
+	lost := w.signed("system", 1<<20, 1)
+	w.shows(lost, "fenced")
+	n, root := w.log.Root("T1/conduct")
+	key := w.vault.Subkey("noted losses")
+	mac := hmac.New(sha256.New, key[:])
+	fmt.Fprintf(mac, "system\n1048576 %s\nT1 %d %s\n", w.opened(lost).Root, n, root)
+	want := fmt.Sprintf("1048576 %s T1 %d\n", base64.StdEncoding.EncodeToString(mac.Sum(nil)[:16]), n)
+	if diff := cmp.Diff(want, w.lossesNoted(w.store, "system")); diff != "" {
+		t.Error(diff)
 	}
 }
 
