@@ -71,11 +71,6 @@ func (l *Ledger) MarkBehind(ctx context.Context, loss Loss) (fenced bool, err er
 	return fenced, nil
 }
 
-// Serves reports whether a list of the log is that of a trial, or that of the
-// accounts of some. It isn't if the trial was made later than the copy that was
-// restored, and is gone.
-func (l *Ledger) Serves(list string) bool { return len(l.trialsOf(list)) > 0 }
-
 // trialsOf returns the trial of a list, or every trial if it is that of the
 // accounts.
 func (l *Ledger) trialsOf(list string) []*Trial {
