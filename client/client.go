@@ -141,8 +141,10 @@ func New(c Config) (*Client, error) {
 		return nil, err
 	}
 	client := &Client{config: c, memory: memory{dir: c.Checkpoints, pin: c.Pin}}
-	if v, err := audit.NewVerifier(c.LogKey); err == nil {
-		client.verifier = v
+	if c.LogKey != "" { // a key that is none must not mean that nothing is checked
+		if client.verifier, err = audit.NewVerifier(c.LogKey); err != nil {
+			return nil, fmt.Errorf("client: the key of the log is none, so that nothing could be checked: take log_key out of the profile and sign in again: %w", err)
+		}
 	}
 	calls := caller{config: c, server: creds}
 	target, options := targetOf(addresses)

@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,7 +11,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
+	"github.com/lodd-rct/lodd/audit"
+	logv1 "github.com/lodd-rct/lodd/proto/lodd/log/v1"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 )
 
@@ -76,6 +82,22 @@ func TestReceiptsWaitPerTrialAndServer(t *testing.T) {
 	}
 	if info, err := os.Stat(m.receiptPath(a)); err != nil || info.Mode().Perm() != 0o600 {
 		t.Error(info.Mode(), err)
+	}
+}
+
+// A receipt of a compartment where nothing of the kind stands is refused at once: it
+// isn't kept until somebody may see that compartment.
+func TestReceiptsOfAnotherCompartmentDoNotWait(t *testing.T) {
+	m := newMachine(t)
+	c := m.begin()
+	m.must(m.exclude(c, "P1"))
+	m.server.lie(func() {
+		m.server.fail = status.Error(codes.NotFound, "compartment")
+		m.server.receipt = func(r *loddv1.Receipt) *loddv1.Receipt { r.List = "IPS/allocation"; return r }
+	})
+	m.wrong(m.exclude(c, "P2"), "is of IPS/allocation, where no entry")
+	if files := m.files("checkpoints/*.receipt"); len(files) != 0 {
+		t.Errorf("kept %v", files)
 	}
 }
 
@@ -180,6 +202,27 @@ func FuzzReceiptAndProof(f *testing.F) {
 			now.Size = index
 			_ = now.CheckRecord(index-1, [32]byte(r.Leaf), proof)
 			_ = now.CheckTree(now.Checkpoint, proof)
+		}
+	})
+}
+
+// Whatever entry a server shows for a receipt, it answers the request only if it was
+// made by it.
+func FuzzEntryOfAReceipt(f *testing.F) {
+	f.Add([]byte(excluded("kari", requestOf("P1"), "P1")))
+	f.Add([]byte(excluded("kari", requestOf("P2"), "P1")))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, entry []byte) {
+		r := Receipt{
+			List: "IPS/conduct", Leaf: leaf(audit.Leaf(entry)),
+			Request: Request{ID: requestOf("P1"), Actor: "kari", Kind: "excluded", Participant: "P1"},
+		}
+		if r.answers(entry) != nil {
+			return
+		}
+		var e logv1.Entry
+		if err := proto.Unmarshal(entry, &e); err != nil || e.GetExcluded() == nil || e.GetActor() != "kari" || fmt.Sprintf("%x", e.GetRequestId()) != strings.ReplaceAll(requestOf("P1"), "-", "") {
+			t.Errorf("%v was taken for the entry, %v", &e, err)
 		}
 	})
 }

@@ -219,10 +219,21 @@ func TestVerifyListAddsUp(t *testing.T) {
 
 // Without the key of the log nothing can be verified, which is no finding.
 func TestVerifyListNeedsTheKey(t *testing.T) {
-	c := connect(t, nil, func(c *Config) { c.LogKey = "nonsense" })
+	c := connect(t, nil, func(c *Config) { c.LogKey = "" })
 	_, err := c.VerifyList(t.Context(), "IPS", "IPS/conduct", nil)
 	if _, ok := errors.AsType[*LogError](err); ok || err == nil || !strings.Contains(err.Error(), "sign in again") {
 		t.Errorf("error is %T %v", err, err)
+	}
+}
+
+// A key that is none must not mean that nothing is checked.
+func TestKeyOfTheLogMustBeOne(t *testing.T) {
+	c, err := New(Config{Address: "lodd.test:443", Pin: strings.Repeat("A", 43), LogKey: "nonsense"})
+	if err == nil {
+		c.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), "take log_key out of the profile") {
+		t.Errorf("error is %v", err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lodd-rct/lodd/audit"
 	"github.com/lodd-rct/lodd/client"
 	"github.com/lodd-rct/lodd/proto/invite"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
@@ -170,6 +171,9 @@ func (a *app) learn(me *loddv1.WhoAmIResponse) error {
 	p := a.profile
 	if p.Pin != a.settings.pin {
 		p = client.Profile{Lang: p.Lang} // another server: nothing of the old one holds
+	}
+	if _, err := audit.NewVerifier(me.GetLogKey()); err != nil {
+		return &notVerifiedError{message: a.words.say("error.key-none")}
 	}
 	if p.LogKey != "" && p.LogKey != me.GetLogKey() {
 		return &notVerifiedError{message: a.words.say("error.key-changed", "log_key")}

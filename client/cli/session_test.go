@@ -19,6 +19,12 @@ import (
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 )
 
+// Keys of logs, of which nobody has the other half.
+const (
+	logKey        = "lodd.test/log+db6f3d2a+AWVbMWo/jV+sb1iYkjYTu0EMc/wpM3+WOMQkYsxFvag5"
+	anotherLogKey = "another.test/log+507225ef+ASbb9lOorZpmZqJNkA9J3YUgDvmh6HISL3G+sqkGSGUx"
+)
+
 const password = "correct horse battery staple"
 
 // newcomer is a world in which nobody has joined yet, and an invitation whose
@@ -28,7 +34,7 @@ func newcomer(t *testing.T) (*world, string) {
 	w := newWorld(t, map[string]any{
 		"Join":   &loddv1.JoinResponse{User: "kari"},
 		"Login":  &loddv1.LoginResponse{Token: "fresh-token", Expires: timestamppb.New(t0.Add(48 * time.Hour))},
-		"WhoAmI": &loddv1.WhoAmIResponse{User: "kari", FullName: "Kari Nordmann", LogKey: "log", ExportKey: "export"},
+		"WhoAmI": &loddv1.WhoAmIResponse{User: "kari", FullName: "Kari Nordmann", LogKey: logKey, ExportKey: "export"},
 	})
 	w.saveProfile(client.Profile{})
 	if err := w.dirs.RemoveSession(); err != nil {
@@ -62,7 +68,7 @@ func TestJoin(t *testing.T) {
 		t.Errorf("asked to join as %v", req)
 	}
 	p, err := w.dirs.LoadProfile()
-	if diff := cmp.Diff(client.Profile{Server: "gone.test:443,lodd.test:443", Pin: w.pin, LogKey: "log", ExportKey: "export", User: "kari"}, p); err != nil || diff != "" {
+	if diff := cmp.Diff(client.Profile{Server: "gone.test:443,lodd.test:443", Pin: w.pin, LogKey: logKey, ExportKey: "export", User: "kari"}, p); err != nil || diff != "" {
 		t.Error(err, diff)
 	}
 	s, err := w.dirs.LoadSession(w.pin, t0)
@@ -156,7 +162,7 @@ func TestLoginAndUse(t *testing.T) {
 	if console.secrets != 1 || len(console.asked) != 1 {
 		t.Errorf("asked %q", console.asked)
 	}
-	if p, err := w.dirs.LoadProfile(); err != nil || p.LogKey != "log" || p.ExportKey != "export" || p.Trial != "IPS" {
+	if p, err := w.dirs.LoadProfile(); err != nil || p.LogKey != logKey || p.ExportKey != "export" || p.Trial != "IPS" {
 		t.Errorf("profile %+v, %v", p, err)
 	}
 	w.mustRun("whoami")
@@ -196,7 +202,7 @@ func TestLoginBringsTheDevice(t *testing.T) {
 // ones stay.
 func TestChangedKeyIsRefused(t *testing.T) {
 	w, _ := newcomer(t)
-	known := client.Profile{Server: "lodd.test:443", Pin: w.pin, User: "kari", LogKey: "another", ExportKey: "export"}
+	known := client.Profile{Server: "lodd.test:443", Pin: w.pin, User: "kari", LogKey: anotherLogKey, ExportKey: "export"}
 	w.saveProfile(known)
 	w.stdin = password
 	o := w.run("login", "--password-stdin")
@@ -248,5 +254,18 @@ func TestLanguageOfTheEnvironment(t *testing.T) {
 		if got := language(func(k string) string { return env[k] }); got != want {
 			t.Errorf("LANG=%s is %s, want %s", locale, got, want)
 		}
+	}
+}
+
+// A server that names no key of its log is not worked with: nothing that it says
+// could be checked.
+func TestServerWithoutALogKeyIsRefused(t *testing.T) {
+	w, _ := newcomer(t)
+	w.fake.answers["WhoAmI"] = &loddv1.WhoAmIResponse{User: "kari", LogKey: "none", ExportKey: "export"}
+	w.saveProfile(client.Profile{Server: "lodd.test:443", Pin: w.pin, User: "kari"})
+	w.stdin = password
+	o := w.run("login", "--password-stdin")
+	if o.code != exitNotVerified || !strings.Contains(o.stderr, "a key of its log that is none") {
+		t.Errorf("exit %d, %s", o.code, o.stderr)
 	}
 }

@@ -166,7 +166,7 @@ func TestWitnessExitCodes(t *testing.T) {
 			w.fake.answers["WhoAmI"] = &loddv1.WhoAmIResponse{User: "kari", LogKey: l.key, ExportKey: "x"}
 		}, nil, exitUnknown, "any more: IPS, TAU;"},
 		{"another log key", func(w *world, _ *auditedLog) {
-			w.fake.answers["WhoAmI"] = &loddv1.WhoAmIResponse{User: "kari", LogKey: "another", ExportKey: "x"}
+			w.fake.answers["WhoAmI"] = &loddv1.WhoAmIResponse{User: "kari", LogKey: anotherLogKey, ExportKey: "x"}
 		}, []string{"--password-stdin"}, exitNotVerified, "log_key"},
 		{"no key of a witness", func(*world, *auditedLog) {}, []string{"--dir", "/nowhere"}, exitUsage, "lodd witness init"},
 		{"an empty key", func(w *world, _ *auditedLog) { os.WriteFile(w.witnessKey(), nil, 0o600) }, nil, exitUsage, "doesn't hold the whole key"},

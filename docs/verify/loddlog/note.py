@@ -33,6 +33,13 @@ def unbase64(text):
         return None
 
 
+def canonical(key):
+    """Tells whether 32 bytes are the one way to write a point (RFC 8032, 5.1.3)."""
+    y = int.from_bytes(key, "little")
+    negative, y = y >> 255, y & (2**255 - 1)
+    return y < ed25519.P and not (negative and y in (1, ed25519.P - 1))
+
+
 def parse_key(text):
     """Returns the key that "name+hash+base64" stands for."""
     name, _, rest = text.partition("+")
@@ -43,6 +50,7 @@ def parse_key(text):
     digest = hashlib.sha256(name.encode() + b"\n" + data).digest()[:4]
     demand(digest.hex() == digits.lower(), "the hash in the key is not that of the key: was it copied completely?")
     demand(data[0] == ED25519 and len(data) == 33, "the key is no Ed25519 key")
+    demand(canonical(data[1:]), "the key isn't written as Ed25519 keys are")
     return Key(name, digest, data[1:])
 
 
