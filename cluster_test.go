@@ -172,8 +172,11 @@ func TestThreeServersOutliveTheLossOfOne(t *testing.T) {
 // copy may lack the end of it.
 func TestKilledServerOfAClusterLosesNoRandomization(t *testing.T) {
 	kills := 3
-	if os.Getenv("LODD_LONG") != "" {
+	switch {
+	case os.Getenv("LODD_LONG") != "":
 		kills = 20
+	case testing.Short():
+		kills = 1
 	}
 	etcd, err := etcdtest.Start(t.TempDir())
 	if err != nil {

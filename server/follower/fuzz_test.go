@@ -17,29 +17,15 @@ import (
 // Whatever pieces a server sends, a copy takes no entries but those that the log's key
 // has signed.
 func FuzzPieces(f *testing.F) {
-	private, public, err := note.GenerateKey(strings.NewReader(strings.Repeat("f", 32)), "lodd.example.org/log")
-	if err != nil {
-		f.Fatal(err)
-	}
-	signer, signerErr := note.NewSigner(private)
-	verifier, verifierErr := note.NewVerifier(public)
-	if signerErr != nil || verifierErr != nil {
-		f.Fatal(signerErr, verifierErr)
-	}
-	entries := [][]byte{[]byte("one"), []byte("two"), {}}
-	var tree audit.Tree
-	for _, e := range entries {
-		tree.Add(audit.Leaf(e))
-	}
 	const list = "T1/conduct"
-	signed, err := audit.Checkpoint{Origin: "lodd.example.org/" + list, Size: tree.Size(), Root: tree.Root()}.Sign(signer)
-	if err != nil {
-		f.Fatal(err)
-	}
+	entries := [][]byte{[]byte("one"), []byte("two"), {}}
+	verifier, tree, signed := signedList(f, list, entries)
 	good := encoded(f, &loddv1.FollowResponse{Piece: &loddv1.FollowResponse_Entries{Entries: &loddv1.ListEntriesPiece{List: list, Entries: entries}}})
 	head := encoded(f, &loddv1.FollowResponse{Piece: &loddv1.FollowResponse_Checkpoint{Checkpoint: &loddv1.ListCheckpoint{List: list, Checkpoint: string(signed)}}})
 	f.Add(good, head)
 	f.Add(encoded(f, &loddv1.FollowResponse{Piece: &loddv1.FollowResponse_Entries{Entries: &loddv1.ListEntriesPiece{List: list, At: -1, Entries: entries}}}), head)
+	forged := [][]byte{[]byte("one"), []byte("2"), {}}
+	f.Add(encoded(f, &loddv1.FollowResponse{Piece: &loddv1.FollowResponse_Entries{Entries: &loddv1.ListEntriesPiece{List: list, Entries: forged}}}), head)
 	f.Add(encoded(f, &loddv1.FollowResponse{Piece: &loddv1.FollowResponse_Value{Value: &loddv1.ValueChange{Key: "key/T1/participant/P1"}}}), good)
 	db, err := bolt.Open(filepath.Join(f.TempDir(), "lodd.db"), bolt.Options{InitialMmapSize: 1})
 	if err != nil {
@@ -67,6 +53,30 @@ func FuzzPieces(f *testing.F) {
 			t.Error("the copy doesn't take what is signed")
 		}
 	})
+}
+
+// signedList returns the tree of a list and its signed head, and the key of the log.
+func signedList(f *testing.F, list string, entries [][]byte) (verifier note.Verifier, tree audit.Tree, signed []byte) {
+	f.Helper()
+	private, public, err := note.GenerateKey(strings.NewReader(strings.Repeat("f", 32)), "lodd.example.org/log")
+	if err != nil {
+		f.Fatal(err)
+	}
+	signer, err := note.NewSigner(private)
+	if err != nil {
+		f.Fatal(err)
+	}
+	if verifier, err = note.NewVerifier(public); err != nil {
+		f.Fatal(err)
+	}
+	for _, e := range entries {
+		tree.Add(audit.Leaf(e))
+	}
+	signed, err = audit.Checkpoint{Origin: "lodd.example.org/" + list, Size: tree.Size(), Root: tree.Root()}.Sign(signer)
+	if err != nil {
+		f.Fatal(err)
+	}
+	return verifier, tree, signed
 }
 
 func encoded(t testing.TB, m *loddv1.FollowResponse) []byte {

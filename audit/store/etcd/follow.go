@@ -64,9 +64,12 @@ func (d *DB) revision(events []*clientv3.Event) error {
 	var seen []string
 	for _, e := range events {
 		name := strings.TrimPrefix(string(e.Kv.Key), d.prefix)
-		kind, rest, _ := strings.Cut(name, "/")
+		kind, rest, below := strings.Cut(name, "/")
 		if kind == "leader" {
 			continue
+		}
+		if below == (kind == "head") { // none of the keys that Lodd writes
+			kind = fmt.Sprintf("%q", name)
 		}
 		seen = append(seen, kind)
 		if err := d.event(&c, e, rest); err != nil {
