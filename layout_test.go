@@ -40,6 +40,7 @@ var layout = map[string][]string{
 
 	"audit":                     {"audit/store", "audit/ahead", "audit/durable", "golang.org/x/mod"},
 	"audit/ahead":               {},
+	"audit/audittest":           {},
 	"audit/durable":             {},
 	"audit/store":               {},
 	"audit/store/bolt":          {"audit/store", "audit/durable", "go.etcd.io/bbolt"},

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/lodd-rct/lodd/audit"
+	"github.com/lodd-rct/lodd/audit/audittest"
 	"github.com/lodd-rct/lodd/audit/store/storetest"
 )
 
@@ -73,6 +74,7 @@ func write(t testing.TB, a audit.Archive, copies []audit.Copy) []byte {
 	if err := audit.WriteArchive(&b, a, copies); err != nil {
 		t.Fatal(err)
 	}
+	audittest.Keep(t, b.Bytes())
 	return b.Bytes()
 }
 

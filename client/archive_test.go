@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/lodd-rct/lodd/audit"
+	"github.com/lodd-rct/lodd/audit/audittest"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 )
 
@@ -136,6 +137,7 @@ func TestDownloadArchive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	audittest.Keep(t, b.Bytes())
 	verifier, err := note.NewVerifier(key)
 	if err != nil {
 		t.Fatal(err)
@@ -182,6 +184,7 @@ func TestHeadsAreTakenWhileConductRests(t *testing.T) {
 		if _, err := s.download(t, key, &b, nil); err != nil {
 			t.Fatal(err)
 		}
+		audittest.Keep(t, b.Bytes())
 		a, err := audit.ReadArchive(bytes.NewReader(b.Bytes()), int64(b.Len()), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -239,6 +242,7 @@ func TestArchiveHoldsCosignatures(t *testing.T) {
 	if _, err := s.download(t, key, &b, nil); err != nil {
 		t.Fatal(err)
 	}
+	audittest.Keep(t, b.Bytes())
 	a, err := audit.ReadArchive(bytes.NewReader(b.Bytes()), int64(b.Len()), nil)
 	if err != nil || len(a.Unknown) != 1 || a.Unknown["IPS/conduct"] != 1 {
 		t.Errorf("co-signed: %v, %v", a.Unknown, err)

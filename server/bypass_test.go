@@ -62,7 +62,7 @@ var slips = map[string]string{
 
 // here are refusals of commands that call nothing, or about files of this machine.
 var here = regexp.MustCompile(`^error\.(archive|bad-key|clear-file|envelope|exists|file-name|folder|guess|identities|identity|neither|no-auditor|no-bundle|no-guesses|` +
-	`key-changed|no-key|no-record|not-unsealed|other-|pins|ratio|record-|reveal-|second-key|sheet|unsealed-first|witness-key)`)
+	`key-changed|key-none|no-key|no-record|not-unsealed|other-|pins|ratio|record-|reveal-|second-key|sheet|unsealed-first|witness-key)`)
 
 // questions returns the keys of what the command line asks or refuses by itself.
 func questions(t *testing.T) map[string]bool {

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/lodd-rct/lodd/audit"
+	"github.com/lodd-rct/lodd/audit/audittest"
 	"github.com/lodd-rct/lodd/client"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 )
@@ -99,6 +100,7 @@ func (w *world) archiveOfLog() string {
 	if err := audit.WriteArchive(&b, audit.Archive{Origin: "lodd", Trial: "IPS", Key: w.key}, copies); err != nil {
 		w.t.Fatal(err)
 	}
+	audittest.Keep(w.t, b.Bytes())
 	return w.file("log.zip", b.String())
 }
 

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/lodd-rct/lodd/audit"
+	"github.com/lodd-rct/lodd/audit/audittest"
 	logv1 "github.com/lodd-rct/lodd/proto/lodd/log/v1"
 	loddv1 "github.com/lodd-rct/lodd/proto/lodd/v1"
 	"github.com/lodd-rct/lodd/randomization"
@@ -202,6 +203,7 @@ func (e *ended) archive(w *world, n int) string {
 	if err := audit.WriteArchive(&b, audit.Archive{Origin: "lodd", Trial: e.logOf, Key: w.key}, copies); err != nil {
 		w.t.Fatal(err)
 	}
+	audittest.Keep(w.t, b.Bytes())
 	return w.file("log.zip", b.String())
 }
 

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/lodd-rct/lodd/audit"
+	"github.com/lodd-rct/lodd/audit/audittest"
 	"github.com/lodd-rct/lodd/audit/store/storetest"
 	"github.com/lodd-rct/lodd/server/people"
 	"github.com/lodd-rct/lodd/server/trial"
@@ -282,6 +283,7 @@ func archive(t testing.TB, steps []step, which holding) []byte {
 	if err := audit.WriteArchive(&b, audit.Archive{Origin: origin, Trial: "IPS", Key: vkey}, copies); err != nil {
 		t.Fatal(err)
 	}
+	audittest.Keep(t, b.Bytes())
 	return b.Bytes()
 }
 

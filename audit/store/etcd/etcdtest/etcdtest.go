@@ -8,8 +8,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
@@ -32,8 +34,18 @@ type Cluster struct {
 type Config func(*embed.Config)
 
 // Start starts a cluster whose members keep their data below dir, and returns
-// when it has a leader.
+// when it has a leader. If another program takes an address before a member does,
+// it tries others.
 func Start(dir string, change ...Config) (*Cluster, error) {
+	for attempt := 1; ; attempt++ {
+		c, err := start(filepath.Join(dir, strconv.Itoa(attempt)), change)
+		if attempt == 5 || !errors.Is(err, syscall.EADDRINUSE) {
+			return c, err
+		}
+	}
+}
+
+func start(dir string, change []Config) (*Cluster, error) {
 	c := &Cluster{}
 	peers := make([]string, members)
 	for i := range members {
