@@ -195,7 +195,7 @@ func wantOtherKeysRefused(t *testing.T, store string) {
 		t.Fatal(err)
 	}
 	startMember(t, store, data, freeAddress(t)).says(t, "the keys of this server are not those of the cluster")
-	startMember(t, store, filepath.Join(t.TempDir(), "none"), freeAddress(t)).says(t, "keys: .* is missing")
+	startMember(t, store, filepath.Join(t.TempDir(), "none"), freeAddress(t)).says(t, "there is no master key in .*copy the keys folder")
 }
 
 func TestStoreNamesAClusterThatCanBeTrusted(t *testing.T) {
