@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -186,12 +187,12 @@ func TestAdviceForAClusterIsAboutEtcd(t *testing.T) {
 // A failingGuard can't save while it is full.
 type failingGuard struct {
 	audit.FileGuard
-	full bool
+	full atomic.Bool
 }
 
 // Save implements [audit.Guard].
 func (g *failingGuard) Save(list string, checkpoint []byte) error {
-	if g.full {
+	if g.full.Load() {
 		return errors.New("no space left on device")
 	}
 	return g.FileGuard.Save(list, checkpoint)
@@ -205,7 +206,8 @@ func TestFullDiskOfTheHeadsIsToldOnce(t *testing.T) {
 	if err := errors.Join(err, errSigner, errVerifier); err != nil {
 		t.Fatal(err)
 	}
-	g := &failingGuard{FileGuard: audit.FileGuard{Dir: t.TempDir()}, full: true}
+	g := &failingGuard{FileGuard: audit.FileGuard{Dir: t.TempDir()}}
+	g.full.Store(true)
 	synctest.Test(t, func(t *testing.T) {
 		s := &storetest.Memory{}
 		log, err := audit.Open(t.Context(), audit.Config{Store: s, Origin: "rig", Signer: signer, Verifier: verifier, Guard: g})
@@ -222,7 +224,7 @@ func TestFullDiskOfTheHeadsIsToldOnce(t *testing.T) {
 		go func() { defer close(done); n.guard(ctx) }()
 		time.Sleep(5500 * time.Millisecond)
 		synctest.Wait()
-		g.full = false
+		g.full.Store(false)
 		time.Sleep(5 * time.Second)
 		cancel()
 		<-done

@@ -140,8 +140,24 @@ func TestFullClusterOnlyReads(t *testing.T) {
 	}
 	eventually(t, "a full cluster", func() bool { return percent.Load() >= 90 })
 	makeRoom(t, c)
-	eventually(t, "a cluster with room again", func() bool { return percent.Load() < 40 })
+	for i := 0; percent.Load() >= 40; i++ {
+		if i == 100 {
+			t.Fatalf("a cluster with room again is %d %% full", percent.Load())
+		}
+		time.Sleep(100 * time.Millisecond)
+		defragment(t, c) // a member that hadn't compacted yet had nothing to give back
+	}
 	eventually(t, "append with room", func() bool { return d.Append(t.Context(), part("a", 1, "1")) == nil })
+}
+
+// defragment has every member give back what is free in its file.
+func defragment(t *testing.T, c *clientv3.Client) {
+	t.Helper()
+	for _, e := range c.Endpoints() {
+		if _, err := c.Defragment(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // makeRoom is what an operator does.
@@ -154,11 +170,7 @@ func makeRoom(t *testing.T, c *clientv3.Client) {
 	if _, err := c.Compact(t.Context(), r.Header.Revision, clientv3.WithCompactPhysical()); err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range c.Endpoints() {
-		if _, err := c.Defragment(t.Context(), e); err != nil {
-			t.Fatal(err)
-		}
-	}
+	defragment(t, c)
 	if _, err := c.AlarmDisarm(t.Context(), &clientv3.AlarmMember{}); err != nil {
 		t.Fatal(err)
 	}
