@@ -6,15 +6,14 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/rs/zerolog"
 
 	"github.com/lodd-rct/lodd/audit"
+	"github.com/lodd-rct/lodd/audit/store/storetest"
 	"github.com/lodd-rct/lodd/server"
 	"github.com/lodd-rct/lodd/server/authn"
 	"github.com/lodd-rct/lodd/server/ledger"
@@ -22,26 +21,6 @@ import (
 
 // testBallast is the ballast of servers on small disks.
 const testBallast = 1 << 20
-
-// smallDisk mounts a file system of a size for the test.
-func smallDisk(t *testing.T, size string) (dir string) {
-	t.Helper()
-	dir = t.TempDir()
-	out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", dir).CombinedOutput()
-	if err != nil {
-		skip := t.Skipf
-		if os.Getenv("CI") == "true" {
-			skip = t.Fatalf
-		}
-		skip("a small file system can't be mounted here (%s): %v: %s", runtime.GOOS, err, out)
-	}
-	t.Cleanup(func() {
-		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
-			t.Errorf("umount: %v: %s", err, out)
-		}
-	})
-	return dir
-}
 
 // A tightRig is a server on a small disk of its own.
 type tightRig struct {
@@ -52,7 +31,7 @@ type tightRig struct {
 
 func newTightRig(t *testing.T) *tightRig {
 	t.Helper()
-	r := &tightRig{rig: &rig{t: t}, disk: smallDisk(t, "24m")}
+	r := &tightRig{rig: &rig{t: t}, disk: storetest.SmallDisk(t, "24m")}
 	r.data = filepath.Join(r.disk, "data")
 	r.config = config{Data: r.data, Listen: "127.0.0.1:0", Name: "tight", SignIn: signInConfig{SecondFactor: factorOff}}
 	r.open()

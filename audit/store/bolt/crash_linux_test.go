@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/lodd-rct/lodd/audit/store"
+	"github.com/lodd-rct/lodd/audit/store/storetest"
 )
 
 // A power cut at any time, whatever it leaves of what wasn't synced: the log
@@ -83,7 +84,7 @@ type campaign struct{ samples, errors int }
 // moments.
 func powerCuts(t *testing.T, events []event, c campaign) (states int, bad []error) {
 	t.Helper()
-	dir := filepath.Join(smallDisk(t, "256m"), "cut") // in memory: its syncs cost nothing
+	dir := filepath.Join(storetest.SmallDisk(t, "256m"), "cut") // in memory: its syncs cost nothing
 	r := rand.New(rand.NewPCG(1, 2))
 	f := newFolder()
 	for i, e := range events {

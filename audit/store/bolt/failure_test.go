@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"testing"
 
 	"github.com/lodd-rct/lodd/audit/store"
 	"github.com/lodd-rct/lodd/audit/store/bolt"
+	"github.com/lodd-rct/lodd/audit/store/storetest"
 )
 
 // fill appends until the store is full and returns how many records it took.
@@ -72,7 +71,7 @@ func TestLargestSizeIsFullAndServes(t *testing.T) {
 // A disk that is really full: the file system gives ENOSPC in the middle of a
 // commit.
 func TestFullDiskIsFullAndServes(t *testing.T) {
-	dir := smallDisk(t, "4m")
+	dir := storetest.SmallDisk(t, "4m")
 	path := filepath.Join(dir, "log.db")
 	db := open(t, path, bolt.Options{})
 	n := fill(t, db)
@@ -82,26 +81,6 @@ func TestFullDiskIsFullAndServes(t *testing.T) {
 	}
 	db = open(t, path, bolt.Options{})
 	wantFullButServing(t, db, n)
-}
-
-// smallDisk mounts a file system of a size for the test.
-func smallDisk(t *testing.T, size string) string {
-	t.Helper()
-	dir := t.TempDir()
-	out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", dir).CombinedOutput()
-	if err != nil {
-		skip := t.Skipf
-		if os.Getenv("CI") == "true" {
-			skip = t.Fatalf
-		}
-		skip("a small file system can't be mounted here (%s): %v: %s", runtime.GOOS, err, out)
-	}
-	t.Cleanup(func() {
-		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
-			t.Errorf("umount: %v: %s", err, out)
-		}
-	})
-	return dir
 }
 
 // After a write whose outcome isn't known nothing is served any more; opened
